@@ -1,0 +1,66 @@
+import { describe, expect, it } from 'vitest';
+import {
+  allowed0,
+  allowed1,
+  CAPABILITY_MSRS,
+  capabilityMsr,
+  controlSupported,
+  eptVpidCap,
+  FULL_CAPABILITIES,
+  revisionIdentifier,
+  SKYLAKE_CAPABILITIES,
+  vmxBasic,
+  vmxMisc,
+} from '../../../src/vmx/capabilities';
+import { CONTROLS, type Control } from '../../../src/vmx/vmcs';
+
+describe('A VMX Capability Reporting Facility', () => {
+  it('A.1: reports the region that software must provide', () => {
+    expect(revisionIdentifier(SKYLAKE_CAPABILITIES)).toBe(4);
+    expect(vmxBasic(SKYLAKE_CAPABILITIES)).toMatchObject({ vmcsRegionSize: 4096n, memoryType: 6n });
+  });
+
+  it('A.2: the TRUE MSRs let the default1 controls with a name be 0', () => {
+    expect(allowed0(SKYLAKE_CAPABILITIES, 'primaryProcBasedControls')).toBe(0x0400_6172n);
+    const old = { ...SKYLAKE_CAPABILITIES, ia32VmxBasic: 4n };
+    expect(allowed0(old, 'primaryProcBasedControls')).toBe(0x0401_e172n);
+    expect(allowed0(SKYLAKE_CAPABILITIES, 'vmExitControls')).toBe(0x3_6dfbn);
+    expect(allowed0(old, 'vmExitControls')).toBe(0x3_6dffn);
+  });
+
+  it('A.3 to A.5: what must be 1 may be 1', () => {
+    for (const capabilities of [SKYLAKE_CAPABILITIES, FULL_CAPABILITIES])
+      for (const { field } of Object.values(CONTROLS))
+        expect(allowed0(capabilities, field) & ~allowed1(capabilities, field)).toBe(0n);
+  });
+
+  it('the full processor has every control; Skylake no virtual NMIs and no unrestricted guest', () => {
+    const names = Object.keys(CONTROLS) as Control[];
+    expect(names.filter((name) => !controlSupported(FULL_CAPABILITIES, name))).toEqual([]);
+    for (const name of ['virtualNmis', 'unrestrictedGuest', 'monitorTrapFlag', 'enableVmFunctions'] as const)
+      expect(controlSupported(SKYLAKE_CAPABILITIES, name)).toBe(false);
+    for (const name of ['enableEpt', 'enableVpid', 'cr3LoadExiting', 'loadHostIa32Efer'] as const)
+      expect(controlSupported(SKYLAKE_CAPABILITIES, name)).toBe(true);
+  });
+
+  it('A.6 and A.10: decodes', () => {
+    expect(vmxMisc(SKYLAKE_CAPABILITIES)).toMatchObject({
+      preemptionTimerRate: 5n,
+      activityHlt: 1n,
+      activityShutdown: 0n,
+      cr3TargetCount: 4n,
+      maxMsrs: 0n,
+    });
+    expect(eptVpidCap(SKYLAKE_CAPABILITIES)).toMatchObject({
+      executeOnly: 1n,
+      accessedDirty: 0n,
+      invvpid: 1n,
+    });
+  });
+
+  it('an MSR that does not exist reads as undefined', () => {
+    expect(capabilityMsr(SKYLAKE_CAPABILITIES, CAPABILITY_MSRS.ia32VmxVmfunc)).toBeUndefined();
+    expect(capabilityMsr(SKYLAKE_CAPABILITIES, 0x494)).toBeUndefined();
+    expect(capabilityMsr(SKYLAKE_CAPABILITIES, 0x480)).toBe(0xd8_1000_0000_0004n);
+  });
+});

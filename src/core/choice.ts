@@ -1,0 +1,32 @@
+/** Where the manual leaves a result open, the transition asks a `Choice`; the default answer is what real processors do. */
+export interface ChoiceQuestion {
+  /** Where the question arises. */
+  readonly site: ChoiceSite;
+  /** How often this site was asked before, in the life of the machine state. */
+  readonly occurrence: number;
+  /** The answers are 0 to `alternatives` - 1. */
+  readonly alternatives: bigint;
+  /** What the default answers: the behaviour of real processors (vendor in the site's description), or the value by the clock. */
+  readonly preferred: bigint;
+}
+
+export type Choice = (question: ChoiceQuestion) => bigint;
+
+/** Every site with what it decides. */
+export const CHOICE_SITES = {
+  'undefined-flags': 'the value of status flags that the manual calls undefined (default: Intel processors)',
+  'undefined-result':
+    'the destination that the manual calls undefined, as of BSF with a zero source (default: Intel)',
+  'time-stamp': 'what RDTSC, RDTSCP and the TSC MSR return (default: the machine clock)',
+  'timer-count': 'what the local APIC timer current-count register returns (default: by the machine clock)',
+  'vm-entry-failure':
+    'which of several violated VM-entry rules is reported (default: the first in the manual)',
+  rdrand: 'the value of RDRAND and RDSEED (default: a fixed sequence)',
+  'active-vmcs-access':
+    'what software finds or changes in the memory of an active VMCS (default: the stored image)',
+} as const;
+
+export type ChoiceSite = keyof typeof CHOICE_SITES;
+
+/** Always the preferred answer. */
+export const preferred: Choice = (question) => question.preferred;

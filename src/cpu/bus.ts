@@ -1,0 +1,18 @@
+/** What the core sees of the board. Addresses are physical byte addresses, values unsigned numbers of at most 32 bits. */
+export interface Bus {
+  /** Whether a 4-KiB frame is plain RAM that the engine may access directly. */
+  isRam(frame: number): boolean;
+  readMmio(address: number, bytes: 1 | 2 | 4): number;
+  writeMmio(address: number, bytes: 1 | 2 | 4, value: number): void;
+  in(port: number, bytes: 1 | 2 | 4): number;
+  out(port: number, bytes: 1 | 2 | 4, value: number): void;
+  /** Vector of the highest pending external interrupt that the interrupt controller would deliver now, or -1. */
+  pendingInterrupt(): number;
+  /** Acknowledges it (IRR to ISR) and returns the vector. */
+  acknowledgeInterrupt(): number;
+  /** Task priority as CR8 shows it (0 to 15). */
+  readTaskPriority(): number;
+  writeTaskPriority(value: number): void;
+  /** IA32_APIC_BASE was written: enable bit and base changed. */
+  apicBaseWritten(value: bigint): void;
+}

@@ -1,0 +1,142 @@
+import { maskOf } from '../core';
+import { announces, type FeatureName, physicalAddressWidth } from './presets/features';
+import type { ProcessorDraft } from './processor-draft';
+import { SYSTEM_TYPE, typeOf } from './segments';
+import { ACCESS_RIGHTS, CR0, CR4, EFER, SLOT } from './slots';
+
+const CR0_WRITABLE = CR0.pe | CR0.mp | CR0.em | CR0.ts | CR0.ne | CR0.wp | CR0.am | CR0.nw | CR0.cd | CR0.pg;
+
+/** Which feature makes which CR4 bit writable; the others are reserved. SDM Vol. 3A, 2.5 Control Registers */
+const CR4_FEATURES: readonly (readonly [bit: number, feature: FeatureName])[] = [
+  [CR4.vme | CR4.pvi, 'vme'],
+  [CR4.tsd, 'tsc'],
+  [CR4.de, 'de'],
+  [CR4.pse, 'pse'],
+  [CR4.pae, 'pae'],
+  [CR4.mce, 'mce'],
+  [CR4.pge, 'pge'],
+  [CR4.osfxsr, 'fxsr'],
+  [CR4.osxmmexcpt, 'sse'],
+  [CR4.umip, 'umip'],
+  [CR4.la57, 'la57'],
+  [CR4.vmxe, 'vmx'],
+  [CR4.smxe, 'smx'],
+  [CR4.fsgsbase, 'fsgsbase'],
+  [CR4.pcide, 'pcid'],
+  [CR4.osxsave, 'xsave'],
+  [CR4.smep, 'smep'],
+  [CR4.smap, 'smap'],
+  [CR4.pke, 'pku'],
+];
+
+/** CR4 bits that software may set on this processor (int32). */
+export const cr4Writable = (cpu: ProcessorDraft): number =>
+  CR4_FEATURES.reduce((all, [bit, feature]) => (announces(cpu.cpuid, feature) ? all | bit : all), CR4.pce);
+
+const low = (value: bigint): number => Number(BigInt.asIntN(32, value));
+const high = (value: bigint): bigint => value >> 32n;
+
+// SDM Vol. 3A, 5.3 Paging Modes: PAE and 32-bit paging are not built.
+const enterPaging = (cpu: ProcessorDraft): void => {
+  const { W } = cpu;
+  const pae = (W[2 * SLOT.cr4] & CR4.pae) !== 0;
+  if ((W[2 * SLOT.efer] & EFER.lme) === 0) cpu.unbuilt(pae ? 'PAE paging' : '32-bit paging');
+  // SDM Vol. 3A, 11.8.5 Initializing IA-32e Mode
+  const tssType = typeOf(W[2 * SLOT.tr + 1]);
+  const tss16 = tssType === SYSTEM_TYPE.tss16 || tssType === SYSTEM_TYPE.busyTss16;
+  if (!pae || (W[2 * SLOT.cs + 1] & ACCESS_RIGHTS.l) !== 0 || tss16) cpu.generalProtection();
+};
+
+const leavePaging = (cpu: ProcessorDraft): void => {
+  if (cpu.mode64 || (cpu.W[2 * SLOT.cr4] & CR4.pcide) !== 0) cpu.generalProtection();
+};
+
+/**
+ * CR0 as MOV to CR0, LMSW and CLTS write it, with IA32_EFER.LMA and the translation caches. In non-root operation `value` has gone through the
+ * guest/host mask before. #GP(0) when the value is not allowed; nothing is written then. SDM Vol. 2, MOV—Move to/from Control Registers
+ */
+export const writeCr0 = (cpu: ProcessorDraft, value: bigint): void => {
+  const { W } = cpu;
+  const now = W[2 * SLOT.cr0];
+  const next = (low(value) & CR0_WRITABLE) | CR0.et;
+  const changed = now ^ next;
+  if (high(value) !== 0n) cpu.generalProtection();
+  if ((next & CR0.pg) !== 0 && (next & CR0.pe) === 0) cpu.generalProtection();
+  if ((next & CR0.nw) !== 0 && (next & CR0.cd) === 0) cpu.generalProtection();
+  if ((next & CR0.wp) === 0 && (W[2 * SLOT.cr4] & CR4.cet) !== 0) cpu.generalProtection();
+  if (cpu.virtualization?.controlRegisterAllowed(cpu, 0, BigInt(next >>> 0)) === false)
+    cpu.generalProtection();
+  if ((changed & CR0.pg) !== 0) {
+    if ((next & CR0.pg) !== 0) enterPaging(cpu);
+    else leavePaging(cpu);
+  }
+  if ((changed & CR0.pe) !== 0 && (next & CR0.pe) === 0) cpu.unbuilt('real mode');
+  cpu.R[SLOT.cr0] = BigInt(next >>> 0);
+  if ((changed & CR0.pg) !== 0) {
+    if ((next & CR0.pg) !== 0) W[2 * SLOT.efer] |= EFER.lma;
+    else W[2 * SLOT.efer] &= ~EFER.lma;
+    cpu.mmu.flush();
+  }
+  cpu.mmu.contextChanged();
+};
+
+const NO_FLUSH = 1n << 63n;
+
+/**
+ * CR3 as MOV to CR3 writes it. #GP(0) for bits beyond MAXPHYADDR in IA-32e mode. SDM Vol. 3A, 5.10.4.1 Operations that Invalidate TLBs
+ */
+export const writeCr3 = (cpu: ProcessorDraft, value: bigint): void => {
+  let next = value;
+  if ((cpu.W[2 * SLOT.cr4] & CR4.pcide) !== 0) next &= ~NO_FLUSH;
+  const reserved = cpu.longMode ? ~maskOf(physicalAddressWidth(cpu.cpuid)) : 0n;
+  if ((next & reserved) !== 0n) cpu.generalProtection();
+  cpu.R[SLOT.cr3] = next;
+  cpu.mmu.flush();
+  cpu.mmu.contextChanged();
+};
+
+const TRANSLATION_BITS = CR4.pse | CR4.pae | CR4.pge | CR4.la57 | CR4.pcide | CR4.smep | CR4.smap | CR4.pke;
+
+/**
+ * CR4 as MOV to CR4 writes it (in non-root operation after the guest/host mask). #GP(0) when the value is not allowed.
+ * SDM Vol. 2, MOV—Move to/from Control Registers
+ */
+export const writeCr4 = (cpu: ProcessorDraft, value: bigint): void => {
+  const { W } = cpu;
+  const now = W[2 * SLOT.cr4];
+  const next = low(value);
+  const changed = now ^ next;
+  const sets = (bit: number): boolean => (changed & next & bit) !== 0;
+  if (high(value) !== 0n || (next & ~cr4Writable(cpu)) !== 0) cpu.generalProtection();
+  if (cpu.longMode) {
+    if ((next & CR4.pae) === 0 || (changed & CR4.la57) !== 0) cpu.generalProtection();
+  } else if (sets(CR4.pcide)) cpu.generalProtection();
+  if (sets(CR4.pcide) && (W[2 * SLOT.cr3] & 0xfff) !== 0) cpu.generalProtection();
+  if (cpu.virtualization?.controlRegisterAllowed(cpu, 4, BigInt(next >>> 0)) === false)
+    cpu.generalProtection();
+  cpu.R[SLOT.cr4] = BigInt(next >>> 0);
+  if ((changed & TRANSLATION_BITS) !== 0) cpu.mmu.flush();
+  cpu.mmu.contextChanged();
+  cpu.boundaryWork = true;
+};
+
+/**
+ * IA32_EFER as WRMSR writes it: LMA stays. Returns false (#GP(0)) for reserved bits, and for a change of LME while paging.
+ * SDM Vol. 3A, 2.2.1 Extended Feature Enable Register
+ */
+export const writeEfer = (cpu: ProcessorDraft, value: bigint): boolean => {
+  const features: readonly (readonly [number, FeatureName])[] = [
+    [EFER.sce, 'syscall'],
+    [EFER.lme, 'lm'],
+    [EFER.nxe, 'nx'],
+  ];
+  const writable = features.reduce((all, [bit, name]) => (announces(cpu.cpuid, name) ? all | bit : all), 0);
+  const now = cpu.W[2 * SLOT.efer];
+  const next = low(value) & ~EFER.lma;
+  if (high(value) !== 0n || (next & ~writable) !== 0) return false;
+  if (cpu.paging && ((now ^ next) & EFER.lme) !== 0) return false;
+  cpu.R[SLOT.efer] = BigInt(next | (now & EFER.lma));
+  if (((now ^ next) & EFER.nxe) !== 0) cpu.mmu.flush();
+  cpu.mmu.contextChanged();
+  return true;
+};

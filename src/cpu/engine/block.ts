@@ -1,0 +1,56 @@
+import type { Instruction } from '../decode/instruction';
+import type { InstructionRow } from './row';
+
+/** Runs one instruction; a block's last operation returns the next block, or null when the engine must look it up at RIP. */
+export type Operation = () => void;
+export type LastOperation = () => Block | null;
+
+/** A run of instructions on one page, decoded for one mode and one linear address. */
+export class Block {
+  /** All instructions but the last; empty when one generated function runs the block. */
+  operations: Operation[] = [];
+  last: LastOperation = () => null;
+  generated = false;
+  /** Runs left until the block is worth generating. */
+  heat: number;
+  /** Where each instruction starts, relative to the block, then where the block ends. */
+  readonly offsets: Int32Array;
+
+  // Links to other blocks; valid while the epoch is the one under which they were made.
+  taken: Block | null = null;
+  takenEpoch = 0;
+  notTaken: Block | null = null;
+  notTakenEpoch = 0;
+  indirect: Block | null = null;
+  indirectEpoch = 0;
+  indirectLow = 0;
+  indirectHigh = 0;
+  takenTarget = 0n;
+  notTakenTarget = 0n;
+
+  constructor(
+    /** Linear address of the first instruction, as RIP. */
+    readonly address: bigint,
+    readonly low: number,
+    readonly high: number,
+    readonly instructions: readonly Instruction[],
+    /** The rows of the instructions. */
+    readonly rows: readonly InstructionRow[],
+    heat: number,
+  ) {
+    this.heat = heat;
+    this.offsets = new Int32Array(instructions.length + 1);
+    instructions.forEach((instruction, i) => {
+      this.offsets[i + 1] = this.offsets[i] + instruction.length;
+    });
+  }
+
+  get count(): number {
+    return this.instructions.length;
+  }
+
+  /** RIP of instruction `index`; of the next one after the block when `index` is its count. */
+  addressOf(index: number): bigint {
+    return BigInt.asUintN(64, this.address + BigInt(this.offsets[index]));
+  }
+}

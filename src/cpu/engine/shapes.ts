@@ -1,0 +1,27 @@
+import type { Block, LastOperation } from './block';
+import { ENVIRONMENT } from './emitting-builder';
+
+/** Values of the names in `ENVIRONMENT`, in that order. */
+export type EnvironmentValues = readonly unknown[];
+/** Makes the closure of one instruction: the block it stands in (for links), then the parameters of its shape. */
+export type Factory = (block: Block | undefined, ...parameters: readonly unknown[]) => LastOperation;
+/** A shape bound to no engine yet. */
+export type Shape = (...environment: EnvironmentValues) => Factory;
+
+const compiled = new Map<string, Shape>();
+
+/** Source of a shape: a function over the environment that returns the factory. */
+const shapeSource = (body: string, parameters: number): string => {
+  const names = Array.from({ length: parameters }, (_, i) => `p${i}`);
+  return `return function(${['X', ...names].join(',')}){return function(){${body}}}`;
+};
+
+/** The shape with this body, compiled once for the life of the program. */
+export const shapeOf = (body: string, parameters: number): Shape => {
+  let shape = compiled.get(body);
+  if (shape === undefined) {
+    shape = new Function(...ENVIRONMENT, shapeSource(body, parameters)) as Shape;
+    compiled.set(body, shape);
+  }
+  return shape;
+};

@@ -1,0 +1,95 @@
+import { EVENT_TYPE, type InterruptionEvent, VECTOR } from '../event';
+import { ACTIVITY, type ProcessorDraft } from '../processor-draft';
+import { FLAG, SLOT } from '../slots';
+import { codeBreakpoints, DEBUGCTL, DR6, debugException, hasCodeBreakpoints, PENDING } from './debug';
+
+const NMI: InterruptionEvent = Object.freeze({ vector: VECTOR.nmi, type: EVENT_TYPE.nmi });
+
+const shadowed = (cpu: ProcessorDraft): boolean => cpu.blockingBySti || cpu.blockingByMovSs;
+const interruptible = (cpu: ProcessorDraft): boolean => cpu.flag(FLAG.if) && !shadowed(cpu);
+
+/** Pending traps become one #DB. SDM Vol. 3A, 7.9 Priority Among Simultaneous Exceptions and Interrupts */
+const pendingTrap = (cpu: ProcessorDraft): InterruptionEvent | undefined => {
+  const { pendingDebug } = cpu;
+  const due = (pendingDebug & (PENDING.enabled | PENDING.bs)) !== 0;
+  if (!due || cpu.blockingByMovSs) return undefined;
+  cpu.pendingDebug = 0;
+  return debugException(pendingDebug & (DR6.b | DR6.bs));
+};
+
+const nmi = (cpu: ProcessorDraft): InterruptionEvent | undefined => {
+  if (!cpu.nmiPending || cpu.blockingByNmi || shadowed(cpu)) return undefined;
+  cpu.nmiPending = false;
+  return NMI;
+};
+
+const externalInterrupt = (cpu: ProcessorDraft): InterruptionEvent | undefined => {
+  if (shadowed(cpu) || cpu.bus.pendingInterrupt() < 0) return undefined;
+  if (cpu.nonRoot) cpu.virtualization?.interceptExternalInterrupt(cpu);
+  if (!cpu.flag(FLAG.if)) return undefined;
+  return { vector: cpu.bus.acknowledgeInterrupt(), type: EVENT_TYPE.externalInterrupt };
+};
+
+const codeBreakpoint = (cpu: ProcessorDraft): InterruptionEvent | undefined => {
+  if (cpu.activity !== ACTIVITY.active || cpu.flag(FLAG.rf) || cpu.blockingByMovSs) return undefined;
+  const found = codeBreakpoints(cpu);
+  return found === 0 ? undefined : debugException(found);
+};
+
+/**
+ * What is delivered before the next instruction, by priority; undefined when the instruction begins (then RFLAGS.RF is cleared). In non-root operation
+ * it may leave with a VM exit, `cpu.exit`. What it returns has been taken from the pending state. A halted processor stays halted while it returns undefined.
+ * SDM Vol. 3A, 7.9 Priority Among Simultaneous Exceptions and Interrupts
+ */
+export const boundaryEvent = (cpu: ProcessorDraft): InterruptionEvent | undefined => {
+  if (cpu.activity === ACTIVITY.waitForSipi) return undefined;
+  const virtualization = cpu.nonRoot ? cpu.virtualization : undefined;
+  if (cpu.activity === ACTIVITY.shutdown) {
+    virtualization?.instructionBoundary(cpu, 'nmi');
+    return nmi(cpu);
+  }
+  virtualization?.instructionBoundary(cpu, 'debug-trap');
+  const trap = pendingTrap(cpu);
+  if (trap !== undefined) return trap;
+  virtualization?.instructionBoundary(cpu, 'nmi');
+  const nonMaskable = nmi(cpu);
+  if (nonMaskable !== undefined) return nonMaskable;
+  virtualization?.instructionBoundary(cpu, 'interrupt');
+  const event = externalInterrupt(cpu) ?? codeBreakpoint(cpu);
+  if (event === undefined && cpu.activity === ACTIVITY.active) cpu.W[2 * SLOT.rflags] &= ~FLAG.rf;
+  return event;
+};
+
+/**
+ * Whether the next boundary must be looked at even if nothing happens in between. Not asked here: what `Virtualization` waits for (its windows and
+ * deadlines), and whether another agent will raise an interrupt.
+ */
+export const needsBoundaryWork = (cpu: ProcessorDraft): boolean =>
+  cpu.activity !== ACTIVITY.active ||
+  shadowed(cpu) ||
+  cpu.pendingDebug !== 0 ||
+  cpu.flag(FLAG.tf | FLAG.rf) ||
+  (cpu.nmiPending && !cpu.blockingByNmi) ||
+  ((cpu.nonRoot || interruptible(cpu)) && cpu.bus.pendingInterrupt() >= 0) ||
+  hasCodeBreakpoints(cpu);
+
+const TRAP = 1;
+const STI = 2;
+const MOV_SS = 4;
+
+/** What holds before an instruction and decides what follows it: give it to `endInstruction` when the instruction has retired. */
+export const beginInstruction = (cpu: ProcessorDraft): number =>
+  (cpu.flag(FLAG.tf) ? TRAP : 0) | (cpu.blockingBySti ? STI : 0) | (cpu.blockingByMovSs ? MOV_SS : 0);
+
+/**
+ * The instruction (or iteration) retired: shadows that it ran under end, and the single-step trap becomes pending unless the instruction was MOV or POP SS.
+ * SDM Vol. 3B, 18.3.1.4 Single-Step Exception Condition; SDM Vol. 3A, 7.8.3 Masking Exceptions and Interrupts When Switching Stacks
+ */
+export const endInstruction = (cpu: ProcessorDraft, begun: number): void => {
+  if ((begun & STI) !== 0) cpu.blockingBySti = false;
+  if ((begun & MOV_SS) !== 0) cpu.blockingByMovSs = false;
+  if ((begun & TRAP) === 0 || cpu.blockingByMovSs) return;
+  if ((cpu.W[2 * SLOT.debugctl] & DEBUGCTL.btf) !== 0) cpu.unbuilt('single-step on branches (BTF)');
+  cpu.pendingDebug |= PENDING.bs;
+  cpu.boundaryWork = true;
+};

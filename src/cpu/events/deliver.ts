@@ -1,0 +1,102 @@
+import { EVENT_TYPE, type InterruptionEvent, VECTOR } from '../event';
+import { ACTIVITY, LEFT, type ProcessorDraft } from '../processor-draft';
+import { SLOT } from '../slots';
+import { enterDebugHandler } from './debug';
+import { combine } from './double-fault';
+import { enterHandler } from './interrupt-gate';
+
+/**
+ * How a delivery ended: the handler is entered; a VM exit took its place; the processor is in the shutdown state; or each of `DELIVERY_LIMIT`
+ * nested deliveries met a further benign exception and no end is in sight.
+ */
+export type DeliveryOutcome = 'delivered' | 'exited' | 'triple-fault' | 'delivery-loop';
+
+/** Consecutive deliveries without a retired instruction after which a step ends with `DeliveryLoop`. */
+export const DELIVERY_LIMIT = 64;
+
+/** Runs what may leave; false when it left, and `cpu.interruption` or `cpu.exit` says why. */
+const completes = (cpu: ProcessorDraft, action: () => void): boolean => {
+  cpu.interruption = undefined;
+  cpu.exit = undefined;
+  try {
+    action();
+    return true;
+  } catch (left) {
+    if (left !== LEFT) throw left;
+    return false;
+  }
+};
+
+const exited = (cpu: ProcessorDraft, during: InterruptionEvent | undefined): 'exited' => {
+  const exit = cpu.exit;
+  cpu.exit = undefined;
+  cpu.interruption = undefined;
+  cpu.virtualization?.performExit(cpu, exit, during);
+  cpu.boundaryWork = true;
+  return 'exited';
+};
+
+/** Asks for an exit in place of an event; `during` is the event in whose delivery it arose. */
+const intercepted = (
+  cpu: ProcessorDraft,
+  event: InterruptionEvent,
+  during: InterruptionEvent | undefined,
+): boolean => cpu.nonRoot && !completes(cpu, () => cpu.virtualization?.interceptEvent(cpu, event, during));
+
+/** What the processor records before it looks at the IDT. SDM Vol. 3A, 7.15: #DB, #PF; 7.7.1 Handling Multiple NMIs */
+const record = (cpu: ProcessorDraft, event: InterruptionEvent): void => {
+  if (event.injected) return;
+  if (event.type === EVENT_TYPE.nmi) cpu.blockingByNmi = true;
+  if (event.type !== EVENT_TYPE.hardwareException) return;
+  if (event.vector === VECTOR.pf && event.address !== undefined) cpu.R[SLOT.cr2] = event.address;
+  if (event.vector === VECTOR.db && event.debugStatus !== undefined)
+    enterDebugHandler(cpu, event.debugStatus);
+};
+
+const entered = (cpu: ProcessorDraft, event: InterruptionEvent): 'delivered' => {
+  cpu.activity = ACTIVITY.active;
+  cpu.blockingBySti = false;
+  cpu.blockingByMovSs = false;
+  cpu.nmiUnblocked = false;
+  cpu.boundaryWork = true;
+  cpu.watcher?.delivered?.(cpu, event);
+  return 'delivered';
+};
+
+const shutDown = (cpu: ProcessorDraft): DeliveryOutcome => {
+  if (cpu.nonRoot && !completes(cpu, () => cpu.virtualization?.interceptTripleFault(cpu)))
+    return exited(cpu, undefined);
+  cpu.activity = ACTIVITY.shutdown;
+  cpu.boundaryWork = true;
+  return 'triple-fault';
+};
+
+/** Delivers an event whose exit was already asked for; faults on the way combine by the double-fault table. */
+const deliverAsked = (cpu: ProcessorDraft, event: InterruptionEvent): DeliveryOutcome => {
+  let current = event;
+  record(cpu, event);
+  for (let deliveries = 0; deliveries < DELIVERY_LIMIT; deliveries++) {
+    if (completes(cpu, () => enterHandler(cpu, current))) return entered(cpu, current);
+    const second = cpu.interruption;
+    if (cpu.exit !== undefined || second === undefined) return exited(cpu, current);
+    // SDM Vol. 3C, 26.2 Other Causes of VM Exits: the exception itself is asked for before it becomes a double fault.
+    if (intercepted(cpu, second, current)) return exited(cpu, current);
+    // CR2 keeps the address of a page fault that becomes a double fault.
+    record(cpu, second);
+    const next = combine(current, second);
+    if (next === 'triple-fault') return shutDown(cpu);
+    // SDM Vol. 3C, 28.2.4: a double fault that exits is no exit during the delivery of another event.
+    if (next !== second && intercepted(cpu, next, undefined)) return exited(cpu, undefined);
+    current = next;
+  }
+  return 'delivery-loop';
+};
+
+/**
+ * Delivers an exception or interrupt at the current instruction boundary, or the exit that takes its place in non-root operation. RIP is that of the
+ * faulting or next instruction; for software events that of the instruction itself (`instructionLength` is added). An event that VM entry injects
+ * causes no exit itself; exceptions on its way may.
+ * SDM Vol. 3A, 7.12 Exception and Interrupt Handling; 7.15, Interrupt 8; SDM Vol. 3C, 27.6.1 Vectored-Event Injection
+ */
+export const deliver = (cpu: ProcessorDraft, event: InterruptionEvent): DeliveryOutcome =>
+  !event.injected && intercepted(cpu, event, undefined) ? exited(cpu, undefined) : deliverAsked(cpu, event);

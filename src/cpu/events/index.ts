@@ -1,0 +1,11 @@
+export { beginInstruction, boundaryEvent, endInstruction, needsBoundaryWork } from './boundary';
+export {
+  type DataAccessKind,
+  dataBreakpoint,
+  debugException,
+  enterDebugHandler,
+  ioBreakpoint,
+  linearRip,
+} from './debug';
+export { DELIVERY_LIMIT, type DeliveryOutcome, deliver } from './deliver';
+export { isSoftware } from './interrupt-gate';

@@ -1,0 +1,186 @@
+import { maskOf, type Width } from '../../core';
+import type { Instruction, SegmentNumber } from '../decode/instruction';
+import { subFlags } from '../engine/computed-flags';
+import type { SystemRow } from '../engine/row';
+import type { ProcessorDraft } from '../processor-draft';
+import { linearAddress } from '../segmented-address';
+import { FLAG, SLOT } from '../slots';
+import { storeStatusFlags } from '../status-flags';
+
+const ES: SegmentNumber = 0;
+const DS: SegmentNumber = 3;
+
+/** A string instruction in execution: sizes, direction and the registers that move. */
+class StringOperation {
+  readonly bytes: number;
+  readonly source: SegmentNumber;
+  /** Bytes from one element to the next. */
+  readonly step: bigint;
+
+  constructor(
+    readonly cpu: ProcessorDraft,
+    readonly instruction: Instruction,
+  ) {
+    this.bytes = instruction.operandWidth / 8;
+    this.source = instruction.segment ?? DS;
+    this.step = BigInt(cpu.flag(FLAG.df) ? -this.bytes : this.bytes);
+  }
+
+  /** A register cut to the address width. */
+  at(slot: number): bigint {
+    return this.cpu.R[slot] & maskOf(this.instruction.addressWidth);
+  }
+
+  // SDM Vol. 1, 3.4.1.1: a 32-bit result clears the upper half, a 16-bit one keeps it.
+  put(slot: number, value: bigint): void {
+    const { addressWidth } = this.instruction;
+    const mask = maskOf(addressWidth);
+    const { R } = this.cpu;
+    R[slot] = (addressWidth === 16 ? R[slot] & ~mask : 0n) | (value & mask);
+  }
+
+  advance(...slots: readonly number[]): void {
+    for (const slot of slots) this.put(slot, this.at(slot) + this.step);
+  }
+
+  read(segment: SegmentNumber, slot: number): bigint {
+    const linear = linearAddress(this.cpu, segment, this.at(slot), this.bytes, false);
+    return this.cpu.mmu.read(linear, this.bytes);
+  }
+
+  /** The destination is ES:RDI whatever the segment override. */
+  write(value: bigint): void {
+    this.cpu.mmu.write(linearAddress(this.cpu, ES, this.at(SLOT.rdi), this.bytes, true), this.bytes, value);
+  }
+}
+
+/** The last comparison of SCAS or CMPS: the status flags come from `first - second`. */
+interface Comparison {
+  readonly first: bigint;
+  readonly second: bigint;
+}
+
+/** One iteration: all memory accesses, then the registers. */
+type Iteration = (string: StringOperation) => Comparison | undefined;
+
+/** Several iterations at once: how many (at most `count`) were done, 0 when the general way must be gone. */
+type Bulk = (string: StringOperation, count: number) => number;
+
+// The place for bulk moves and fills inside a page, once Mmu can give a span of plain memory.
+const noBulk: Bulk = () => 0;
+
+const OPERATIONS: Readonly<Record<string, { readonly iterate: Iteration; readonly bulk: Bulk }>> = {
+  movs: {
+    iterate: (string) => {
+      string.write(string.read(string.source, SLOT.rsi));
+      string.advance(SLOT.rsi, SLOT.rdi);
+      return undefined;
+    },
+    bulk: noBulk,
+  },
+  stos: {
+    iterate: (string) => {
+      string.write(string.cpu.R[SLOT.rax] & maskOf(string.instruction.operandWidth));
+      string.advance(SLOT.rdi);
+      return undefined;
+    },
+    bulk: noBulk,
+  },
+  lods: {
+    iterate: (string) => {
+      const { R } = string.cpu;
+      const width = string.instruction.operandWidth;
+      const value = string.read(string.source, SLOT.rsi);
+      R[SLOT.rax] = width >= 32 ? value : (R[SLOT.rax] & ~maskOf(width)) | value;
+      string.advance(SLOT.rsi);
+      return undefined;
+    },
+    bulk: noBulk,
+  },
+  cmps: {
+    iterate: (string) => {
+      const first = string.read(string.source, SLOT.rsi);
+      const second = string.read(ES, SLOT.rdi);
+      string.advance(SLOT.rsi, SLOT.rdi);
+      return { first, second };
+    },
+    bulk: noBulk,
+  },
+  scas: {
+    iterate: (string) => {
+      const first = string.cpu.R[SLOT.rax] & maskOf(string.instruction.operandWidth);
+      const second = string.read(ES, SLOT.rdi);
+      string.advance(SLOT.rdi);
+      return { first, second };
+    },
+    bulk: noBulk,
+  },
+};
+
+const setFlags = (cpu: ProcessorDraft, { first, second }: Comparison, width: Width): void =>
+  storeStatusFlags(cpu.W, subFlags(first, second, 0n, width));
+
+/** Whether a comparison ends the repetition: REPE at the first difference, REPNE at the first equality. */
+const ends = ({ first, second }: Comparison, { repeat }: Instruction): boolean =>
+  (first === second) === (repeat === 'repne');
+
+// SDM Vol. 3B, 18.3.1.1 Instruction-Breakpoint Exception Condition: between iterations RF is 1.
+const goOnLater = (cpu: ProcessorDraft): void => {
+  cpu.nextRip = cpu.rip;
+  cpu.W[2 * SLOT.rflags] |= FLAG.rf;
+  cpu.boundaryWork = true;
+};
+
+/**
+ * SDM Vol. 2, REP/REPE/REPZ/REPNE/REPNZ. A fault leaves count and pointers as after the iterations before it; the flags of an unfinished
+ * comparison are those before the instruction, so that a fault or an interruption never shows half of it.
+ */
+const repeated = (string: StringOperation, iterate: Iteration, bulk: Bulk): void => {
+  const { cpu, instruction } = string;
+  let done = 0;
+  const retire = (iterations: number): void => {
+    string.put(SLOT.rcx, string.at(SLOT.rcx) - BigInt(iterations));
+    done += iterations;
+  };
+  let finished = false;
+  let left = true;
+  try {
+    while (!finished && done < cpu.iterationBudget) {
+      const count = string.at(SLOT.rcx);
+      if (count === 0n) break;
+      const budget = cpu.iterationBudget - done;
+      const together = bulk(string, count < BigInt(budget) ? Number(count) : budget);
+      if (together > 0) {
+        retire(together);
+        continue;
+      }
+      const comparison = iterate(string);
+      retire(1);
+      if (comparison !== undefined && (count === 1n || ends(comparison, instruction))) {
+        setFlags(cpu, comparison, instruction.operandWidth);
+        finished = true;
+      }
+    }
+    if (finished || string.at(SLOT.rcx) === 0n) cpu.W[2 * SLOT.rflags] &= ~FLAG.rf;
+    else goOnLater(cpu);
+    left = false;
+  } finally {
+    // Of an instruction that leaves with a fault every iteration counts, of another the last one is the instruction itself.
+    cpu.extraRetired += left ? done : Math.max(done - 1, 0);
+  }
+};
+
+/** MOVS, STOS, LODS, CMPS and SCAS, alone or repeated. SDM Vol. 1, 7.3.9 String Operations */
+export const STRING_ROWS: readonly SystemRow[] = Object.entries(OPERATIONS).map(
+  ([mnemonic, { iterate, bulk }]) => ({
+    kind: 'system',
+    mnemonic,
+    ends: true,
+    execute: (cpu, instruction) => {
+      const string = new StringOperation(cpu, instruction);
+      if (instruction.repeat !== undefined) return repeated(string, iterate, bulk);
+      const comparison = iterate(string);
+      if (comparison !== undefined) setFlags(cpu, comparison, instruction.operandWidth);
+    },
+  }),
+);

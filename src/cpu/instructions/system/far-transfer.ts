@@ -1,0 +1,152 @@
+import { maskOf } from '../../../core';
+import type { Instruction, Operand } from '../../decode/instruction';
+import type { ProcessorDraft } from '../../processor-draft';
+import { accessed, SEGMENT, setSegmentRaw } from '../../segments';
+import { ACCESS_RIGHTS, FLAG, SLOT } from '../../slots';
+import {
+  checkTarget,
+  directTarget,
+  dropPrivilegedData,
+  loadCode,
+  returnStack,
+  returnTarget,
+} from './code-segments';
+import { ending, ioPrivilege, peek, pushAll, readMemory, releaseStack, setGeneral } from './support';
+
+const requireSegments = (cpu: ProcessorDraft): void => {
+  if (!cpu.protectedMode) cpu.unbuilt('far transfers in real mode');
+  if (cpu.virtual8086) cpu.unbuilt('virtual-8086 mode');
+};
+
+/** Selector and offset of a far pointer, in the instruction or in memory. */
+const farPointer = (
+  cpu: ProcessorDraft,
+  operand: Operand,
+  width: number,
+): { readonly selector: number; readonly offset: bigint } => {
+  if (operand.kind === 'far') return { selector: operand.selector, offset: BigInt(operand.offset) };
+  if (operand.kind !== 'memory') return cpu.invalidOpcode();
+  const bytes = width / 8;
+  const offset = readMemory(cpu, operand, bytes);
+  return { offset, selector: Number(readMemory(cpu, operand, 2, bytes)) };
+};
+
+const jumpFar = (cpu: ProcessorDraft, instruction: Instruction): void => {
+  requireSegments(cpu);
+  const { selector, offset } = farPointer(cpu, instruction.operands[0], instruction.operandWidth);
+  const target = directTarget(cpu, selector);
+  checkTarget(cpu, target, offset);
+  loadCode(cpu, target, accessed(cpu, target.descriptor));
+  cpu.nextRip = offset;
+};
+
+const callFar = (cpu: ProcessorDraft, instruction: Instruction): void => {
+  requireSegments(cpu);
+  const { operandWidth } = instruction;
+  const { selector, offset } = farPointer(cpu, instruction.operands[0], operandWidth);
+  const target = directTarget(cpu, selector);
+  checkTarget(cpu, target, offset);
+  const code = accessed(cpu, target.descriptor);
+  pushAll(cpu, operandWidth / 8, [BigInt(cpu.W[2 * SLOT.cs] & 0xffff), cpu.nextRip]);
+  loadCode(cpu, target, code);
+  cpu.nextRip = offset;
+};
+
+/** Puts the stack pointer of an outer level in place: 64 bits, or the width of the new SS. */
+const setOuterPointer = (cpu: ProcessorDraft, pointer: bigint): void => {
+  const narrow = !cpu.mode64 && (cpu.W[2 * SLOT.ss + 1] & ACCESS_RIGHTS.db) === 0;
+  setGeneral(cpu, SLOT.rsp, narrow ? 16 : 64, pointer);
+};
+
+// SDM Vol. 2, RET: far returns; the immediate is released from both stacks
+const returnFar = (cpu: ProcessorDraft, instruction: Instruction): void => {
+  requireSegments(cpu);
+  const [operand] = instruction.operands;
+  const extra = operand?.kind === 'immediate' ? Number(operand.value) : 0;
+  const bytes = instruction.operandWidth / 8;
+  const offset = peek(cpu, 0, bytes);
+  const target = returnTarget(cpu, Number(peek(cpu, bytes, bytes) & 0xffffn));
+  if (target.privilege === cpu.cpl) {
+    checkTarget(cpu, target, offset);
+    const code = accessed(cpu, target.descriptor);
+    releaseStack(cpu, 2 * bytes + extra);
+    loadCode(cpu, target, code);
+  } else {
+    const pointer = peek(cpu, 2 * bytes + extra, bytes);
+    const selector = Number(peek(cpu, 3 * bytes + extra, bytes) & 0xffffn);
+    const stack = returnStack(cpu, selector, target);
+    checkTarget(cpu, target, offset);
+    const code = accessed(cpu, target.descriptor);
+    setSegmentRaw(cpu, SEGMENT.ss, stack);
+    loadCode(cpu, target, code);
+    setOuterPointer(cpu, pointer);
+    releaseStack(cpu, extra);
+    dropPrivilegedData(cpu);
+  }
+  cpu.nextRip = offset;
+};
+
+const ALWAYS = FLAG.cf | FLAG.pf | FLAG.af | FLAG.zf | FLAG.sf | FLAG.tf | FLAG.df | FLAG.of | FLAG.nt;
+const WIDE = FLAG.rf | FLAG.ac | FLAG.id;
+
+/** The flags that IRET may change at this CPL and operand width. SDM Vol. 2, IRET */
+const loadableFlags = (cpu: ProcessorDraft, width: number): bigint => {
+  const { cpl } = cpu;
+  let loadable = ALWAYS | WIDE;
+  if (cpl <= ioPrivilege(cpu)) loadable |= FLAG.if;
+  if (cpl === 0) loadable |= FLAG.iopl | FLAG.vif | FLAG.vip;
+  return BigInt(loadable) & maskOf(width);
+};
+
+/** NMIs are unblocked by the execution of IRET, even of one that faults. SDM Vol. 3A, 7.7.1 Handling Multiple NMIs */
+const unblockNmi = (cpu: ProcessorDraft): void => {
+  if (cpu.nonRoot && cpu.virtualization) {
+    cpu.nmiUnblocked = cpu.virtualization.unblockNmi(cpu);
+  } else {
+    cpu.nmiUnblocked = cpu.blockingByNmi;
+    cpu.blockingByNmi = false;
+  }
+  if (cpu.nmiUnblocked) cpu.boundaryWork = true;
+};
+
+// SDM Vol. 2, IRET/IRETD/IRETQ
+const interruptReturn = (cpu: ProcessorDraft, instruction: Instruction): void => {
+  requireSegments(cpu);
+  unblockNmi(cpu);
+  if (cpu.flag(FLAG.nt)) {
+    if (cpu.longMode) cpu.generalProtection();
+    cpu.unbuilt('task switch');
+  }
+  const width = instruction.operandWidth;
+  const bytes = width / 8;
+  const offset = peek(cpu, 0, bytes);
+  const selector = Number(peek(cpu, bytes, bytes) & 0xffffn);
+  const image = peek(cpu, 2 * bytes, bytes);
+  if (!cpu.longMode && cpu.cpl === 0 && width === 32 && (image & BigInt(FLAG.vm)) !== 0n)
+    cpu.unbuilt('virtual-8086 mode');
+  const target = returnTarget(cpu, selector);
+  const outward = target.privilege > cpu.cpl;
+  const popsStack = outward || cpu.mode64;
+  const pointer = popsStack ? peek(cpu, 3 * bytes, bytes) : 0n;
+  const stackSelector = popsStack ? Number(peek(cpu, 4 * bytes, bytes) & 0xffffn) : 0;
+  const stack = popsStack ? returnStack(cpu, stackSelector, target) : undefined;
+  checkTarget(cpu, target, offset);
+  const code = accessed(cpu, target.descriptor);
+  const loadable = loadableFlags(cpu, width);
+  const flags = (cpu.rflags & ~loadable) | (image & loadable);
+  if (stack === undefined) releaseStack(cpu, 3 * bytes);
+  else setSegmentRaw(cpu, SEGMENT.ss, stack);
+  cpu.rflags = width === 16 ? flags & ~BigInt(FLAG.rf) : flags;
+  loadCode(cpu, target, code);
+  if (stack !== undefined) setOuterPointer(cpu, pointer);
+  if (outward) dropPrivilegedData(cpu);
+  cpu.nextRip = offset;
+  cpu.nmiUnblocked = false;
+};
+
+export const FAR_ROWS = [
+  ending('jmp_far', jumpFar),
+  ending('call_far', callFar),
+  ending('ret_far', returnFar),
+  ending('iret', interruptReturn),
+];

@@ -1,0 +1,149 @@
+import { isCanonical } from '../../../core';
+import type { CpuidResult } from '../../cpuid';
+import type { Instruction } from '../../decode/instruction';
+import { readMsr, readTimeStamp, writeMsr } from '../../msrs';
+import { FEATURES } from '../../presets/features';
+import type { ProcessorDraft } from '../../processor-draft';
+import { linearAddressBits } from '../../segmented-address';
+import { CR4, SLOT } from '../../slots';
+import {
+  ending,
+  general,
+  intercept,
+  pair,
+  plain,
+  registerOf,
+  require64,
+  requireFeature,
+  requirePrivilege,
+  setGeneral,
+  setPair,
+} from './support';
+
+const OSXSAVE = 1 << 27;
+const APIC = 1 << FEATURES.apic.bit;
+const SYSCALL = 1 << FEATURES.syscall.bit;
+const APIC_ENABLED = 1 << 11;
+const LIMIT_CPUID = 1 << 22;
+
+/** CPUID with the bits that follow the processor's state. SDM Vol. 2, CPUID */
+const identification = (cpu: ProcessorDraft, leaf: number, subleaf: number): CpuidResult => {
+  const result = cpu.cpuid.lookup(leaf, subleaf);
+  switch (leaf >>> 0) {
+    case 0: {
+      const limited = (cpu.W[2 * SLOT.miscEnable] & LIMIT_CPUID) !== 0;
+      return limited ? { ...result, eax: Math.min(result.eax, 2) } : result;
+    }
+    case 1: {
+      const osxsave = (cpu.W[2 * SLOT.cr4] & CR4.osxsave) !== 0;
+      const apic = (cpu.W[2 * SLOT.apicBase] & APIC_ENABLED) !== 0;
+      return {
+        ...result,
+        ecx: osxsave ? result.ecx | OSXSAVE : result.ecx & ~OSXSAVE,
+        edx: apic ? result.edx : result.edx & ~APIC,
+      };
+    }
+    case 0x80000001:
+      return cpu.mode64 ? result : { ...result, edx: result.edx & ~SYSCALL };
+    default:
+      return result;
+  }
+};
+
+const identify = (cpu: ProcessorDraft, instruction: Instruction): void => {
+  intercept(cpu, instruction, { id: 'cpuid' });
+  const { eax, ebx, ecx, edx } = identification(cpu, cpu.W[2 * SLOT.rax], cpu.W[2 * SLOT.rcx]);
+  setGeneral(cpu, SLOT.rax, 32, BigInt(eax));
+  setGeneral(cpu, SLOT.rbx, 32, BigInt(ebx));
+  setGeneral(cpu, SLOT.rcx, 32, BigInt(ecx));
+  setGeneral(cpu, SLOT.rdx, 32, BigInt(edx));
+};
+
+const indexOf = (cpu: ProcessorDraft): number => cpu.W[2 * SLOT.rcx] >>> 0;
+
+const readModelSpecific = (cpu: ProcessorDraft, instruction: Instruction): void => {
+  requirePrivilege(cpu);
+  intercept(cpu, instruction, { id: 'rdmsr', index: indexOf(cpu) });
+  const value = readMsr(cpu, indexOf(cpu));
+  if (value === undefined) cpu.generalProtection();
+  else setPair(cpu, value);
+};
+
+const writeModelSpecific = (cpu: ProcessorDraft, instruction: Instruction): void => {
+  requirePrivilege(cpu);
+  intercept(cpu, instruction, { id: 'wrmsr', index: indexOf(cpu) });
+  if (!writeMsr(cpu, indexOf(cpu), pair(cpu))) cpu.generalProtection();
+  cpu.boundaryWork = true;
+};
+
+/** CR4.TSD. SDM Vol. 3A, 2.5 Control Registers */
+const requireTimeStampPrivilege = (cpu: ProcessorDraft): void => {
+  if ((cpu.W[2 * SLOT.cr4] & CR4.tsd) !== 0) requirePrivilege(cpu);
+};
+
+const readCounter = (cpu: ProcessorDraft, instruction: Instruction): void => {
+  requireFeature(cpu, 'tsc');
+  requireTimeStampPrivilege(cpu);
+  intercept(cpu, instruction, { id: 'rdtsc' });
+  setPair(cpu, readTimeStamp(cpu));
+};
+
+const readCounterAndProcessor = (cpu: ProcessorDraft, instruction: Instruction): void => {
+  requireFeature(cpu, 'rdtscp');
+  requireTimeStampPrivilege(cpu);
+  intercept(cpu, instruction, { id: 'rdtscp' });
+  setPair(cpu, readTimeStamp(cpu));
+  setGeneral(cpu, SLOT.rcx, 32, cpu.R[SLOT.tscAux]);
+};
+
+const readProcessor = (cpu: ProcessorDraft, instruction: Instruction): void => {
+  requireFeature(cpu, 'rdpid');
+  const { number, width } = registerOf(instruction.operands[0]);
+  setGeneral(cpu, number, width, cpu.R[SLOT.tscAux] & 0xffffffffn);
+};
+
+// The processors announce no counters (CPUID leaf 0AH): every index is #GP(0).
+const readPerformanceCounter = (cpu: ProcessorDraft, instruction: Instruction): void => {
+  if ((cpu.W[2 * SLOT.cr4] & CR4.pce) === 0) requirePrivilege(cpu);
+  intercept(cpu, instruction, { id: 'rdpmc' });
+  cpu.generalProtection();
+};
+
+/** RDFSBASE and their like. SDM Vol. 3A, 2.5: CR4.FSGSBASE */
+const requireBaseAccess = (cpu: ProcessorDraft): void => {
+  require64(cpu);
+  requireFeature(cpu, 'fsgsbase');
+  if ((cpu.W[2 * SLOT.cr4] & CR4.fsgsbase) === 0) cpu.invalidOpcode();
+};
+
+const readBase =
+  (slot: number) =>
+  (cpu: ProcessorDraft, instruction: Instruction): void => {
+    requireBaseAccess(cpu);
+    const { number, width } = registerOf(instruction.operands[0]);
+    setGeneral(cpu, number, width, cpu.R[slot]);
+  };
+
+const writeBase =
+  (slot: number) =>
+  (cpu: ProcessorDraft, instruction: Instruction): void => {
+    requireBaseAccess(cpu);
+    const { number, width } = registerOf(instruction.operands[0]);
+    const value = general(cpu, number, width);
+    if (!isCanonical(value, linearAddressBits(cpu))) cpu.generalProtection();
+    cpu.R[slot] = value;
+  };
+
+export const IDENTIFICATION_ROWS = [
+  plain('cpuid', identify),
+  plain('rdmsr', readModelSpecific),
+  ending('wrmsr', writeModelSpecific),
+  plain('rdtsc', readCounter),
+  plain('rdtscp', readCounterAndProcessor),
+  plain('rdpid', readProcessor),
+  plain('rdpmc', readPerformanceCounter),
+  plain('rdfsbase', readBase(SLOT.fsBase)),
+  plain('rdgsbase', readBase(SLOT.gsBase)),
+  ending('wrfsbase', writeBase(SLOT.fsBase)),
+  ending('wrgsbase', writeBase(SLOT.gsBase)),
+];

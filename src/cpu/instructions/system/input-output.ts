@@ -1,0 +1,194 @@
+import { maskOf } from '../../../core';
+import type { Instruction, Operand } from '../../decode/instruction';
+import { ioBreakpoint } from '../../events';
+import type { ProcessorDraft } from '../../processor-draft';
+import { linearAddress } from '../../segmented-address';
+import { isUsable, SEGMENT, SYSTEM_TYPE, typeOf } from '../../segments';
+import { FLAG, SLOT } from '../../slots';
+import { ending, general, intercept, ioPrivilege, registerOf, setGeneral, uncheckedLinear } from './support';
+
+type PortBytes = 1 | 2 | 4;
+
+const MAP_BASE = 0x66;
+
+/** Whether the I/O permission bit map of the TSS lets a port be used; two bytes are always read. SDM Vol. 1, 19.5.2 */
+const mapPermits = (cpu: ProcessorDraft, port: number, bytes: PortBytes): boolean => {
+  const rights = cpu.W[2 * SLOT.tr + 1];
+  const type = typeOf(rights);
+  if (!isUsable(rights) || (type !== SYSTEM_TYPE.busyTss && type !== SYSTEM_TYPE.tss)) return false;
+  const limit = cpu.W[2 * SLOT.trLimit] >>> 0;
+  const tss = cpu.R[SLOT.trBase];
+  const implicit = { implicit: true };
+  if (MAP_BASE + 1 > limit) return false;
+  const at = Number(cpu.mmu.read(tss + BigInt(MAP_BASE), 2, implicit)) + (port >> 3);
+  if (at + 1 > limit) return false;
+  const bits = Number(cpu.mmu.read(tss + BigInt(at), 2, implicit));
+  return ((bits >> (port & 7)) & ((1 << bytes) - 1)) === 0;
+};
+
+const requirePort = (cpu: ProcessorDraft, port: number, bytes: PortBytes): void => {
+  if (cpu.virtual8086) cpu.unbuilt('virtual-8086 mode');
+  if (cpu.cpl > ioPrivilege(cpu) && !mapPermits(cpu, port, bytes)) cpu.generalProtection();
+};
+
+const portOf = (cpu: ProcessorDraft, operand: Operand): number =>
+  operand.kind === 'immediate' ? Number(operand.value & 0xffn) : Number(general(cpu, SLOT.rdx, 16));
+
+/** What follows an access: breakpoints, and an interrupt that the device may have raised. */
+const accessed = (cpu: ProcessorDraft, port: number, bytes: PortBytes): void => {
+  ioBreakpoint(cpu, port, bytes);
+  cpu.boundaryWork = true;
+};
+
+const input = (cpu: ProcessorDraft, instruction: Instruction): void => {
+  const [destination, source] = instruction.operands;
+  const { width } = registerOf(destination);
+  const bytes = (width / 8) as PortBytes;
+  const port = portOf(cpu, source);
+  requirePort(cpu, port, bytes);
+  const immediate = source.kind === 'immediate';
+  intercept(cpu, instruction, {
+    id: 'io',
+    direction: 'in',
+    port,
+    bytes,
+    string: false,
+    repeated: false,
+    immediate,
+  });
+  setGeneral(cpu, SLOT.rax, width, BigInt(cpu.bus.in(port, bytes) >>> 0));
+  accessed(cpu, port, bytes);
+};
+
+const output = (cpu: ProcessorDraft, instruction: Instruction): void => {
+  const [destination, source] = instruction.operands;
+  const { width } = registerOf(source);
+  const bytes = (width / 8) as PortBytes;
+  const port = portOf(cpu, destination);
+  requirePort(cpu, port, bytes);
+  const immediate = destination.kind === 'immediate';
+  intercept(cpu, instruction, {
+    id: 'io',
+    direction: 'out',
+    port,
+    bytes,
+    string: false,
+    repeated: false,
+    immediate,
+  });
+  cpu.bus.out(port, bytes, Number(general(cpu, SLOT.rax, width)));
+  accessed(cpu, port, bytes);
+};
+
+/** INS and OUTS in execution. */
+class StringPort {
+  readonly bytes: PortBytes;
+  readonly port: number;
+  private readonly width: number;
+
+  constructor(
+    readonly cpu: ProcessorDraft,
+    readonly instruction: Instruction,
+    readonly inward: boolean,
+  ) {
+    this.bytes = (instruction.operandWidth / 8) as PortBytes;
+    this.port = Number(general(cpu, SLOT.rdx, 16));
+    this.width = instruction.addressWidth;
+  }
+
+  private get pointer(): number {
+    return this.inward ? SLOT.rdi : SLOT.rsi;
+  }
+
+  private get segment() {
+    return this.inward ? SEGMENT.es : (this.instruction.segment ?? SEGMENT.ds);
+  }
+
+  get count(): bigint {
+    return general(this.cpu, SLOT.rcx, this.width);
+  }
+
+  ask(): void {
+    const { cpu, instruction, inward, port, bytes, segment } = this;
+    const offset = general(cpu, this.pointer, this.width);
+    intercept(cpu, instruction, {
+      id: 'io',
+      direction: inward ? 'in' : 'out',
+      port,
+      bytes,
+      string: true,
+      repeated: instruction.repeat !== undefined,
+      immediate: false,
+      segment,
+      address: uncheckedLinear(cpu, segment, offset),
+    });
+  }
+
+  /** One element: memory is checked before the port is touched. */
+  transfer(): void {
+    const { cpu, bytes, port, inward } = this;
+    const offset = general(cpu, this.pointer, this.width);
+    const linear = linearAddress(cpu, this.segment, offset, bytes, inward);
+    if (inward) {
+      cpu.mmu.probeWrite(linear, bytes);
+      cpu.mmu.write(linear, bytes, BigInt(cpu.bus.in(port, bytes) >>> 0));
+    } else cpu.bus.out(port, bytes, Number(cpu.mmu.read(linear, bytes)));
+    accessed(cpu, port, bytes);
+    const step = BigInt(cpu.flag(FLAG.df) ? -bytes : bytes);
+    setGeneral(cpu, this.pointer, this.width, (offset + step) & maskOf(this.width));
+  }
+
+  retire(): void {
+    setGeneral(this.cpu, SLOT.rcx, this.width, this.count - 1n);
+  }
+}
+
+/** Between iterations RF of the saved flags is 1. SDM Vol. 3B, 18.3.1.1 */
+const markUnfinished = (cpu: ProcessorDraft, unfinished: boolean): void => {
+  if (unfinished) {
+    cpu.nextRip = cpu.rip;
+    cpu.W[2 * SLOT.rflags] |= FLAG.rf;
+  } else cpu.W[2 * SLOT.rflags] &= ~FLAG.rf;
+};
+
+const interrupted = (cpu: ProcessorDraft): boolean =>
+  cpu.pendingDebug !== 0 || cpu.nmiPending || cpu.bus.pendingInterrupt() >= 0;
+
+// SDM Vol. 2, REP: a fault leaves the registers as after the iterations before it
+const repeated = (string: StringPort): void => {
+  const { cpu } = string;
+  let done = 0;
+  let left = true;
+  try {
+    while (string.count !== 0n && done < Math.max(cpu.iterationBudget, 1)) {
+      if (done > 0 && (interrupted(cpu) || cpu.flag(FLAG.tf))) break;
+      string.ask();
+      string.transfer();
+      string.retire();
+      done++;
+    }
+    markUnfinished(cpu, string.count !== 0n);
+    left = false;
+  } finally {
+    cpu.extraRetired += left ? done : Math.max(done - 1, 0);
+  }
+};
+
+const stringPort =
+  (inward: boolean) =>
+  (cpu: ProcessorDraft, instruction: Instruction): void => {
+    const string = new StringPort(cpu, instruction, inward);
+    requirePort(cpu, string.port, string.bytes);
+    if (instruction.repeat !== undefined) repeated(string);
+    else {
+      string.ask();
+      string.transfer();
+    }
+  };
+
+export const IO_ROWS = [
+  ending('in', input),
+  ending('out', output),
+  ending('ins', stringPort(true)),
+  ending('outs', stringPort(false)),
+];

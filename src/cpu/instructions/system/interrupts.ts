@@ -1,0 +1,48 @@
+import type { Instruction } from '../../decode/instruction';
+import { EVENT_TYPE, type EventType, VECTOR } from '../../event';
+import type { ProcessorDraft } from '../../processor-draft';
+import { overflowFlag } from '../../status-flags';
+import { ending, general, memoryOf, plain, readMemory, registerOf } from './support';
+
+const raise = (cpu: ProcessorDraft, vector: number, type: EventType, instruction: Instruction): never =>
+  cpu.interrupt({ vector, type, instructionLength: instruction.length });
+
+// SDM Vol. 2, INT n/INTO/INT3/INT1
+const interrupt = (cpu: ProcessorDraft, instruction: Instruction): void => {
+  const [operand] = instruction.operands;
+  const vector = operand?.kind === 'immediate' ? Number(operand.value & 0xffn) : VECTOR.bp;
+  raise(cpu, vector, EVENT_TYPE.softwareInterrupt, instruction);
+};
+
+const onOverflow = (cpu: ProcessorDraft, instruction: Instruction): void => {
+  if (cpu.mode64) cpu.invalidOpcode();
+  if (overflowFlag(cpu.W)) raise(cpu, VECTOR.of, EVENT_TYPE.softwareException, instruction);
+};
+
+// SDM Vol. 2, BOUND: the index and both bounds are signed
+const bound = (cpu: ProcessorDraft, instruction: Instruction): void => {
+  if (cpu.mode64) cpu.invalidOpcode();
+  const { number, width } = registerOf(instruction.operands[0]);
+  const bounds = memoryOf(instruction.operands[1]);
+  const bytes = width / 8;
+  const signed = (value: bigint): bigint => BigInt.asIntN(width, value);
+  const index = signed(general(cpu, number, width));
+  const lower = signed(readMemory(cpu, bounds, bytes));
+  const upper = signed(readMemory(cpu, bounds, bytes, bytes));
+  if (index < lower || index > upper) cpu.raise(VECTOR.br);
+};
+
+const undefinedOpcode = (cpu: ProcessorDraft): void => cpu.invalidOpcode();
+
+export const INTERRUPT_ROWS = [
+  ending('int', interrupt),
+  ending('int3', (cpu, instruction) => raise(cpu, VECTOR.bp, EVENT_TYPE.softwareException, instruction)),
+  ending('int1', (cpu, instruction) =>
+    raise(cpu, VECTOR.db, EVENT_TYPE.privilegedSoftwareException, instruction),
+  ),
+  ending('into', onOverflow),
+  plain('bound', bound),
+  ending('ud0', undefinedOpcode),
+  ending('ud1', undefinedOpcode),
+  ending('ud2', undefinedOpcode),
+];

@@ -1,0 +1,70 @@
+import type { Instruction } from '../../decode/instruction';
+import type { SystemRow } from '../../engine/row';
+import { announces, type FeatureName } from '../../presets/features';
+import type { ProcessorDraft } from '../../processor-draft';
+import { CR4, SLOT } from '../../slots';
+import { ending, intercept, plain } from './support';
+
+/** Instructions that no processor of the model announces: #UD. Were one announced, it would have to be built. */
+const UNANNOUNCED: Readonly<Record<string, FeatureName>> = {
+  monitor: 'monitor',
+  mwait: 'monitor',
+  invpcid: 'invpcid',
+  rdrand: 'rdrand',
+  rdseed: 'rdseed',
+  rdpkru: 'pku',
+  wrpkru: 'pku',
+  xgetbv: 'xsave',
+  xsetbv: 'xsave',
+  xsave: 'xsave',
+  xsave64: 'xsave',
+  xrstor: 'xsave',
+  xrstor64: 'xsave',
+  xsaveopt: 'xsave',
+  xsaveopt64: 'xsave',
+  xsavec: 'xsave',
+  xsavec64: 'xsave',
+  xsaves: 'xsave',
+  xsaves64: 'xsave',
+  xrstors: 'xsave',
+  xrstors64: 'xsave',
+  xbegin: 'rtm',
+  xend: 'rtm',
+  xtest: 'rtm',
+  umonitor: 'waitpkg',
+  umwait: 'waitpkg',
+  tpause: 'waitpkg',
+  serialize: 'serialize',
+};
+
+/** Of parts that the model does not describe (SGX, TDX, CET, user interrupts, SVM...): #UD on every processor here. */
+const ABSENT: readonly string[] = [
+  ...['encls', 'enclu', 'enclv', 'pconfig', 'tdcall', 'seamret', 'seamops', 'seamcall', 'ptwrite'],
+  ...['rstorssp', 'setssbsy', 'clrssbsy', 'saveprevssp', 'incssp', 'wrss', 'wruss'],
+  ...['xsusldtrk', 'xresldtrk', 'uiret', 'testui', 'clui', 'stui', 'senduipi', 'xabort'],
+  ...['vmrun', 'vmmcall', 'vmload', 'vmsave', 'stgi', 'clgi', 'skinit', 'invlpga'],
+];
+
+const unannounced = ([mnemonic, feature]: readonly [string, FeatureName]): SystemRow =>
+  ending(mnemonic, (cpu) => {
+    if (announces(cpu.cpuid, feature)) cpu.unbuilt(mnemonic);
+    cpu.invalidOpcode();
+  });
+
+const undefinedOpcode = (cpu: ProcessorDraft): void => cpu.invalidOpcode();
+
+// SDM Vol. 2, GETSEC: #UD while CR4.SMXE is 0, before any exit
+const getSecure = (cpu: ProcessorDraft, instruction: Instruction): void => {
+  if ((cpu.W[2 * SLOT.cr4] & CR4.smxe) === 0) cpu.invalidOpcode();
+  intercept(cpu, instruction, { id: 'getsec' });
+  cpu.unbuilt('getsec');
+};
+
+export const OPTIONAL_ROWS: readonly SystemRow[] = [
+  ...Object.entries(UNANNOUNCED).map(unannounced),
+  ...ABSENT.map((mnemonic) => ending(mnemonic, undefinedOpcode)),
+  // SDM Vol. 2, RSM: #UD outside system-management mode, which is not built.
+  ending('rsm', undefinedOpcode),
+  ending('getsec', getSecure),
+  plain('pause', (cpu, instruction) => intercept(cpu, instruction, { id: 'pause' })),
+];

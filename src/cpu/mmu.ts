@@ -1,0 +1,25 @@
+/** How memory is reached: who asks, and for what. SDM Vol. 3A, 5.6.1 Determination of Access Rights */
+export interface LinearAccess {
+  /** An implicit supervisor-mode access (descriptor tables, TSS, event delivery), whatever the CPL. */
+  readonly implicit?: boolean;
+}
+
+/**
+ * Linear memory as system instructions and event delivery see it: checked, slow, exact. Every method may leave with #PF or a VM exit; a page-crossing access
+ * is checked whole before any byte is written. Values are unsigned bigints of `bytes` bytes; `bytes` is 1, 2, 4 or 8.
+ */
+export interface Mmu {
+  read(linear: bigint, bytes: number, access?: LinearAccess): bigint;
+  write(linear: bigint, bytes: number, value: bigint, access?: LinearAccess): void;
+  /** Checks that a write of `bytes` would succeed (and sets A and D bits as the write would). */
+  probeWrite(linear: bigint, bytes: number, access?: LinearAccess): void;
+  /** Code bytes from a linear address, at most to the end of the page. */
+  fetch(linear: bigint): { readonly bytes: Uint8Array; readonly offset: number };
+  /** 8 bytes of physical memory as the processor reads them for its own structures (VMCS link, MSR areas); no translation. */
+  readPhysical(address: number, bytes: number): bigint;
+  writePhysical(address: number, bytes: number, value: bigint): void;
+  /** Everything derived from translations is dropped (MOV CR3, INVLPG, INVEPT...: always legal, the manual allows more dropping than demanded). */
+  flush(): void;
+  /** CR0, CR4, EFER, CPL, RFLAGS.AC, CR3 or the EPT root changed: the right set of translations is selected anew. */
+  contextChanged(): void;
+}

@@ -1,0 +1,224 @@
+import { isCanonical, maskOf, u64 } from '../core';
+import { writeEfer } from './control-registers';
+import { announces, type FeatureName, linearAddressWidth, physicalAddressWidth } from './presets/features';
+import type { ProcessorDraft } from './processor-draft';
+import { SLOT } from './slots';
+
+type Check = (cpu: ProcessorDraft, value: bigint) => boolean;
+
+/** One MSR, or `count` equal ones from `index` on. `write` says whether the value was accepted; without it the MSR is read-only. */
+export interface MsrRow {
+  readonly index: number;
+  readonly count?: number;
+  readonly name: string;
+  /** The MSR exists only with this feature. */
+  readonly feature?: FeatureName;
+  readonly read: (cpu: ProcessorDraft, index: number) => bigint;
+  readonly write?: (cpu: ProcessorDraft, value: bigint, index: number) => boolean;
+}
+
+const canonical: Check = (cpu, value) => isCanonical(value, linearAddressWidth(cpu.cpuid));
+const within =
+  (mask: bigint): Check =>
+  (_, value) =>
+    (value & ~mask) === 0n;
+const anything: Check = () => true;
+
+// SDM Vol. 3A, 13.11.2.1 IA32_MTRR_DEF_TYPE MSR: memory types UC, WC, WT, WP, WB (and UC- in the PAT)
+const MEMORY_TYPES = [0, 1, 4, 5, 6];
+const PAT_TYPES = [...MEMORY_TYPES, 7];
+const isMemoryType = (value: bigint): boolean => MEMORY_TYPES.includes(Number(value));
+const everyByte =
+  (types: readonly number[]): Check =>
+  (_, value) =>
+    [0n, 8n, 16n, 24n, 32n, 40n, 48n, 56n].every((at) => types.includes(Number((value >> at) & 0xffn)));
+
+const bySlot = (slot: number, allows: Check = anything): Pick<MsrRow, 'read' | 'write'> => ({
+  read: (cpu) => cpu.R[slot],
+  write: (cpu, value) => {
+    if (!allows(cpu, value)) return false;
+    cpu.R[slot] = value;
+    return true;
+  },
+});
+
+const stored = (allows: Check = anything): Pick<MsrRow, 'read' | 'write'> => ({
+  read: (cpu, index) => cpu.msrs.get(index) ?? 0n,
+  write: (cpu, value, index) => {
+    if (!allows(cpu, value)) return false;
+    cpu.msrs = new Map(cpu.msrs).set(index, value);
+    return true;
+  },
+});
+
+const constant = (value: bigint): Pick<MsrRow, 'read'> => ({ read: () => value });
+
+const TSC_ADJUST = 0x3b;
+const VARIABLE_RANGES = 10;
+
+/**
+ * The time-stamp counter as software sees it, with the offset of non-root operation; asks `Choice`.
+ * SDM Vol. 3B, 18.17 Time-Stamp Counter; SDM Vol. 3C, 26.3 Changes to Instruction Behavior in VMX Non-Root Operation
+ */
+export const readTimeStamp = (cpu: ProcessorDraft): bigint => {
+  const offset = cpu.nonRoot && cpu.virtualization ? cpu.virtualization.timeStampOffset(cpu) : 0n;
+  const preferred = u64(BigInt(Math.floor(cpu.clock.now())) + cpu.R[SLOT.tscOffset] + offset);
+  return cpu.decide('time-stamp', 1n << 64n, preferred);
+};
+
+/** Moves counter and TSC_ADJUST by the same amount. SDM Vol. 3B, 18.17.3 Time-Stamp Counter Adjustment */
+const moveTimeStamp = (cpu: ProcessorDraft, by: bigint): void => {
+  cpu.R[SLOT.tscOffset] = u64(cpu.R[SLOT.tscOffset] + by);
+  cpu.msrs = new Map(cpu.msrs).set(TSC_ADJUST, u64((cpu.msrs.get(TSC_ADJUST) ?? 0n) + by));
+};
+
+const physicalMask = (cpu: ProcessorDraft): bigint => maskOf(physicalAddressWidth(cpu.cpuid)) & ~0xfffn;
+
+const APIC_ENABLED = 0x800n;
+const BOOTSTRAP = 0x100n;
+const LOCKED = 1n;
+
+// SDM Vol. 3A, 12.4.4 Local APIC Status and Location: BSP is read-only; no x2APIC
+const writeApicBase = (cpu: ProcessorDraft, value: bigint): boolean => {
+  if ((value & ~(physicalMask(cpu) | APIC_ENABLED | BOOTSTRAP)) !== 0n) return false;
+  const next = (value & ~BOOTSTRAP) | (cpu.R[SLOT.apicBase] & BOOTSTRAP);
+  cpu.R[SLOT.apicBase] = next;
+  cpu.bus.apicBaseWritten(next);
+  return true;
+};
+
+// SDM Vol. 3C, 24.7 Enabling and Entering VMX Operation: lock (0), VMX inside (1) and outside (2) SMX operation
+const writeFeatureControl = (cpu: ProcessorDraft, value: bigint): boolean => {
+  if ((cpu.R[SLOT.featureControl] & LOCKED) !== 0n || (value & ~5n) !== 0n) return false;
+  cpu.R[SLOT.featureControl] = value;
+  return true;
+};
+
+// SDM Vol. 4, IA32_MISC_ENABLE: fast strings, thermal, EIST, limit CPUID, xTPR, turbo; 7, 11 and 12 are read-only and ignored
+const MISC_WRITABLE = (1n << 0n) | (1n << 3n) | (1n << 16n) | (1n << 22n) | (1n << 23n) | (1n << 38n);
+const MISC_IGNORED = (1n << 7n) | (1n << 11n) | (1n << 12n);
+const writeMiscEnable = (cpu: ProcessorDraft, value: bigint): boolean => {
+  if ((value & ~(MISC_WRITABLE | MISC_IGNORED)) !== 0n) return false;
+  cpu.R[SLOT.miscEnable] = (value & MISC_WRITABLE) | (cpu.R[SLOT.miscEnable] & MISC_IGNORED);
+  return true;
+};
+
+// SDM Vol. 3A, 13.11.2.3 Variable Range MTRRs: bases are even, masks odd
+const writeVariableRange: Check = (cpu, value) => (value & ~(physicalMask(cpu) | 0xfffn)) === 0n;
+const rangeBase: Check = (cpu, value) =>
+  writeVariableRange(cpu, value) && (value & 0xf00n) === 0n && isMemoryType(value & 0xffn);
+const rangeMask: Check = (cpu, value) => writeVariableRange(cpu, value) && (value & 0x7ffn) === 0n;
+const ranges: MsrRow[] = Array.from({ length: VARIABLE_RANGES }, (_, n): MsrRow[] => [
+  { index: 0x200 + 2 * n, name: `IA32_MTRR_PHYSBASE${n}`, feature: 'mtrr', ...stored(rangeBase) },
+  { index: 0x201 + 2 * n, name: `IA32_MTRR_PHYSMASK${n}`, feature: 'mtrr', ...stored(rangeMask) },
+]).flat();
+const fixedRange = (index: number, name: string, count = 1): MsrRow => ({
+  index,
+  count,
+  name,
+  feature: 'mtrr',
+  ...stored(everyByte(MEMORY_TYPES)),
+});
+const defaultType: Check = (_, value) => (value & ~0xcffn) === 0n && isMemoryType(value & 0xffn);
+
+/** Every MSR outside virtualization. SDM Vol. 4, 2.1 Architectural MSRs; an index that is not here is #GP(0). */
+export const MSR_ROWS: readonly MsrRow[] = [
+  {
+    index: 0x10,
+    name: 'IA32_TIME_STAMP_COUNTER',
+    read: readTimeStamp,
+    write: (cpu, value) => {
+      moveTimeStamp(cpu, value - BigInt(Math.floor(cpu.clock.now())) - cpu.R[SLOT.tscOffset]);
+      return true;
+    },
+  },
+  { index: 0x17, name: 'IA32_PLATFORM_ID', ...constant(0n) },
+  {
+    index: 0x1b,
+    name: 'IA32_APIC_BASE',
+    feature: 'apic',
+    read: (c) => c.R[SLOT.apicBase],
+    write: writeApicBase,
+  },
+  {
+    index: 0x3a,
+    name: 'IA32_FEATURE_CONTROL',
+    feature: 'vmx',
+    read: (cpu) => cpu.R[SLOT.featureControl],
+    write: writeFeatureControl,
+  },
+  {
+    index: TSC_ADJUST,
+    name: 'IA32_TSC_ADJUST',
+    feature: 'tsc-adjust',
+    read: (cpu) => cpu.msrs.get(TSC_ADJUST) ?? 0n,
+    write: (cpu, value) => {
+      moveTimeStamp(cpu, value - (cpu.msrs.get(TSC_ADJUST) ?? 0n));
+      return true;
+    },
+  },
+  { index: 0x8b, name: 'IA32_BIOS_SIGN_ID', ...stored() },
+  { index: 0xce, name: 'MSR_PLATFORM_INFO', ...constant(30n << 8n) },
+  // Fixed ranges and write-combining, no SMRR. SDM Vol. 3A, 13.11.1 MTRR Feature Identification
+  { index: 0xfe, name: 'IA32_MTRRCAP', feature: 'mtrr', ...constant(0x500n | BigInt(VARIABLE_RANGES)) },
+  {
+    index: 0x174,
+    name: 'IA32_SYSENTER_CS',
+    feature: 'sep',
+    read: (cpu) => cpu.R[SLOT.sysenterCs],
+    write: (cpu, value) => {
+      cpu.R[SLOT.sysenterCs] = BigInt.asUintN(32, value);
+      return true;
+    },
+  },
+  { index: 0x175, name: 'IA32_SYSENTER_ESP', feature: 'sep', ...bySlot(SLOT.sysenterEsp, canonical) },
+  { index: 0x176, name: 'IA32_SYSENTER_EIP', feature: 'sep', ...bySlot(SLOT.sysenterEip, canonical) },
+  { index: 0x179, name: 'IA32_MCG_CAP', ...constant(0n) },
+  { index: 0x17a, name: 'IA32_MCG_STATUS', ...stored(within(0xfn)) },
+  { index: 0x1a0, name: 'IA32_MISC_ENABLE', read: (c) => c.R[SLOT.miscEnable], write: writeMiscEnable },
+  // LBR and BTF. SDM Vol. 3B, 18.4.1 IA32_DEBUGCTL MSR
+  { index: 0x1d9, name: 'IA32_DEBUGCTL', ...bySlot(SLOT.debugctl, within(3n)) },
+  ...ranges,
+  fixedRange(0x250, 'IA32_MTRR_FIX64K_00000'),
+  fixedRange(0x258, 'IA32_MTRR_FIX16K', 2),
+  fixedRange(0x268, 'IA32_MTRR_FIX4K', 8),
+  { index: 0x277, name: 'IA32_PAT', feature: 'pat', ...bySlot(SLOT.pat, everyByte(PAT_TYPES)) },
+  { index: 0x2ff, name: 'IA32_MTRR_DEF_TYPE', feature: 'mtrr', ...stored(defaultType) },
+  { index: 0xc0000080, name: 'IA32_EFER', feature: 'lm', read: (c) => c.R[SLOT.efer], write: writeEfer },
+  { index: 0xc0000081, name: 'IA32_STAR', feature: 'syscall', ...bySlot(SLOT.star) },
+  { index: 0xc0000082, name: 'IA32_LSTAR', feature: 'syscall', ...bySlot(SLOT.lstar, canonical) },
+  { index: 0xc0000083, name: 'IA32_CSTAR', feature: 'syscall', ...bySlot(SLOT.cstar, canonical) },
+  { index: 0xc0000084, name: 'IA32_FMASK', feature: 'syscall', ...bySlot(SLOT.fmask, within(0xffffffffn)) },
+  { index: 0xc0000100, name: 'IA32_FS_BASE', feature: 'lm', ...bySlot(SLOT.fsBase, canonical) },
+  { index: 0xc0000101, name: 'IA32_GS_BASE', feature: 'lm', ...bySlot(SLOT.gsBase, canonical) },
+  { index: 0xc0000102, name: 'IA32_KERNEL_GS_BASE', feature: 'lm', ...bySlot(SLOT.kernelGsBase, canonical) },
+  { index: 0xc0000103, name: 'IA32_TSC_AUX', feature: 'rdtscp', ...bySlot(SLOT.tscAux, within(0xffffffffn)) },
+];
+
+const BY_INDEX: ReadonlyMap<number, MsrRow> = new Map(
+  MSR_ROWS.flatMap((row) =>
+    Array.from({ length: row.count ?? 1 }, (_, offset) => [row.index + offset, row] as const),
+  ),
+);
+
+const VMX_MSRS = { first: 0x480, last: 0x493 } as const;
+
+const find = (cpu: ProcessorDraft, index: number): MsrRow | undefined => {
+  const row = BY_INDEX.get(index >>> 0);
+  return row?.feature === undefined || announces(cpu.cpuid, row.feature) ? row : undefined;
+};
+
+/** The value that RDMSR gives; undefined where it is #GP(0). Also what VM-exit MSR areas store. SDM Vol. 2, RDMSR */
+export const readMsr = (cpu: ProcessorDraft, index: number): bigint | undefined => {
+  const number = index >>> 0;
+  if (number >= VMX_MSRS.first && number <= VMX_MSRS.last)
+    return announces(cpu.cpuid, 'vmx') ? cpu.virtualization?.readMsr(cpu, number) : undefined;
+  return find(cpu, number)?.read(cpu, number);
+};
+
+/** Writes an MSR as WRMSR does; false where that is #GP(0), and nothing has changed. SDM Vol. 2, WRMSR */
+export const writeMsr = (cpu: ProcessorDraft, index: number, value: bigint): boolean =>
+  find(cpu, index)?.write?.(cpu, value, index >>> 0) ?? false;
+
+/** MSRs without a slot after power-up; the others are zero. */
+export const initialMsrs = (): ReadonlyMap<number, bigint> => new Map();

@@ -1,0 +1,164 @@
+import { type Choice, type ChoiceSite, Unbuilt } from '../core';
+import type { Bus } from './bus';
+import type { CpuidTable } from './cpuid';
+import { EVENT_TYPE, type InterruptionEvent, VECTOR } from './event';
+import type { Mmu } from './mmu';
+import { ACCESS_RIGHTS, CR0, EFER, FLAG, SLOT, SLOT_COUNT, STATUS_FLAGS } from './slots';
+import { statusFlagsOf, storeStatusFlags } from './status-flags';
+import type { Virtualization } from './virtualization';
+
+/** Activity state. SDM Vol. 3C, 25.4.2 Guest Non-Register State */
+export const ACTIVITY = { active: 0, hlt: 1, shutdown: 2, waitForSipi: 3 } as const;
+export type ActivityState = (typeof ACTIVITY)[keyof typeof ACTIVITY];
+
+/** The private sentinel by which an instruction ends without completing; `ProcessorDraft.interruption` or `.exit` says why. */
+export const LEFT: { readonly left: true } = Object.freeze({ left: true });
+
+/** Told what happens on a processor; changes nothing. */
+export interface ProcessorWatcher {
+  /** An event was delivered through the IDT: the processor is at the first instruction of its handler. */
+  delivered?(cpu: ProcessorDraft, event: InterruptionEvent): void;
+  /** VM entry has loaded the guest state; an event that it injects is not delivered yet. */
+  enteredNonRoot?(cpu: ProcessorDraft): void;
+  /** A VM exit begins: the guest state is still in the processor. `exit` is what `leave` was given. */
+  leftNonRoot?(cpu: ProcessorDraft, exit: unknown): void;
+}
+
+/** A logical processor under change. Belongs to one engine; published as a `ProcessorState`. */
+export class ProcessorDraft {
+  readonly buffer: ArrayBuffer = new ArrayBuffer(SLOT_COUNT * 8);
+  readonly R: BigUint64Array = new BigUint64Array(this.buffer);
+  readonly W: Int32Array = new Int32Array(this.buffer);
+
+  // Hidden state (design: named, per processor)
+  activity: ActivityState = ACTIVITY.active;
+  blockingBySti = false;
+  blockingByMovSs = false;
+  blockingByNmi = false;
+  nmiPending = false;
+  /** Pending debug exceptions, as in the VMCS field: B3:0, enabled breakpoint (12), BS (14). */
+  pendingDebug = 0;
+  /** Other MSRs that the preset has, by index. */
+  msrs: ReadonlyMap<number, bigint> = new Map();
+
+  // Set when an instruction leaves
+  interruption: InterruptionEvent | undefined;
+  exit: unknown;
+
+  /** In VMX non-root operation. */
+  nonRoot = false;
+  virtualization: Virtualization | undefined;
+  /** There is something to look at before the next instruction (pending interrupt, window, shadow, TF...). */
+  boundaryWork = true;
+  /** Retired iterations of a repeated string instruction beyond the first, added to the count of retired instructions. */
+  extraRetired = 0;
+  /** How many further instructions or iterations may retire before a deadline; string instructions stop there. */
+  iterationBudget = 1;
+  /** The caller's `Choice` wants to be asked for undefined flags; then only the oracle runs. */
+  asksUndefinedFlags = false;
+  /** The IRET in execution ended blocking by NMI (or virtual-NMI blocking); cleared when an instruction retires or an event is delivered. */
+  nmiUnblocked = false;
+  watcher: ProcessorWatcher | undefined;
+
+  constructor(
+    readonly bus: Bus,
+    readonly mmu: Mmu,
+    readonly cpuid: CpuidTable,
+    readonly clock: { now(): number },
+    readonly choose: (site: ChoiceSite, alternatives: bigint, preferred: bigint) => bigint,
+  ) {}
+
+  // ---- registers
+  get rip(): bigint {
+    return this.R[SLOT.rip]!;
+  }
+  set rip(value: bigint) {
+    this.R[SLOT.rip] = value;
+  }
+  /** Where the instruction in execution continues; a system row that jumps writes it. */
+  get nextRip(): bigint {
+    return this.R[SLOT.nextRip]!;
+  }
+  set nextRip(value: bigint) {
+    this.R[SLOT.nextRip] = value;
+  }
+  /** All of RFLAGS; reading computes the lazy status flags. */
+  get rflags(): bigint {
+    return (this.R[SLOT.rflags]! & ~BigInt(STATUS_FLAGS)) | BigInt(statusFlagsOf(this.W)) | 2n;
+  }
+  set rflags(value: bigint) {
+    this.R[SLOT.rflags] = value & ~BigInt(STATUS_FLAGS);
+    storeStatusFlags(this.W, Number(value & BigInt(STATUS_FLAGS)));
+    this.boundaryWork = true;
+    this.mmu.contextChanged();
+  }
+  flag(mask: number): boolean {
+    return (this.W[2 * SLOT.rflags]! & mask) !== 0;
+  }
+
+  // ---- modes
+  /** SS.DPL. SDM Vol. 3A, 6.5 Privilege Levels */
+  get cpl(): number {
+    return (this.W[2 * SLOT.ss + 1]! >> ACCESS_RIGHTS.dplShift) & 3;
+  }
+  get protectedMode(): boolean {
+    return (this.W[2 * SLOT.cr0]! & CR0.pe) !== 0;
+  }
+  get paging(): boolean {
+    return (this.W[2 * SLOT.cr0]! & CR0.pg) !== 0;
+  }
+  /** IA-32e mode (IA32_EFER.LMA). */
+  get longMode(): boolean {
+    return (this.W[2 * SLOT.efer]! & EFER.lma) !== 0;
+  }
+  /** 64-bit mode: IA-32e mode and CS.L. */
+  get mode64(): boolean {
+    return this.longMode && (this.W[2 * SLOT.cs + 1]! & ACCESS_RIGHTS.l) !== 0;
+  }
+  get codeSize(): 16 | 32 | 64 {
+    if (this.mode64) return 64;
+    return (this.W[2 * SLOT.cs + 1]! & ACCESS_RIGHTS.db) !== 0 ? 32 : 16;
+  }
+  get virtual8086(): boolean {
+    return this.flag(FLAG.vm);
+  }
+
+  // ---- leaving an instruction
+  /** Ends the instruction with an exception; nothing of it has been written. */
+  raise(vector: number, errorCode?: number, address?: bigint): never {
+    this.interruption = {
+      vector,
+      type: EVENT_TYPE.hardwareException,
+      ...(errorCode === undefined ? {} : { errorCode }),
+      ...(address === undefined ? {} : { address }),
+    };
+    throw LEFT;
+  }
+  /** #GP(0) unless told otherwise. */
+  generalProtection(errorCode = 0): never {
+    return this.raise(VECTOR.gp, errorCode);
+  }
+  invalidOpcode(): never {
+    return this.raise(VECTOR.ud);
+  }
+  /** Ends the instruction with any event (INT n, #DB with status...). */
+  interrupt(event: InterruptionEvent): never {
+    this.interruption = event;
+    throw LEFT;
+  }
+  /** Ends the instruction with a VM exit, which `Virtualization.performExit` carries out. */
+  leave(exit: unknown): never {
+    this.exit = exit;
+    throw LEFT;
+  }
+  unbuilt(what: string): never {
+    throw new Unbuilt(what);
+  }
+
+  /** Asks the caller's `Choice`; the occurrence is counted in the machine state. */
+  decide(site: ChoiceSite, alternatives: bigint, preferred: bigint): bigint {
+    return this.choose(site, alternatives, preferred);
+  }
+}
+
+export type { Choice };

@@ -1,0 +1,229 @@
+import type { ActivityState, ProcessorDraft } from './processor-draft';
+import { SLOT, type SlotName } from './slots';
+
+/** One segment register with its hidden part. Access rights in the format of the VMCS (bit 16: unusable). */
+export interface SegmentRegister {
+  readonly selector: number;
+  readonly base: bigint;
+  readonly limit: number;
+  readonly accessRights: number;
+}
+
+export const SEGMENT_REGISTERS = ['es', 'cs', 'ss', 'ds', 'fs', 'gs', 'ldtr', 'tr'] as const;
+export type SegmentRegisterName = (typeof SEGMENT_REGISTERS)[number];
+
+const CONTROL = ['cr0', 'cr2', 'cr3', 'cr4', 'xcr0', 'efer'] as const satisfies readonly SlotName[];
+const DEBUG = ['dr0', 'dr1', 'dr2', 'dr3', 'dr6', 'dr7'] as const satisfies readonly SlotName[];
+const MODEL_SPECIFIC = [
+  'star',
+  'lstar',
+  'cstar',
+  'fmask',
+  'kernelGsBase',
+  'sysenterCs',
+  'sysenterEsp',
+  'sysenterEip',
+  'tscAux',
+  'tscOffset',
+  'pat',
+  'debugctl',
+  'apicBase',
+  'featureControl',
+  'miscEnable',
+  'pdpte0',
+  'pdpte1',
+  'pdpte2',
+  'pdpte3',
+] as const satisfies readonly SlotName[];
+
+export interface DescriptorTableRegister {
+  readonly base: bigint;
+  readonly limit: number;
+}
+
+/** State that software cannot read but that decides what happens next. SDM Vol. 3C, 25.4.2 Guest Non-Register State */
+export interface HiddenState {
+  readonly activity: ActivityState;
+  readonly blockingBySti: boolean;
+  readonly blockingByMovSs: boolean;
+  readonly blockingByNmi: boolean;
+  readonly nmiPending: boolean;
+  /** As the VMCS field of that name. */
+  readonly pendingDebug: number;
+  readonly nmiUnblocked: boolean;
+}
+
+/** A logical processor as a value: frozen, 64-bit registers as unsigned bigints. */
+export interface ProcessorState {
+  /** RAX RCX RDX RBX RSP RBP RSI RDI R8 ... R15. */
+  readonly registers: readonly bigint[];
+  readonly rip: bigint;
+  readonly rflags: bigint;
+  readonly segments: Readonly<Record<SegmentRegisterName, SegmentRegister>>;
+  readonly tables: { readonly gdtr: DescriptorTableRegister; readonly idtr: DescriptorTableRegister };
+  readonly control: Readonly<Record<(typeof CONTROL)[number], bigint>>;
+  readonly debug: Readonly<Record<(typeof DEBUG)[number], bigint>>;
+  /** MSRs with an effect of their own, by name. */
+  readonly modelSpecific: Readonly<Record<(typeof MODEL_SPECIFIC)[number], bigint>>;
+  /** MSRs that only hold a value, by index. */
+  readonly msrs: ReadonlyMap<number, bigint>;
+  readonly hidden: HiddenState;
+  /** In VMX non-root operation. */
+  readonly nonRoot: boolean;
+  /** State of the virtualization extension; undefined when the processor has none. */
+  readonly virtualization: unknown;
+}
+
+/** The virtualization extension keeps its own state. */
+export interface VirtualizationState {
+  publish(): unknown;
+  load(state: unknown): void;
+}
+
+const baseSlot = (index: number): number => (index < 6 ? SLOT.esBase + index : SLOT.ldtrBase + index - 6);
+
+const SYSTEM_FIRST = 2 * SLOT.esBase;
+const SYSTEM_END = 2 * (SLOT.pdpte3 + 1);
+
+const pick = <Name extends SlotName>(
+  R: BigUint64Array,
+  names: readonly Name[],
+): Readonly<Record<Name, bigint>> => {
+  const values = {} as Record<Name, bigint>;
+  for (const name of names) values[name] = R[SLOT[name]];
+  return Object.freeze(values);
+};
+
+const segment = (cpu: ProcessorDraft, index: number): SegmentRegister => {
+  const { R, W } = cpu;
+  return Object.freeze({
+    selector: W[2 * (SLOT.es + index)],
+    base: R[baseSlot(index)],
+    limit: W[2 * (SLOT.esLimit + index)] >>> 0,
+    accessRights: W[2 * (SLOT.es + index) + 1] >>> 0,
+  });
+};
+
+/** Publishes drafts of one processor as values; parts that did not change since the last time are shared. */
+export class ProcessorPublisher {
+  private readonly published = new Int32Array(SYSTEM_END);
+  private last: ProcessorState | undefined;
+
+  publish(cpu: ProcessorDraft, virtualization: VirtualizationState | undefined): ProcessorState {
+    const { R } = cpu;
+    const registers = new Array<bigint>(16);
+    for (let i = 0; i < 16; i++) registers[i] = R[i];
+    const { last } = this;
+    const system = last !== undefined && !this.systemChanged(cpu) ? last : this.system(cpu);
+    const state: ProcessorState = {
+      registers: Object.freeze(registers),
+      rip: R[SLOT.rip],
+      rflags: cpu.rflags,
+      segments: system.segments,
+      tables: system.tables,
+      control: system.control,
+      debug: system.debug,
+      modelSpecific: system.modelSpecific,
+      msrs: cpu.msrs,
+      hidden: this.hidden(cpu, last?.hidden),
+      nonRoot: cpu.nonRoot,
+      virtualization: virtualization?.publish(),
+    };
+    this.last = Object.freeze(state);
+    return state;
+  }
+
+  /** Fills a draft from a value. */
+  load(cpu: ProcessorDraft, state: ProcessorState, virtualization: VirtualizationState | undefined): void {
+    const { R, W } = cpu;
+    state.registers.forEach((value, i) => {
+      R[i] = value;
+    });
+    SEGMENT_REGISTERS.forEach((name, i) => {
+      const { selector, base, limit, accessRights } = state.segments[name];
+      W[2 * (SLOT.es + i)] = selector;
+      W[2 * (SLOT.es + i) + 1] = accessRights;
+      W[2 * (SLOT.esLimit + i)] = limit;
+      W[2 * (SLOT.esLimit + i) + 1] = 0;
+      R[baseSlot(i)] = base;
+    });
+    R[SLOT.gdtrBase] = state.tables.gdtr.base;
+    R[SLOT.gdtrLimit] = BigInt(state.tables.gdtr.limit);
+    R[SLOT.idtrBase] = state.tables.idtr.base;
+    R[SLOT.idtrLimit] = BigInt(state.tables.idtr.limit);
+    for (const name of CONTROL) R[SLOT[name]] = state.control[name];
+    for (const name of DEBUG) R[SLOT[name]] = state.debug[name];
+    for (const name of MODEL_SPECIFIC) R[SLOT[name]] = state.modelSpecific[name];
+    cpu.rip = state.rip;
+    cpu.rflags = state.rflags;
+    cpu.msrs = state.msrs;
+    const { hidden } = state;
+    cpu.activity = hidden.activity;
+    cpu.blockingBySti = hidden.blockingBySti;
+    cpu.blockingByMovSs = hidden.blockingByMovSs;
+    cpu.blockingByNmi = hidden.blockingByNmi;
+    cpu.nmiPending = hidden.nmiPending;
+    cpu.pendingDebug = hidden.pendingDebug;
+    cpu.boundaryWork = true;
+    cpu.nmiUnblocked = hidden.nmiUnblocked;
+    cpu.nonRoot = state.nonRoot;
+    cpu.interruption = undefined;
+    cpu.exit = undefined;
+    virtualization?.load(state.virtualization);
+    this.published.set(W.subarray(SYSTEM_FIRST, SYSTEM_END), SYSTEM_FIRST);
+    this.last = state;
+  }
+
+  private systemChanged(cpu: ProcessorDraft): boolean {
+    const { W } = cpu;
+    for (let i = SYSTEM_FIRST; i < SYSTEM_END; i++)
+      if (W[i] !== this.published[i] && i !== ENGINE_LOW && i !== ENGINE_LOW + 1) return true;
+    return false;
+  }
+
+  private system(
+    cpu: ProcessorDraft,
+  ): Pick<ProcessorState, 'segments' | 'tables' | 'control' | 'debug' | 'modelSpecific'> {
+    const { R, W } = cpu;
+    this.published.set(W.subarray(SYSTEM_FIRST, SYSTEM_END), SYSTEM_FIRST);
+    const segments = {} as Record<SegmentRegisterName, SegmentRegister>;
+    SEGMENT_REGISTERS.forEach((name, i) => {
+      segments[name] = segment(cpu, i);
+    });
+    return {
+      segments: Object.freeze(segments),
+      tables: Object.freeze({
+        gdtr: Object.freeze({ base: R[SLOT.gdtrBase], limit: W[2 * SLOT.gdtrLimit] }),
+        idtr: Object.freeze({ base: R[SLOT.idtrBase], limit: W[2 * SLOT.idtrLimit] }),
+      }),
+      control: pick(R, CONTROL),
+      debug: pick(R, DEBUG),
+      modelSpecific: pick(R, MODEL_SPECIFIC),
+    };
+  }
+
+  private hidden(cpu: ProcessorDraft, last: HiddenState | undefined): HiddenState {
+    if (
+      last !== undefined &&
+      last.activity === cpu.activity &&
+      last.blockingBySti === cpu.blockingBySti &&
+      last.blockingByMovSs === cpu.blockingByMovSs &&
+      last.blockingByNmi === cpu.blockingByNmi &&
+      last.nmiPending === cpu.nmiPending &&
+      last.pendingDebug === cpu.pendingDebug &&
+      last.nmiUnblocked === cpu.nmiUnblocked
+    )
+      return last;
+    return Object.freeze({
+      activity: cpu.activity,
+      blockingBySti: cpu.blockingBySti,
+      blockingByMovSs: cpu.blockingByMovSs,
+      blockingByNmi: cpu.blockingByNmi,
+      nmiPending: cpu.nmiPending,
+      pendingDebug: cpu.pendingDebug,
+      nmiUnblocked: cpu.nmiUnblocked,
+    });
+  }
+}
+
+const ENGINE_LOW = 2 * SLOT.engine;

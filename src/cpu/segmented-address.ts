@@ -1,0 +1,82 @@
+import { isCanonical, u64 } from '../core';
+import type { SegmentNumber } from './decode/instruction';
+import { VECTOR } from './event';
+import type { ProcessorDraft } from './processor-draft';
+import { ACCESS_RIGHTS, CR0, CR4, FLAG, SLOT } from './slots';
+
+const SS: SegmentNumber = 2;
+const FS: SegmentNumber = 4;
+const USER = 3;
+const CODE = 8;
+/** Of a data segment: expand-down. Of a code segment: conforming. */
+const EXPAND_DOWN = 4;
+/** Of a data segment: writable. Of a code segment: readable. */
+const WRITABLE = 2;
+
+/** Linear-address width of the current paging mode in 64-bit mode: 48 or 57 bits. SDM Vol. 3A, 5.5 4-Level Paging and 5-Level Paging */
+export const linearAddressBits = (cpu: ProcessorDraft): 48 | 57 =>
+  (cpu.W[2 * SLOT.cr4] & CR4.la57) !== 0 ? 57 : 48;
+
+/** #SS(0) for the stack segment, #GP(0) for the others. */
+const refuse = (cpu: ProcessorDraft, segment: SegmentNumber): never =>
+  cpu.raise(segment === SS ? VECTOR.ss : VECTOR.gp, 0);
+
+const permits = (rights: number, write: boolean): boolean => {
+  if ((rights & ACCESS_RIGHTS.unusable) !== 0) return false;
+  if ((rights & CODE) !== 0) return !write && (rights & WRITABLE) !== 0;
+  return !write || (rights & WRITABLE) !== 0;
+};
+
+// SDM Vol. 3A, 6.3 Limit Checking
+const withinLimit = (rights: number, limit: bigint, first: bigint, last: bigint): boolean => {
+  if ((rights & CODE) !== 0 || (rights & EXPAND_DOWN) === 0) return last <= limit;
+  return first > limit && last <= ((rights & ACCESS_RIGHTS.db) !== 0 ? 0xffff_ffffn : 0xffffn);
+};
+
+/** Whether explicit data accesses are checked for alignment now. SDM Vol. 3A, 7.15 Interrupt 17, Alignment Check Exception */
+export const checksAlignment = (cpu: ProcessorDraft): boolean =>
+  cpu.flag(FLAG.ac) && (cpu.W[2 * SLOT.cr0] & CR0.am) !== 0 && cpu.cpl === USER;
+
+/**
+ * The linear address of an explicit data access of `bytes` bytes at an offset of the effective address's width. Leaves with #GP(0), or #SS(0)
+ * for the stack segment, when segment or canonical form forbid it; with #AC(0) when it is misaligned and that is checked (`alignment` is the
+ * natural one in bytes). Nothing is translated. SDM Vol. 1, 3.4.2.1 Segment Registers in 64-Bit Mode; SDM Vol. 3A, 6.3 Limit Checking, 6.4 Type Checking
+ */
+export const linearAddress = (
+  cpu: ProcessorDraft,
+  segment: SegmentNumber,
+  offset: bigint,
+  bytes: number,
+  write: boolean,
+  alignment: number = bytes & -bytes,
+): bigint => {
+  let linear: bigint;
+  if (cpu.mode64) {
+    linear = segment >= FS ? u64(cpu.R[SLOT.esBase + segment] + offset) : u64(offset);
+    const bits = linearAddressBits(cpu);
+    if (!isCanonical(linear, bits) || !isCanonical(u64(linear + BigInt(bytes - 1)), bits))
+      refuse(cpu, segment);
+  } else {
+    const first = BigInt.asUintN(32, offset);
+    const rights = cpu.W[2 * (SLOT.es + segment) + 1];
+    const limit = BigInt.asUintN(32, cpu.R[SLOT.esLimit + segment]);
+    // An access that wraps around 4 GiB ends beyond every limit; the manual leaves its fault to the implementation.
+    if (!permits(rights, write) || !withinLimit(rights, limit, first, first + BigInt(bytes - 1)))
+      refuse(cpu, segment);
+    linear = BigInt.asUintN(32, cpu.R[SLOT.esBase + segment] + first);
+  }
+  if (alignment > 1 && checksAlignment(cpu) && (linear & BigInt(alignment - 1)) !== 0n)
+    cpu.raise(VECTOR.ac, 0);
+  return linear;
+};
+
+/**
+ * Checks a near branch target (an offset in the code segment, already of the operand's width): #GP(0) when it is not canonical in 64-bit mode, or
+ * beyond the limit of CS otherwise. SDM Vol. 3A, 6.3.1 Segment Limit Checking in 64-bit Mode
+ */
+export const checkBranchTarget = (cpu: ProcessorDraft, target: bigint): void => {
+  const inside = cpu.mode64
+    ? isCanonical(target, linearAddressBits(cpu))
+    : target <= BigInt.asUintN(32, cpu.R[SLOT.csLimit]);
+  if (!inside) cpu.generalProtection();
+};

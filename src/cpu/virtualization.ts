@@ -1,0 +1,101 @@
+import type { Instruction } from './decode/instruction';
+import type { InterruptionEvent } from './event';
+import type { ProcessorDraft } from './processor-draft';
+
+/** A sensitive instruction at its place of interception, with the operands that an exit reports. */
+export type InterceptedInstruction =
+  | {
+      readonly id:
+        | 'cpuid'
+        | 'hlt'
+        | 'invd'
+        | 'wbinvd'
+        | 'rdtsc'
+        | 'rdtscp'
+        | 'rdpmc'
+        | 'pause'
+        | 'monitor'
+        | 'mwait'
+        | 'rsm'
+        | 'getsec';
+    }
+  | { readonly id: 'xsetbv' }
+  | { readonly id: 'invlpg'; readonly address: bigint }
+  | { readonly id: 'rdmsr' | 'wrmsr'; readonly index: number }
+  | {
+      readonly id: 'io';
+      readonly direction: 'in' | 'out';
+      readonly port: number;
+      readonly bytes: 1 | 2 | 4;
+      readonly string: boolean;
+      readonly repeated: boolean;
+      readonly immediate: boolean;
+      /** Of a string instruction: segment number and linear address of the memory operand. */
+      readonly segment?: number;
+      readonly address?: bigint;
+    }
+  | { readonly id: 'mov-to-cr'; readonly control: number; readonly register: number; readonly value: bigint }
+  | { readonly id: 'mov-from-cr'; readonly control: number; readonly register: number }
+  | { readonly id: 'clts' }
+  | { readonly id: 'lmsw'; readonly source: number; readonly address?: bigint }
+  | {
+      readonly id: 'mov-dr';
+      readonly debug: number;
+      readonly direction: 'to' | 'from';
+      readonly register: number;
+    }
+  | {
+      readonly id: 'descriptor-table';
+      readonly mnemonic: 'sgdt' | 'sidt' | 'lgdt' | 'lidt' | 'sldt' | 'str' | 'lldt' | 'ltr';
+    };
+
+/** How a physical access of the processor came about. */
+export interface PhysicalAccess {
+  readonly read: boolean;
+  readonly write: boolean;
+  readonly fetch: boolean;
+  /** Linear address being translated; undefined for a PDPTE load. */
+  readonly linear: bigint | undefined;
+  /** The access is to a guest paging-structure entry (or its A/D update), not to the translation of the linear address itself. */
+  readonly pagingStructure: boolean;
+}
+
+/**
+ * What the core asks about virtualization. The core defines it and knows nothing of its implementation; methods marked "may leave" end the
+ * instruction through `ProcessorDraft.leave` with an exit that `performExit` carries out when RIP has been brought up to date.
+ */
+export interface Virtualization {
+  /** Non-root operation only. May leave. */
+  intercept(cpu: ProcessorDraft, instruction: Instruction, what: InterceptedInstruction): void;
+  /** Non-root operation: value that MOV from CR0 or CR4 (or SMSW) shows. */
+  readControlRegister(cpu: ProcessorDraft, control: 0 | 4, value: bigint): bigint;
+  /** Non-root operation: value that reaches CR0 or CR4 when software writes `value` (host-owned bits stay). */
+  writeControlRegister(cpu: ProcessorDraft, control: 0 | 4, value: bigint): bigint;
+  /** Bits of CR0 or CR4 that must be as VMX operation fixes them, else #GP(0); called for root and non-root while VMX operation is on. */
+  controlRegisterAllowed(cpu: ProcessorDraft, control: 0 | 4, value: bigint): boolean;
+  /** Non-root operation: what is added to the time-stamp counter. */
+  timeStampOffset(cpu: ProcessorDraft): bigint;
+  /** Non-root operation: guest-physical to host-physical address. May leave (EPT violation, EPT misconfiguration). Identity without EPT. */
+  translateGuestPhysical(cpu: ProcessorDraft, address: number, access: PhysicalAccess): number;
+  /** Non-root operation with EPT, for the engine's caches: a number for the EPT root, 0 without. */
+  translationRoot(cpu: ProcessorDraft): number;
+  /** Non-root operation: an event is about to be delivered; `during` is the event in whose delivery it arose. May leave. */
+  interceptEvent(cpu: ProcessorDraft, event: InterruptionEvent, during: InterruptionEvent | undefined): void;
+  /** Non-root operation. May leave (always does). */
+  interceptTripleFault(cpu: ProcessorDraft): void;
+  /** Non-root operation, instruction boundary, an external interrupt is pending. May leave; returns whether RFLAGS.IF may be ignored (never, when it returned). */
+  interceptExternalInterrupt(cpu: ProcessorDraft): void;
+  /**
+   * Non-root operation, instruction boundary; called by `boundaryEvent` at three places of the priority order. May leave. `debug-trap`: monitor trap flag;
+   * `nmi`: preemption timer, NMI window; `interrupt`: interrupt window.
+   */
+  instructionBoundary(cpu: ProcessorDraft, before: 'debug-trap' | 'nmi' | 'interrupt'): void;
+  /** Non-root operation, IRET executes: removes blocking by NMI or virtual-NMI blocking as the controls say; whether something was unblocked. */
+  unblockNmi(cpu: ProcessorDraft): boolean;
+  /** Machine clock at which `instructionBoundary` must be called (preemption timer); Infinity when none. */
+  nextDeadline(cpu: ProcessorDraft): number;
+  /** Carries out the exit given to `leave`. RIP is that of the instruction (or as the exit demands). */
+  performExit(cpu: ProcessorDraft, exit: unknown, during: InterruptionEvent | undefined): void;
+  /** Reset value and access to MSRs that belong to virtualization (0x480 to 0x493); undefined when the MSR is not one of them. */
+  readMsr(cpu: ProcessorDraft, index: number): bigint | undefined;
+}

@@ -1,0 +1,7 @@
+export * from './entry';
+export * from './eptp';
+export * from './mappings';
+export * from './nested-walk';
+export * from './paging-format';
+export * from './violation';
+export * from './walk';

@@ -1,0 +1,42 @@
+import { ENTRY, type EntryKind, type PagingFormat } from '../core';
+import { EPT_ENTRY, EPT_RIGHTS } from './entry';
+import type { EptCapabilities } from './eptp';
+
+const PERMISSIONS = EPT_RIGHTS.read | EPT_RIGHTS.write | EPT_RIGHTS.execute;
+const RESERVED_TOP = 0xf8;
+const RESERVED_TABLE = 0x78;
+const RESERVED_2M = 0x1ff000;
+const RESERVED_1G = 0x3ffff000;
+/** Bit n stands for memory type n: 2, 3 and 7 are reserved. */
+const RESERVED_TYPES = 0b1000_1100;
+
+/**
+ * EPT as a format of the radix walk: an absent entry is an EPT violation, a reserved one an EPT misconfiguration.
+ * SDM Vol. 3C, 29.3.2 EPT Translation Mechanism, 29.3.3.1 EPT Misconfigurations
+ */
+export const eptPaging = (capabilities: EptCapabilities, levels: 4 | 5 = 4): PagingFormat => {
+  const { executeOnly, page2m, page1g, physicalAddressWidth } = capabilities;
+  const reservedHigh = 0xfffff & ~(2 ** (physicalAddressWidth - 32) - 1);
+  const leafKind = (low: number, level: number): EntryKind => {
+    if (level === 3 && (!page1g || (low & RESERVED_1G) !== 0)) return ENTRY.reserved;
+    if (level === 2 && (!page2m || (low & RESERVED_2M) !== 0)) return ENTRY.reserved;
+    return ((RESERVED_TYPES >> ((low >> 3) & 7)) & 1) !== 0 ? ENTRY.reserved : ENTRY.leaf;
+  };
+  const classify = (low: number, high: number, level: number): EntryKind => {
+    const rights = low & PERMISSIONS;
+    if (rights === 0) return ENTRY.absent;
+    if ((rights & (EPT_RIGHTS.read | EPT_RIGHTS.write)) === EPT_RIGHTS.write) return ENTRY.reserved;
+    if (rights === EPT_RIGHTS.execute && !executeOnly) return ENTRY.reserved;
+    if ((high & reservedHigh) !== 0) return ENTRY.reserved;
+    if (level > 3) return (low & RESERVED_TOP) === 0 ? ENTRY.table : ENTRY.reserved;
+    if (level === 1 || (low & EPT_ENTRY.pageSize) !== 0) return leafKind(low, level);
+    return (low & RESERVED_TABLE) === 0 ? ENTRY.table : ENTRY.reserved;
+  };
+  return {
+    name: `EPT, ${levels} levels`,
+    levels,
+    classify,
+    allRights: PERMISSIONS,
+    restrict: (rights, low) => rights & low,
+  };
+};

@@ -1,0 +1,11 @@
+export type {
+  DescriptorTable,
+  ImageError,
+  ImageModule,
+  ImageOptions,
+  ImagePlan,
+  ImageWrite,
+  PhysicalRange,
+  RegisterName,
+} from './plan';
+export { readImage } from './read-image';

@@ -1,0 +1,129 @@
+import { EMPTY_MEMORY, fault, MemoryDraft, ModelError, type Outcome, ok } from '../core';
+import { resetProcessor } from '../cpu/presets';
+import { type ProcessorState, SEGMENT_REGISTERS, type SegmentRegister } from '../cpu/processor-state';
+import { type ImageError, type ImageOptions, type ImagePlan, readImage } from '../image';
+import { createBoard } from '../platform';
+import { giveBack, takeIdleMachine } from './machine-pool';
+import type { MachineConfig, MachineState } from './machine-state';
+import { ramRanges } from './memory-map';
+
+/** A machine after power-up: memory zero, the processor at its reset vector. Throws `ModelError` for a memory size that is no multiple of 4 KiB. */
+export const createMachine = (config: MachineConfig): MachineState => {
+  const { memoryBytes } = config;
+  if (!Number.isInteger(memoryBytes) || memoryBytes <= 0 || memoryBytes % 4096 !== 0)
+    throw new ModelError(`memoryBytes ${memoryBytes} is not a positive multiple of 4096`);
+  const machine = takeIdleMachine(config);
+  resetProcessor(machine.cpu, config.processor);
+  const state: MachineState = Object.freeze({
+    config: Object.freeze({ ...config }),
+    ram: ramRanges(memoryBytes),
+    clock: 0,
+    memory: EMPTY_MEMORY,
+    board: createBoard({ memoryBytes, ...config.board }),
+    processors: Object.freeze([machine.publishProcessor()]),
+    occurrences: Object.freeze({}),
+    monitor: undefined,
+  });
+  giveBack(machine);
+  return state;
+};
+
+const FLAT_LIMIT = 0xffff_ffff;
+const FLAT_CODE_32 = 0xc09b;
+const FLAT_CODE_64 = 0xa09b;
+const FLAT_DATA = 0xc093;
+const NO_LDT = 0x1_0082;
+const BUSY_TSS = 0x8b;
+const CR0_PROTECTED = 0x11n;
+const CR0_LONG = 0x8000_0011n;
+const CR4_PAE = 0x20n;
+const EFER_LONG = 0x500n;
+
+/** The processor as a loader leaves it at an image's first instruction: flat segments, interrupts off. Multiboot Specification 0.6.96, 3.2 Machine state */
+const loadedProcessor = (reset: ProcessorState, plan: ImagePlan): ProcessorState => {
+  const long = plan.mode === 'long';
+  const table = plan.descriptorTable;
+  const code: SegmentRegister = {
+    selector: table?.code ?? 8,
+    base: 0n,
+    limit: FLAT_LIMIT,
+    accessRights: long ? FLAT_CODE_64 : FLAT_CODE_32,
+  };
+  const data: SegmentRegister = {
+    selector: table?.data ?? 16,
+    base: 0n,
+    limit: FLAT_LIMIT,
+    accessRights: FLAT_DATA,
+  };
+  const segments = {
+    ...reset.segments,
+    es: data,
+    cs: code,
+    ss: data,
+    ds: data,
+    fs: data,
+    gs: data,
+    ldtr: { selector: 0, base: 0n, limit: 0xffff, accessRights: NO_LDT },
+    tr: { selector: 0, base: 0n, limit: 0xffff, accessRights: BUSY_TSS },
+  };
+  for (const name of SEGMENT_REGISTERS) Object.freeze(segments[name]);
+  const names = [
+    'rax',
+    'rcx',
+    'rdx',
+    'rbx',
+    'rsp',
+    'rbp',
+    'rsi',
+    'rdi',
+    'r8',
+    'r9',
+    'r10',
+    'r11',
+    'r12',
+    'r13',
+    'r14',
+    'r15',
+  ] as const;
+  return Object.freeze({
+    ...reset,
+    registers: Object.freeze(names.map((name) => plan.registers[name] ?? 0n)),
+    rip: plan.entry,
+    rflags: 2n,
+    segments: Object.freeze(segments),
+    tables: Object.freeze({
+      gdtr: Object.freeze({ base: BigInt(table?.base ?? 0), limit: table?.limit ?? 0 }),
+      idtr: Object.freeze({ base: 0n, limit: 0 }),
+    }),
+    control: Object.freeze({
+      ...reset.control,
+      cr0: long ? CR0_LONG : CR0_PROTECTED,
+      cr3: BigInt(plan.cr3 ?? 0),
+      cr4: long ? CR4_PAE : 0n,
+      efer: long ? EFER_LONG : 0n,
+    }),
+  });
+};
+
+/**
+ * The machine with an image in memory and the processor at its first instruction. A malformed image, or memory too small for it, gives an `ImageError` whose
+ * `says` names file, field and fix.
+ */
+export const loadImage = (
+  machine: MachineState,
+  bytes: Uint8Array,
+  options: Partial<Omit<ImageOptions, 'memoryBytes'>> = {},
+): Outcome<MachineState, ImageError> => {
+  const plan = readImage(bytes, { fileName: 'image', ...options, memoryBytes: machine.config.memoryBytes });
+  if (!plan.ok) return fault(plan.fault);
+  const draft = new MemoryDraft(machine.memory);
+  for (const { address, length } of plan.value.zeros) draft.write(address, new Uint8Array(length));
+  for (const { address, bytes: content } of plan.value.writes) draft.write(address, content);
+  return ok(
+    Object.freeze({
+      ...machine,
+      memory: draft.publish(),
+      processors: Object.freeze([loadedProcessor(machine.processors[0], plan.value)]),
+    }),
+  );
+};

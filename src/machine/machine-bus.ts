@@ -1,0 +1,145 @@
+import type { Bus } from '../cpu/bus';
+import {
+  acknowledge,
+  advanceBoard,
+  type Board,
+  cr8Of,
+  type DeviceEffect,
+  localApicOf,
+  nextDeadline,
+  pendingVector,
+  readBus,
+  withCr8,
+  withLocalApic,
+  writeApicBase,
+  writeBus,
+} from '../platform';
+import type { MemoryRange } from './memory-map';
+
+/** What an access or the passing of time did outside the machine. */
+export type EffectListener = (effect: DeviceEffect) => void;
+
+/** An access of a processor to a device register, as the board saw it. */
+export interface BusEvent {
+  readonly space: 'port' | 'memory';
+  readonly direction: 'read' | 'write';
+  readonly address: number;
+  readonly bytes: 1 | 2 | 4;
+  readonly value: number;
+}
+
+const TIMER_CURRENT_COUNT = 0x390;
+
+/** The board behind the core's `Bus`; the board is a value, this holds the current one. */
+export class MachineBus implements Bus {
+  board!: Board;
+  onEffect: EffectListener = () => {};
+  onAccess: ((event: BusEvent) => void) | undefined;
+  /** Clock value at which the board has something to do. */
+  deadline = Number.POSITIVE_INFINITY;
+  private lowFrames = 0;
+  private highFirst = 0;
+  private highEnd = 0;
+
+  constructor(
+    private readonly now: () => number,
+    /** A device brought its deadline forward. */
+    private readonly deadlineChanged: () => void,
+    /** The current-count register of the local APIC timer was read. */
+    private readonly timerCount: (byClock: number) => number,
+  ) {}
+
+  load(board: Board, ram: readonly MemoryRange[]): void {
+    this.board = board;
+    this.lowFrames = ram[0].bytes / 4096;
+    this.highFirst = ram.length > 1 ? ram[1].base / 4096 : 0;
+    this.highEnd = ram.length > 1 ? this.highFirst + ram[1].bytes / 4096 : 0;
+    this.deadline = nextDeadline(board, this.now());
+  }
+
+  isRam(frame: number): boolean {
+    return frame < this.lowFrames || (frame >= this.highFirst && frame < this.highEnd);
+  }
+
+  /** Lets time reach the devices. */
+  advance(now: number): void {
+    const { board, effects } = advanceBoard(this.board, now);
+    this.board = board;
+    for (const effect of effects) this.onEffect(effect);
+    this.deadline = nextDeadline(board, now);
+  }
+
+  private read(space: 'port' | 'memory', address: number, bytes: 1 | 2 | 4): number {
+    const answer = readBus(this.board, { space, address, bytes, now: this.now() });
+    this.changed(answer.board, answer.effects);
+    const value = this.isTimerCount(space, address) ? this.timerCount(answer.value) : answer.value;
+    this.onAccess?.({ space, direction: 'read', address, bytes, value });
+    return value;
+  }
+
+  private isTimerCount(space: 'port' | 'memory', address: number): boolean {
+    if (space === 'port') return false;
+    const apic = localApicOf(this.board);
+    return apic?.enabled === true && address === apic.address + TIMER_CURRENT_COUNT;
+  }
+
+  private write(space: 'port' | 'memory', address: number, bytes: 1 | 2 | 4, value: number): void {
+    this.onAccess?.({ space, direction: 'write', address, bytes, value });
+    const answer = writeBus(this.board, { space, address, bytes, now: this.now() }, value);
+    this.changed(answer.board, answer.effects);
+  }
+
+  private changed(board: Board, effects: readonly DeviceEffect[]): void {
+    if (board !== this.board) {
+      this.board = board;
+      this.deadline = nextDeadline(board, this.now());
+      this.deadlineChanged();
+    }
+    for (const effect of effects) this.onEffect(effect);
+  }
+
+  readMmio(address: number, bytes: 1 | 2 | 4): number {
+    return this.read('memory', address, bytes);
+  }
+
+  writeMmio(address: number, bytes: 1 | 2 | 4, value: number): void {
+    this.write('memory', address, bytes, value);
+  }
+
+  in(port: number, bytes: 1 | 2 | 4): number {
+    return this.read('port', port, bytes);
+  }
+
+  out(port: number, bytes: 1 | 2 | 4, value: number): void {
+    this.write('port', port, bytes, value);
+  }
+
+  pendingInterrupt(): number {
+    const apic = localApicOf(this.board);
+    return apic === undefined ? -1 : pendingVector(apic);
+  }
+
+  acknowledgeInterrupt(): number {
+    const apic = localApicOf(this.board)!;
+    const { state, vector } = acknowledge(apic);
+    this.board = withLocalApic(this.board, state);
+    return vector;
+  }
+
+  readTaskPriority(): number {
+    const apic = localApicOf(this.board);
+    return apic === undefined ? 0 : cr8Of(apic);
+  }
+
+  writeTaskPriority(value: number): void {
+    const apic = localApicOf(this.board);
+    if (apic !== undefined) this.changed(withLocalApic(this.board, withCr8(apic, value)), []);
+  }
+
+  apicBaseWritten(value: bigint): void {
+    const apic = localApicOf(this.board);
+    if (apic === undefined) return;
+    const outcome = writeApicBase(apic, value);
+    if (outcome.ok) this.changed(withLocalApic(this.board, outcome.value), []);
+  }
+}

@@ -1,0 +1,28 @@
+import type { Tier } from '../cpu/engine/block-builder';
+import type { MachineConfig, MachineState } from './machine-state';
+import { RunningMachine } from './running-machine';
+
+/** Idle machines by processor: an engine costs more to make than to reuse. It never shows which one ran a state. */
+const idle: RunningMachine[] = [];
+const KEPT = 4;
+
+/** A machine that nobody uses, fit for this configuration; the one that still holds `state` when there is one. */
+export const takeIdleMachine = (
+  config: MachineConfig,
+  tier: Tier = 'closures',
+  state?: MachineState,
+): RunningMachine => {
+  let found = -1;
+  for (let i = idle.length - 1; i >= 0; i--) {
+    const machine = idle[i];
+    if (machine.config.processor !== config.processor || machine.tier !== tier) continue;
+    found = i;
+    if (state !== undefined && machine.holds(state)) break;
+  }
+  return found >= 0 ? idle.splice(found, 1)[0] : new RunningMachine(config, tier);
+};
+
+export const giveBack = (machine: RunningMachine): void => {
+  if (idle.length === KEPT) idle.shift();
+  idle.push(machine);
+};

@@ -1,0 +1,43 @@
+import type { ChoiceSite, MemoryRoot } from '../core';
+import type { Processor } from '../cpu/presets';
+import type { ProcessorState } from '../cpu/processor-state';
+import type { Board, BoardConfig } from '../platform';
+import type { HostLayout, HostRequest, Monitor } from './host-port';
+import type { MemoryRange } from './memory-map';
+
+/** What a machine is made of; it does not change while it runs. */
+export interface MachineConfig {
+  readonly processor: Processor;
+  /** RAM in bytes (a multiple of 4096), from physical address 0 and, beyond the device hole, from 4 GiB on. */
+  readonly memoryBytes: number;
+  /** The board beyond its defaults. */
+  readonly board?: Omit<BoardConfig, 'memoryBytes'>;
+}
+
+/** A monitor that runs on the processor, with the state it is in. */
+export interface AttachedMonitor {
+  readonly monitor: Monitor<unknown>;
+  readonly layout: HostLayout;
+  /** Undefined before it is started. */
+  readonly progress: MonitorProgress | undefined;
+}
+
+/** The monitor's state and the request whose reply it waits for. */
+export interface MonitorProgress {
+  readonly state: unknown;
+  readonly request: HostRequest;
+}
+
+/** A whole machine as a value: deeply immutable; a copy costs nothing. */
+export interface MachineState {
+  readonly config: MachineConfig;
+  readonly ram: readonly MemoryRange[];
+  /** Retired instructions since power-up, and the time that passed while all processors were idle. */
+  readonly clock: number;
+  readonly memory: MemoryRoot;
+  readonly board: Board;
+  readonly processors: readonly ProcessorState[];
+  /** How often each choice site was asked. */
+  readonly occurrences: Readonly<Partial<Record<ChoiceSite, number>>>;
+  readonly monitor: AttachedMonitor | undefined;
+}

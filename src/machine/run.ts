@@ -1,0 +1,37 @@
+import { type Choice, preferred } from '../core';
+import type { Tier } from '../cpu/engine/block-builder';
+import type { DeviceEffect } from '../platform';
+import { giveBack, takeIdleMachine } from './machine-pool';
+import type { MachineState } from './machine-state';
+import type { StopReason } from './running-machine';
+
+export interface RunOptions {
+  /** Instructions (and iterations of repeated string instructions) to retire at most; default no limit. */
+  readonly maxInstructions?: number;
+  /** Answers where the manual leaves something open; default what real processors do. */
+  readonly choice?: Choice;
+  /** How instructions run; the result is the same. Default `generated` where code generation is allowed. */
+  readonly tier?: Tier;
+  /** Bytes sent to the serial port, and whatever else leaves the machine. */
+  readonly onEffect?: (effect: DeviceEffect) => void;
+}
+
+export interface RunResult {
+  readonly state: MachineState;
+  readonly stop: StopReason;
+  /** Instructions retired in this run. */
+  readonly retired: number;
+}
+
+/** Runs a machine; the given state does not change. */
+export const run = (state: MachineState, options: RunOptions = {}): RunResult => {
+  const machine = takeIdleMachine(state.config, options.tier ?? 'closures', state);
+  machine.load(state);
+  machine.onEffect = options.onEffect;
+  const before = machine.engine.retired;
+  const stop = machine.run(options.maxInstructions ?? Number.MAX_SAFE_INTEGER, options.choice ?? preferred);
+  const result = { state: machine.publish(), stop, retired: machine.engine.retired - before };
+  machine.onEffect = undefined;
+  giveBack(machine);
+  return result;
+};

@@ -1,0 +1,118 @@
+/** The two address spaces of the board. */
+export type BusSpace = 'port' | 'memory';
+
+/** One access of a processor to a device register, at most 4 bytes wide. */
+export interface BusAccess {
+  readonly space: BusSpace;
+  /** Port number (16 bits) or physical address of the first byte. */
+  readonly address: number;
+  readonly bytes: 1 | 2 | 4;
+  /** The machine clock, in instructions. */
+  readonly now: number;
+}
+
+/** Addresses `first` to `last`, both included. */
+export interface AddressRange {
+  readonly space: BusSpace;
+  readonly first: number;
+  readonly last: number;
+}
+
+/** SDM Vol. 3A, 11.6.1 Interrupt Command Register (ICR) */
+export type IpiDeliveryMode = 'fixed' | 'lowest-priority' | 'smi' | 'nmi' | 'init' | 'startup';
+
+/** Who receives an interprocessor interrupt: a shorthand, or an 8-bit destination in physical or logical mode. */
+export interface IpiDestination {
+  readonly shorthand: 'none' | 'self' | 'all' | 'others';
+  readonly mode: 'physical' | 'logical';
+  readonly id: number;
+}
+
+/** An interprocessor interrupt on its way. The sender's own local APIC has already taken what is fixed and meant for it. */
+export interface IpiEffect {
+  readonly kind: 'ipi';
+  readonly deliveryMode: IpiDeliveryMode;
+  /** 8 bits; for `startup` the page number of the first instruction. */
+  readonly vector: number;
+  readonly destination: IpiDestination;
+  /** Whether the sender is one of the receivers. */
+  readonly includesSender: boolean;
+}
+
+/** What an access does outside the device. `undefined` reports what the manual leaves undefined. */
+export type DeviceEffect =
+  | { readonly kind: 'serial'; readonly byte: number }
+  | { readonly kind: 'exit'; readonly code: number }
+  | { readonly kind: 'end-of-interrupt'; readonly vector: number }
+  | { readonly kind: 'undefined'; readonly device: string; readonly says: string }
+  | IpiEffect;
+
+export const NO_EFFECTS: readonly DeviceEffect[] = Object.freeze([]);
+
+/** A device's state after a transition, with what it does outside. */
+export interface DeviceTransition<S> {
+  readonly state: S;
+  readonly effects: readonly DeviceEffect[];
+}
+
+/** A device's answer to a read: the value is unsigned and as wide as the access. */
+export interface DeviceRead<S> {
+  readonly state: S;
+  readonly value: number;
+  readonly effects?: readonly DeviceEffect[];
+}
+
+/** What the board is made of; plain data but for `devices`. */
+export interface BoardConfig {
+  /** RAM in bytes, from physical address 0. */
+  readonly memoryBytes: number;
+  /** Number of processors (default 1). */
+  readonly processors?: number;
+  /** What fw_cfg tells about the kernel command line. */
+  readonly commandLine?: { readonly address: number; readonly text: string };
+  /** What fw_cfg tells about the initial RAM disk; `data` is a byte string (see `byteString`). */
+  readonly initrd?: { readonly address: number; readonly data: string };
+  /** Bytes that arrive at the serial port, a byte string. */
+  readonly serialInput?: string;
+  /** `external`: the local APIC timer never expires by itself, `fireTimer` does it (default `clock`). */
+  readonly timer?: 'clock' | 'external';
+  /** Whether the local APIC timer has the TSC-deadline mode (default false). */
+  readonly tscDeadline?: boolean;
+  /** Names of standard devices to leave out. */
+  readonly omit?: readonly string[];
+  /** The user's own devices. */
+  readonly devices?: readonly Device<unknown>[];
+}
+
+/**
+ * A device: a table of pure transitions over an immutable plain state `S` (no typed arrays, no functions inside). A transition that
+ * changes nothing returns the state object that it was given.
+ */
+export interface Device<S> {
+  /** Unique on the board. */
+  readonly name: string;
+  /** Fixed ranges; no two devices may claim one address. */
+  readonly ranges: readonly AddressRange[];
+  /** Registers are bytes: the board splits wider accesses into bytes at ascending addresses. */
+  readonly byteWide?: boolean;
+  /** The state after power-up. */
+  reset(config: BoardConfig): S;
+  /** Ranges that software moves or switches off; asked at each access that no fixed range holds, so answer with a stored array. */
+  windows?(state: S): readonly AddressRange[];
+  /** A read wholly inside one range. */
+  read(state: S, access: BusAccess): DeviceRead<S>;
+  /** A write wholly inside one range; `value` is unsigned and as wide as the access. */
+  write(state: S, access: BusAccess, value: number): DeviceTransition<S>;
+  /** The clock value at which `advance` has something to do; `Infinity` for never; may lie in the past. */
+  nextDeadline?(state: S, now: number): number;
+  /** What time does by itself up to `now`. The same state must come out however often it is called on the way. */
+  advance?(state: S, now: number): DeviceTransition<S>;
+}
+
+/** Bytes as a string of code units 0 to 255: the form in which device state holds binary data. */
+export const byteString = (bytes: Uint8Array): string => {
+  let text = '';
+  for (let at = 0; at < bytes.length; at += 4096)
+    text += String.fromCharCode(...bytes.subarray(at, at + 4096));
+  return text;
+};

@@ -1,0 +1,91 @@
+// SDM Vol. 3A, 11.6 Issuing Interprocessor Interrupts
+import { produce } from 'immer';
+import {
+  type DeviceEffect,
+  type DeviceTransition,
+  type IpiDeliveryMode,
+  type IpiDestination,
+  NO_EFFECTS,
+} from '../device';
+import { APIC_ERRORS, acceptInterrupt, detectErrors } from './priority';
+import type { LocalApicState } from './state';
+
+/** Bits of the ICR's low half that software can write; the delivery status (bit 12) is always idle. */
+const COMMAND_LOW_MASK = 0x000c_cfff;
+
+const DELIVERY_MODES: readonly (IpiDeliveryMode | undefined)[] = [
+  'fixed',
+  'lowest-priority',
+  'smi',
+  undefined,
+  'nmi',
+  'init',
+  'startup',
+  undefined,
+];
+const SHORTHANDS: readonly IpiDestination['shorthand'][] = ['none', 'self', 'all', 'others'];
+
+/**
+ * Whether a local APIC is addressed by a destination without shorthand.
+ * SDM Vol. 3A, 11.6.2.1 Physical Destination Mode and 11.6.2.2 Logical Destination Mode
+ */
+export const isAddressed = (state: LocalApicState, mode: IpiDestination['mode'], id: number): boolean => {
+  if (id === 0xff) return true;
+  if (mode === 'physical') return id === state.id;
+  const own = state.logicalDestination >>> 24;
+  return state.destinationFormat >>> 28 === 0xf
+    ? (own & id) !== 0
+    : (own >>> 4 === id >>> 4 || id >>> 4 === 0xf) && (own & id & 0xf) !== 0;
+};
+
+const includes = (state: LocalApicState, destination: IpiDestination): boolean => {
+  switch (destination.shorthand) {
+    case 'none':
+      return isAddressed(state, destination.mode, destination.id);
+    case 'self':
+    case 'all':
+      return true;
+    case 'others':
+      return false;
+  }
+};
+
+const report = (says: string): readonly DeviceEffect[] => [{ kind: 'undefined', device: 'local-apic', says }];
+
+const send = (state: LocalApicState, low: number): DeviceTransition<LocalApicState> => {
+  const deliveryMode = DELIVERY_MODES[(low >>> 8) & 7];
+  const shorthand = SHORTHANDS[(low >>> 18) & 3];
+  const vector = low & 0xff;
+  if (deliveryMode === undefined)
+    return { state, effects: report(`ICR delivery mode ${(low >>> 8) & 7} is reserved`) };
+  if ((shorthand === 'self' || shorthand === 'all') && deliveryMode !== 'fixed')
+    return {
+      state,
+      effects: report(`ICR shorthand ${shorthand} with delivery mode ${deliveryMode} is invalid`),
+    };
+  // INIT level de-assert: nothing happens on processors since the Pentium 4.
+  if (deliveryMode === 'init' && (low & 0xc000) === 0x8000) return { state, effects: NO_EFFECTS };
+  const carriesVector = deliveryMode === 'fixed' || deliveryMode === 'lowest-priority';
+  if (carriesVector && vector < 16) {
+    const received = shorthand === 'self' ? APIC_ERRORS.receiveIllegalVector : 0;
+    return { state: detectErrors(state, APIC_ERRORS.sendIllegalVector | received), effects: NO_EFFECTS };
+  }
+  const mode = (low & 0x800) !== 0 ? 'logical' : 'physical';
+  const destination: IpiDestination = { shorthand, mode, id: state.commandHigh >>> 24 };
+  const includesSender = includes(state, destination);
+  const next = carriesVector && includesSender ? acceptInterrupt(state, vector) : state;
+  if (shorthand === 'self') return { state: next, effects: NO_EFFECTS };
+  return { state: next, effects: [{ kind: 'ipi', deliveryMode, vector, destination, includesSender }] };
+};
+
+/** A write to the low half of the ICR sends; the IPI is complete at once, whether or not anyone receives it. */
+export const writeCommandLow = (state: LocalApicState, value: number): DeviceTransition<LocalApicState> => {
+  const low = (value & COMMAND_LOW_MASK) >>> 0;
+  const stored =
+    low === state.commandLow
+      ? state
+      : produce(state, (draft) => {
+          draft.commandLow = low;
+        });
+  return send(stored, low);
+};

@@ -1,0 +1,62 @@
+import type { BusAccess, Device, DeviceRead, DeviceTransition } from '../device';
+import { NO_EFFECTS } from '../device';
+import { APIC_ERRORS, detectErrors } from './priority';
+import { APIC_REGISTERS } from './registers';
+import { createLocalApic, type LocalApicState } from './state';
+import { settleTimer, timerDeadline } from './timer';
+
+const undefinedAccess = (access: BusAccess, kind: string) => [
+  {
+    kind: 'undefined' as const,
+    device: 'local-apic',
+    says: `${kind} of ${access.bytes} bytes at offset ${(access.address & 0xfff).toString(16)}H: registers are 32 bits wide, on 16-byte boundaries`,
+  },
+];
+
+const read = (state: LocalApicState, access: BusAccess): DeviceRead<LocalApicState> => {
+  const offset = access.address & 0xff0;
+  const within = access.address & 0xf;
+  const register = APIC_REGISTERS.get(offset);
+  if (register === undefined)
+    return { state: detectErrors(state, APIC_ERRORS.illegalRegisterAddress), value: 0 };
+  if (within === 0 && access.bytes === 4) return { state, value: register.read(state, access.now) };
+  const inside = within + access.bytes <= 4;
+  const value = inside
+    ? Math.floor(register.read(state, access.now) / 2 ** (8 * within)) % 2 ** (8 * access.bytes)
+    : 0;
+  return { state, value, effects: undefinedAccess(access, 'read') };
+};
+
+const write = (state: LocalApicState, access: BusAccess, value: number): DeviceTransition<LocalApicState> => {
+  const register = APIC_REGISTERS.get(access.address & 0xff0);
+  if (register === undefined)
+    return { state: detectErrors(state, APIC_ERRORS.illegalRegisterAddress), effects: NO_EFFECTS };
+  if ((access.address & 0xf) !== 0 || access.bytes !== 4)
+    return { state, effects: undefinedAccess(access, 'write') };
+  return register.write?.(state, value, access.now) ?? { state, effects: NO_EFFECTS };
+};
+
+/**
+ * The local APIC of the bootstrap processor in xAPIC mode, at the page that IA32_APIC_BASE names. Accesses that are not 32 bits wide on
+ * a 16-byte boundary are undefined: reads give what the bytes hold, writes are ignored, both are reported.
+ * SDM Vol. 3A, 11.4.1 The Local APIC Block Diagram
+ */
+export const localApicDevice: Device<LocalApicState> = {
+  name: 'local-apic',
+  ranges: [],
+  reset: (config) =>
+    createLocalApic({
+      initialId: 0,
+      bootstrap: true,
+      timer: config.timer ?? 'clock',
+      tscDeadline: config.tscDeadline ?? false,
+    }),
+  windows: (state) => state.windows,
+  read,
+  write,
+  nextDeadline: timerDeadline,
+  advance: (state, now) => ({
+    state: timerDeadline(state) > now ? state : settleTimer(state, now),
+    effects: NO_EFFECTS,
+  }),
+};

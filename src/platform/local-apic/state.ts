@@ -1,0 +1,118 @@
+import { freeze } from 'immer';
+import type { AddressRange } from '../device';
+
+/** A 256-bit register as eight unsigned 32-bit words, vector 0 in bit 0 of word 0. */
+export type VectorSet = readonly number[];
+
+/** The entries of the local vector table that the version register announces. */
+export const LVT_ENTRIES = ['timer', 'thermal', 'performance', 'lint0', 'lint1', 'error'] as const;
+export type LvtEntry = (typeof LVT_ENTRIES)[number];
+
+export interface LocalApicOptions {
+  /** APIC ID after power-up, 8 bits. */
+  readonly initialId: number;
+  readonly bootstrap: boolean;
+  /** `external`: the timer expires by `fireTimer` alone. */
+  readonly timer: 'clock' | 'external';
+  readonly tscDeadline: boolean;
+}
+
+/** A local APIC in xAPIC mode. Words are unsigned 32-bit numbers in the layout of the registers. */
+export interface LocalApicState {
+  readonly options: LocalApicOptions;
+  /** IA32_APIC_BASE: bit 11 and the physical address of the 4-KiB register page. */
+  readonly enabled: boolean;
+  readonly address: number;
+  /** The page above while the APIC is enabled. */
+  readonly windows: readonly AddressRange[];
+  /** 8 bits. */
+  readonly id: number;
+  /** 8 bits. */
+  readonly taskPriority: number;
+  readonly logicalDestination: number;
+  readonly destinationFormat: number;
+  readonly spurious: number;
+  readonly inService: VectorSet;
+  readonly triggerMode: VectorSet;
+  readonly requested: VectorSet;
+  /** What a read of ESR gives, and what the next write to it will latch. */
+  readonly errorStatus: number;
+  readonly pendingErrors: number;
+  readonly commandLow: number;
+  readonly commandHigh: number;
+  readonly lvt: Readonly<Record<LvtEntry, number>>;
+  readonly initialCount: number;
+  readonly divideConfiguration: number;
+  /** The timer had `count` ticks left at clock `since`; count 0 means stopped. */
+  readonly count: number;
+  readonly since: number;
+  /** IA32_TSC_DEADLINE (0 when not armed) and the clock value at which the TSC gets there. */
+  readonly tscDeadline: bigint;
+  readonly tscDeadlineClock: number;
+}
+
+export const LVT_MASKED = 0x1_0000;
+export const SOFTWARE_ENABLE = 0x100;
+export const DEFAULT_APIC_ADDRESS = 0xfee0_0000;
+
+const NO_VECTORS: VectorSet = Object.freeze([0, 0, 0, 0, 0, 0, 0, 0]);
+const NO_WINDOWS: readonly AddressRange[] = Object.freeze([]);
+
+/** The register page while the APIC is enabled, nothing otherwise. */
+export const windowsAt = (enabled: boolean, address: number): readonly AddressRange[] =>
+  enabled ? [{ space: 'memory', first: address, last: address + 4095 }] : NO_WINDOWS;
+
+/**
+ * Register values after power-up or reset.
+ * SDM Vol. 3A, 11.4.7.1 Local APIC State After Power-Up or Reset
+ */
+const registersAfterReset = {
+  taskPriority: 0,
+  logicalDestination: 0,
+  destinationFormat: 0xffff_ffff,
+  spurious: 0xff,
+  inService: NO_VECTORS,
+  triggerMode: NO_VECTORS,
+  requested: NO_VECTORS,
+  errorStatus: 0,
+  pendingErrors: 0,
+  commandLow: 0,
+  commandHigh: 0,
+  lvt: {
+    timer: LVT_MASKED,
+    thermal: LVT_MASKED,
+    performance: LVT_MASKED,
+    lint0: LVT_MASKED,
+    lint1: LVT_MASKED,
+    error: LVT_MASKED,
+  },
+  initialCount: 0,
+  divideConfiguration: 0,
+  count: 0,
+  since: 0,
+  tscDeadline: 0n,
+  tscDeadlineClock: Number.POSITIVE_INFINITY,
+} as const;
+
+/** A local APIC after power-up: enabled in IA32_APIC_BASE, disabled by software. */
+export const createLocalApic = (options: LocalApicOptions): LocalApicState =>
+  freeze(
+    {
+      options,
+      enabled: true,
+      address: DEFAULT_APIC_ADDRESS,
+      windows: windowsAt(true, DEFAULT_APIC_ADDRESS),
+      id: options.initialId,
+      ...registersAfterReset,
+    },
+    true,
+  );
+
+/**
+ * What an INIT leaves: the registers of a reset, but the APIC ID and IA32_APIC_BASE stay.
+ * SDM Vol. 3A, 11.4.7.3 Local APIC State After an INIT Reset
+ */
+export const initLocalApic = (state: LocalApicState): LocalApicState =>
+  freeze({ ...state, ...registersAfterReset }, true);
+
+export const isSoftwareEnabled = (state: LocalApicState): boolean => (state.spurious & SOFTWARE_ENABLE) !== 0;

@@ -1,0 +1,102 @@
+import { Unbuilt } from '../../core';
+import { EPTP } from '../../ept';
+import { CONTROLS, type Control, type ControlRow, type VmcsData, type VmcsField } from '../vmcs';
+import { halfOf } from '../vmcs/halves';
+
+/** Controls whose effects the model has; VM entry with another one set raises `Unbuilt`. */
+const BUILT: ReadonlySet<Control> = new Set<Control>([
+  'externalInterruptExiting',
+  'nmiExiting',
+  'activateVmxPreemptionTimer',
+  'interruptWindowExiting',
+  'useTscOffsetting',
+  'hltExiting',
+  'invlpgExiting',
+  'mwaitExiting',
+  'rdpmcExiting',
+  'rdtscExiting',
+  'cr3LoadExiting',
+  'cr3StoreExiting',
+  'cr8LoadExiting',
+  'cr8StoreExiting',
+  'movDrExiting',
+  'unconditionalIoExiting',
+  'useIoBitmaps',
+  'useMsrBitmaps',
+  'monitorExiting',
+  'pauseExiting',
+  'activateSecondaryControls',
+  'enableEpt',
+  'descriptorTableExiting',
+  'enableRdtscp',
+  'enableVpid',
+  'wbinvdExiting',
+  'saveDebugControls',
+  'hostAddressSpaceSize',
+  'acknowledgeInterruptOnExit',
+  'saveIa32Pat',
+  'loadHostIa32Pat',
+  'saveIa32Efer',
+  'loadHostIa32Efer',
+  'saveVmxPreemptionTimerValue',
+  'loadDebugControls',
+  'ia32eModeGuest',
+  'loadGuestIa32Pat',
+  'loadGuestIa32Efer',
+]);
+
+const maskOf = (field: VmcsField, chosen: (name: Control, row: ControlRow) => boolean): number =>
+  Object.entries(CONTROLS as Record<Control, ControlRow>)
+    .filter(([name, row]) => row.field === field && chosen(name as Control, row))
+    .reduce((mask, [, row]) => mask | (1 << row.bit), 0);
+
+/** Of each control field: its place, and the bits that are not built. Reserved bits without effect are left out. */
+const FIELDS = (
+  [
+    'pinBasedControls',
+    'primaryProcBasedControls',
+    'secondaryProcBasedControls',
+    'vmExitControls',
+    'vmEntryControls',
+  ] as const
+).map((field) => ({
+  field,
+  half: halfOf(field),
+  unbuilt: maskOf(field, (name, row) => !BUILT.has(name) && !row.name.startsWith('Reserved')),
+}));
+
+const PRIMARY = halfOf('primaryProcBasedControls');
+const EXIT = halfOf('vmExitControls');
+const ENTRY = halfOf('vmEntryControls');
+const ACTIVITY_STATE = halfOf('guestActivityState');
+const SECONDARY_ACTIVE = 1 << CONTROLS.activateSecondaryControls.bit;
+const HOST_64 = 1 << CONTROLS.hostAddressSpaceSize.bit;
+const GUEST_64 = 1 << CONTROLS.ia32eModeGuest.bit;
+const ENABLE_EPT = 1 << CONTROLS.enableEpt.bit;
+const LAST_BUILT_ACTIVITY = 1;
+
+const nameOf = (field: VmcsField, mask: number): string =>
+  Object.values(CONTROLS as Record<Control, ControlRow>).find(
+    (row) => row.field === field && (mask & (1 << row.bit)) !== 0,
+  )!.name;
+
+/** Raises `Unbuilt` for a VM entry, legal on this processor, that the model cannot carry out. */
+export const requireBuilt = (vmcs: VmcsData): void => {
+  const { halves } = vmcs;
+  const secondaryActive = (halves[PRIMARY] & SECONDARY_ACTIVE) !== 0;
+  for (const { field, half, unbuilt } of FIELDS) {
+    if (field === 'secondaryProcBasedControls' && !secondaryActive) continue;
+    const set = halves[half] & unbuilt;
+    if (set !== 0) throw new Unbuilt(`the control "${nameOf(field, set)}"`);
+  }
+  if ((halves[EXIT] & HOST_64) === 0) throw new Unbuilt('VM exit to a 32-bit host');
+  if ((halves[ENTRY] & GUEST_64) === 0) throw new Unbuilt('VM entry to a guest outside IA-32e mode');
+  if (halves[ACTIVITY_STATE] > LAST_BUILT_ACTIVITY)
+    throw new Unbuilt('VM entry to shutdown or wait-for-SIPI');
+  const ept = secondaryActive && (halves[halfOf('secondaryProcBasedControls')] & ENABLE_EPT) !== 0;
+  if (!ept) return;
+  const eptp = EPTP.decode(vmcs.get('eptPointer'));
+  if (eptp.accessedDirtyEnable === 1n) throw new Unbuilt('accessed and dirty flags for EPT');
+  if (eptp.supervisorShadowStack === 1n) throw new Unbuilt('supervisor shadow-stack control of EPT');
+  if (eptp.walkLengthMinus1 !== 3n) throw new Unbuilt('5-level EPT');
+};

@@ -1,0 +1,69 @@
+import type { VmEntryContext } from './context';
+import type { VmEntryRow, VmEntryTable } from './rule-tables';
+import type { VmEntryFailure } from './vm-entry-rule';
+
+/** What a VM entry may do. SDM Vol. 3C, 26 VM Entries */
+export type VmEntryOutcome =
+  | { readonly kind: 'entered' }
+  | { readonly kind: 'failed'; readonly failure: VmEntryFailure; readonly because: readonly string[] }
+  /** The machine check is delivered as if it had come before, or after, the VM entry. */
+  | { readonly kind: 'machine-check'; readonly delivered: 'before' | 'after' };
+
+/** What keeps a rule from being evaluated; `undefined` when nothing does. */
+export const missingInput = (
+  rule: VmEntryRow,
+  context: VmEntryContext,
+): 'memory' | 'executive VMCS' | undefined => {
+  if (rule.needsExecutiveVmcs === true && context.processor.executiveVmcs === undefined)
+    return 'executive VMCS';
+  return rule.needsMemory === true && context.memory === undefined ? 'memory' : undefined;
+};
+
+/** Whether a rule that applies and has all its inputs is broken. */
+export const isViolated = (rule: VmEntryRow, context: VmEntryContext): boolean =>
+  rule.when(context) && missingInput(rule, context) === undefined && !rule.holds(context);
+
+/** How a violation of the rule shows in this state. */
+export const failureOf = (rule: VmEntryRow, context: VmEntryContext): VmEntryFailure =>
+  rule.failureIn?.(context) ?? rule.failure;
+
+const sameFailure = (a: VmEntryFailure, b: VmEntryFailure): boolean =>
+  JSON.stringify(a) === JSON.stringify(b);
+
+/** The failures that the processor may report, in the manual's order; empty when every rule holds. */
+export const permittedFailures = (
+  tables: readonly VmEntryTable[],
+  violated: ReadonlySet<VmEntryRow>,
+  context: VmEntryContext,
+): readonly Extract<VmEntryOutcome, { kind: 'failed' }>[] => {
+  const failing = tables.filter(({ rules }) => rules.some((rule) => violated.has(rule)));
+  const stage = failing[0]?.stage;
+  const found: { failure: VmEntryFailure; because: string[] }[] = [];
+  for (const table of failing.filter((each) => each.stage === stage)) {
+    const broken = table.rules.filter((rule) => violated.has(rule));
+    for (const rule of table.ordered ? broken.slice(0, 1) : broken) {
+      const failure = failureOf(rule, context);
+      const known = found.find((each) => sameFailure(each.failure, failure));
+      if (known === undefined) found.push({ failure, because: [rule.id] });
+      else known.because.push(rule.id);
+    }
+  }
+  return found.map((each) => ({ kind: 'failed', ...each }));
+};
+
+/** Everything the processor may do, given the violated rules. SDM Vol. 3C, 26.8 Machine-Check Events During VM Entry */
+export const permittedOutcomes = (
+  tables: readonly VmEntryTable[],
+  violated: ReadonlySet<VmEntryRow>,
+  context: VmEntryContext,
+): readonly VmEntryOutcome[] => {
+  const failures = permittedFailures(tables, violated, context);
+  if (context.processor.machineCheck !== true) return failures.length > 0 ? failures : [{ kind: 'entered' }];
+  const before: VmEntryOutcome = { kind: 'machine-check', delivered: 'before' };
+  const onlyTheMachineCheck = failures.some(
+    ({ failure }) => failure.kind === 'exit' && failure.reason === 41,
+  );
+  return onlyTheMachineCheck
+    ? [...failures, before, { kind: 'machine-check', delivered: 'after' }]
+    : [...failures, before];
+};

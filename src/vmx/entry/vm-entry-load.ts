@@ -1,0 +1,75 @@
+import type { ProcessorDraft } from '../../cpu/processor-draft';
+import { ACCESS_RIGHTS, EFER, SLOT, STATUS_FLAGS } from '../../cpu/slots';
+import { storeStatusFlags } from '../../cpu/status-flags';
+import { CR0_UNTOUCHED } from '../exit/load-host';
+import type { VmcsData } from '../vmcs';
+import { LOW_SLOTS, RIGHTS_SLOTS, SELECTOR_SLOTS, WHOLE_SLOTS } from '../vmcs/guest-slots';
+import { controlMask, halfOf } from '../vmcs/halves';
+
+const ENTRY_CONTROLS = halfOf('vmEntryControls');
+const CR0 = halfOf('guestCr0');
+const RIP = halfOf('guestRip');
+const RFLAGS = halfOf('guestRflags');
+const DR7 = halfOf('guestDr7');
+const DEBUGCTL = halfOf('guestIa32Debugctl');
+const PAT = halfOf('guestIa32Pat');
+const EFER_FIELD = halfOf('guestIa32Efer');
+
+const LOAD_DEBUG = controlMask('loadDebugControls');
+const LOAD_PAT = controlMask('loadGuestIa32Pat');
+const LOAD_EFER = controlMask('loadGuestIa32Efer');
+
+/** DR7 bits 12 and 15:14 are 0, bit 10 is 1. */
+const DR7_ZEROS = 0xd000;
+const DR7_ONES = 0x400;
+const SS_SLOT = 2 * SLOT.ss;
+
+const copySlot = (W: Int32Array, slot: number, halves: Int32Array, half: number): void => {
+  W[2 * slot] = halves[half];
+  W[2 * slot + 1] = halves[half + 1];
+};
+
+// SDM Vol. 3C, 27.3.2.2 Loading Guest Segment Registers and Descriptor-Table Registers
+const segments = (W: Int32Array, halves: Int32Array): void => {
+  for (let i = 0; i < SELECTOR_SLOTS.fields.length; i++) {
+    const slot = 2 * SELECTOR_SLOTS.slots[i];
+    W[slot] = halves[2 * SELECTOR_SLOTS.fields[i]];
+    W[slot + 1] = halves[2 * RIGHTS_SLOTS.fields[i]];
+  }
+  if ((W[SS_SLOT + 1] & ACCESS_RIGHTS.unusable) !== 0) W[SS_SLOT + 1] |= ACCESS_RIGHTS.db;
+  W[2 * SLOT.esBase + 1] = 0;
+  W[2 * SLOT.ssBase + 1] = 0;
+  W[2 * SLOT.dsBase + 1] = 0;
+};
+
+/**
+ * Loads the registers of an IA-32e guest from the guest-state area: nothing can fail. RIP and next RIP are the guest's.
+ * SDM Vol. 3C, 27.3.2 Loading Guest State
+ */
+export const loadGuest = (cpu: ProcessorDraft, vmcs: VmcsData): void => {
+  const { W } = cpu;
+  const { halves } = vmcs;
+  const controls = halves[ENTRY_CONTROLS];
+  for (let i = 0; i < WHOLE_SLOTS.fields.length; i++)
+    copySlot(W, WHOLE_SLOTS.slots[i], halves, 2 * WHOLE_SLOTS.fields[i]);
+  for (let i = 0; i < LOW_SLOTS.fields.length; i++) {
+    const slot = 2 * LOW_SLOTS.slots[i];
+    W[slot] = halves[2 * LOW_SLOTS.fields[i]];
+    W[slot + 1] = 0;
+  }
+  segments(W, halves);
+  W[2 * SLOT.cr0] = (halves[CR0] & ~CR0_UNTOUCHED) | (W[2 * SLOT.cr0] & CR0_UNTOUCHED);
+  if ((controls & LOAD_DEBUG) !== 0) {
+    W[2 * SLOT.dr7] = (halves[DR7] & ~DR7_ZEROS) | DR7_ONES;
+    W[2 * SLOT.dr7 + 1] = 0;
+    copySlot(W, SLOT.debugctl, halves, DEBUGCTL);
+  }
+  if ((controls & LOAD_EFER) !== 0) copySlot(W, SLOT.efer, halves, EFER_FIELD);
+  else W[2 * SLOT.efer] |= EFER.lma | EFER.lme;
+  if ((controls & LOAD_PAT) !== 0) copySlot(W, SLOT.pat, halves, PAT);
+  copySlot(W, SLOT.rip, halves, RIP);
+  copySlot(W, SLOT.nextRip, halves, RIP);
+  W[2 * SLOT.rflags] = halves[RFLAGS] & ~STATUS_FLAGS;
+  W[2 * SLOT.rflags + 1] = 0;
+  storeStatusFlags(W, halves[RFLAGS] & STATUS_FLAGS);
+};

@@ -1,0 +1,22 @@
+import type { Rule } from '../../core';
+import type { VmEntryContext } from './context';
+
+/** How a violated rule shows. */
+export type VmEntryFailure =
+  | { readonly kind: 'fault'; readonly vector: string }
+  | { readonly kind: 'VMfailInvalid' }
+  | { readonly kind: 'VMfailValid'; readonly error: number }
+  | { readonly kind: 'exit'; readonly reason: number; readonly qualification: number };
+
+/** One check of VM entry. SDM Vol. 3C, 26 VM Entries */
+export interface VmEntryRule extends Rule<VmEntryContext> {
+  readonly failure: VmEntryFailure;
+  /** Not settled by any source: off unless asked for. */
+  readonly unconfirmed?: true;
+  /** The extension that brought the rule. Informative: what depends on the processor is in `when`. */
+  readonly feature?: string;
+  /** Reads physical memory: not evaluated without a reader. */
+  readonly needsMemory?: true;
+  /** How the violation shows where that depends on the state; `failure` is then its shape for tables and documents. */
+  readonly failureIn?: (context: VmEntryContext) => VmEntryFailure;
+}

@@ -1,0 +1,148 @@
+import { ModelError } from '../../core';
+import type { Mmu } from '../../cpu/mmu';
+import type { ActivityState, ProcessorDraft } from '../../cpu/processor-draft';
+import { exitReasonOf } from '../exit/exit-reasons';
+import { loadMsrsOnEntry } from '../exit/msr-areas';
+import { performEntryFailure } from '../exit/perform-exit';
+import type { EntryFailure } from '../exit/vm-exit';
+import { instructionErrorOf } from '../instructions/instruction-errors';
+import type { VmxResult } from '../instructions/results';
+import type { VmxOperation } from '../operation';
+import type { ActiveVmcs } from '../state';
+import type { VmcsData } from '../vmcs';
+import { controlMask, halfOf } from '../vmcs/halves';
+import { requireBuilt } from './built';
+import type { PhysicalReader, VmEntryContext } from './context';
+import { inject, injectedEvent, isSoftwareInjection } from './vm-entry-inject';
+import { loadGuest } from './vm-entry-load';
+import type { VmEntryFailure } from './vm-entry-rule';
+
+const ACTIVITY_STATE = halfOf('guestActivityState');
+const INTERRUPTIBILITY = halfOf('guestInterruptibilityState');
+const PENDING_DEBUG = halfOf('guestPendingDebugExceptions');
+const TIMER = halfOf('vmxPreemptionTimerValue');
+const TIMER_ACTIVE = controlMask('activateVmxPreemptionTimer');
+const ENABLE_VPID = controlMask('enableVpid');
+const BLOCKING_BY_STI = 1;
+const BLOCKING_BY_MOV_SS = 2;
+const BLOCKING_BY_NMI = 8;
+
+class MmuReader implements PhysicalReader {
+  constructor(private readonly mmu: Mmu) {}
+  readonly read64 = (address: number): bigint => this.mmu.readPhysical(address, 8);
+  readonly read32 = (address: number): number => Number(this.mmu.readPhysical(address, 4));
+}
+const readers = new WeakMap<Mmu, PhysicalReader>();
+const readerOf = (mmu: Mmu): PhysicalReader => {
+  const known = readers.get(mmu);
+  if (known !== undefined) return known;
+  const reader = new MmuReader(mmu);
+  readers.set(mmu, reader);
+  return reader;
+};
+
+const contextOf = (
+  vmx: VmxOperation,
+  cpu: ProcessorDraft,
+  vmcs: ActiveVmcs,
+  instruction: 'vmlaunch' | 'vmresume',
+): VmEntryContext => {
+  const { entering } = vmx;
+  entering.longMode = cpu.mode64;
+  entering.ia32eMode = cpu.longMode;
+  entering.cpl = cpu.cpl;
+  entering.instruction = instruction;
+  entering.currentVmcs = vmcs.address;
+  entering.movSsBlocking = cpu.blockingByMovSs;
+  entering.vmxonPointer = vmx.vmxonPointer!;
+  entering.vmxoffSinceLaunch = vmcs.vmxoffSinceLaunch;
+  return {
+    vmcs: vmcs.data,
+    capabilities: vmx.capabilities,
+    memory: readerOf(cpu.mmu),
+    processor: entering,
+  };
+};
+
+/** What comes of a VM entry: `entered` also when it failed after guest state was looked at, or an exit came at once. */
+type EntryResult = VmxResult | 'entered';
+
+// SDM Vol. 3C, 27.8 VM-Entry Failures During or After Loading Guest State
+const fail = (vmx: VmxOperation, cpu: ProcessorDraft, failure: VmEntryFailure): EntryResult => {
+  switch (failure.kind) {
+    case 'fault':
+      return failure.vector === '#UD' ? cpu.invalidOpcode() : cpu.generalProtection();
+    case 'VMfailInvalid':
+      return 'VMfailInvalid';
+    case 'VMfailValid':
+      return instructionErrorOf(failure.error)!;
+    case 'exit': {
+      const reason = exitReasonOf(failure.reason);
+      if (reason !== 'entryFailureGuestState' && reason !== 'entryFailureMsrLoading')
+        throw new ModelError(`VM-entry failure with reason ${failure.reason}`);
+      return failLate(vmx, cpu, { reason, qualification: failure.qualification });
+    }
+  }
+};
+
+const failLate = (vmx: VmxOperation, cpu: ProcessorDraft, failure: EntryFailure): EntryResult => {
+  performEntryFailure(vmx, cpu, failure);
+  return 'entered';
+};
+
+// SDM Vol. 3C, 27.7.3 Activity State, 27.7.4 Delivery of Pending Debug Exceptions after VM Entry, 27.6.1.3, 27.7.1
+const startGuest = (vmx: VmxOperation, cpu: ProcessorDraft, vmcs: VmcsData): void => {
+  const { halves } = vmcs;
+  const event = injectedEvent(vmcs);
+  const blocking = halves[INTERRUPTIBILITY];
+  const movSs = (blocking & BLOCKING_BY_MOV_SS) !== 0;
+  const keepsTraps = event === undefined || (movSs && isSoftwareInjection(event));
+  cpu.blockingBySti = event === undefined && (blocking & BLOCKING_BY_STI) !== 0;
+  cpu.blockingByMovSs = event === undefined && movSs;
+  cpu.blockingByNmi = (blocking & BLOCKING_BY_NMI) !== 0;
+  cpu.pendingDebug = keepsTraps ? halves[PENDING_DEBUG] : 0;
+  cpu.activity = (event === undefined ? halves[ACTIVITY_STATE] : 0) as ActivityState;
+  cpu.nmiUnblocked = false;
+  vmx.nonRoot = true;
+  cpu.nonRoot = true;
+  vmx.timerDeadline =
+    (vmx.pin & TIMER_ACTIVE) === 0
+      ? Number.POSITIVE_INFINITY
+      : (Math.floor(cpu.clock.now() / vmx.timerRate) + (halves[TIMER] >>> 0)) * vmx.timerRate;
+  if ((vmx.secondary & ENABLE_VPID) === 0) cpu.mmu.flush();
+  cpu.mmu.contextChanged();
+  cpu.boundaryWork = true;
+  if (event !== undefined) inject(cpu, event);
+};
+
+/**
+ * VM entry from VMX root operation at CPL 0: checks, guest state, MSR-load area, event injection. When it fails before guest state is looked
+ * at: VMfailInvalid or VMfailValid; later: the host state is loaded, exit reason 33 or 34 with bit 31. Next RIP says where execution goes on.
+ * SDM Vol. 3C, 27 VM Entries
+ */
+export const enterGuest = (
+  vmx: VmxOperation,
+  cpu: ProcessorDraft,
+  instruction: 'vmlaunch' | 'vmresume',
+): EntryResult => {
+  const vmcs = vmx.current;
+  if (vmcs === undefined) return 'VMfailInvalid';
+  const { data } = vmcs;
+  vmx.readControls();
+  const failure = vmx.checker.firstFailure(contextOf(vmx, cpu, vmcs, instruction), (permitted) =>
+    permitted.length === 1 ? 0 : Number(cpu.decide('vm-entry-failure', BigInt(permitted.length), 0n)),
+  );
+  if (failure !== undefined) return fail(vmx, cpu, failure);
+  requireBuilt(data);
+  loadGuest(cpu, data);
+  const failing = loadMsrsOnEntry(cpu, data);
+  if (failing !== 0) return failLate(vmx, cpu, { reason: 'entryFailureMsrLoading', qualification: failing });
+  if (!data.launched) {
+    data.launched = true;
+    vmcs.vmxoffSinceLaunch = false;
+    vmcs.changed();
+  }
+  startGuest(vmx, cpu, data);
+  cpu.nextRip = cpu.rip;
+  return 'entered';
+};

@@ -1,0 +1,113 @@
+import { ACTIVITY, type ProcessorDraft } from '../../cpu/processor-draft';
+import { ACCESS_RIGHTS, CR0, CR4, EFER, SLOT } from '../../cpu/slots';
+import { storeStatusFlags } from '../../cpu/status-flags';
+import type { VmcsData, VmcsField } from '../vmcs';
+import { controlMask, halfOf } from '../vmcs/halves';
+
+const EXIT_CONTROLS = halfOf('vmExitControls');
+const LOAD_PAT = controlMask('loadHostIa32Pat');
+const LOAD_EFER = controlMask('loadHostIa32Efer');
+
+const copies = (rows: readonly (readonly [VmcsField, number])[]) => ({
+  halves: Int32Array.from(rows, ([field]) => halfOf(field)),
+  slots: Int32Array.from(rows, ([, slot]) => 2 * slot),
+});
+
+// SDM Vol. 3C, 28.5 Loading Host State
+const WHOLE = copies([
+  ['hostCr3', SLOT.cr3],
+  ['hostCr4', SLOT.cr4],
+  ['hostRsp', SLOT.rsp],
+  ['hostRip', SLOT.rip],
+  ['hostRip', SLOT.nextRip],
+  ['hostFsBase', SLOT.fsBase],
+  ['hostGsBase', SLOT.gsBase],
+  ['hostTrBase', SLOT.trBase],
+  ['hostGdtrBase', SLOT.gdtrBase],
+  ['hostIdtrBase', SLOT.idtrBase],
+  ['hostIa32SysenterCs', SLOT.sysenterCs],
+  ['hostIa32SysenterEsp', SLOT.sysenterEsp],
+  ['hostIa32SysenterEip', SLOT.sysenterEip],
+]);
+const SELECTORS = copies([
+  ['hostEsSelector', SLOT.es],
+  ['hostCsSelector', SLOT.cs],
+  ['hostSsSelector', SLOT.ss],
+  ['hostDsSelector', SLOT.ds],
+  ['hostFsSelector', SLOT.fs],
+  ['hostGsSelector', SLOT.gs],
+  ['hostTrSelector', SLOT.tr],
+]);
+const HOST_CR0 = halfOf('hostCr0');
+const HOST_PAT = halfOf('hostIa32Pat');
+const HOST_EFER = halfOf('hostIa32Efer');
+
+/** CR0 bits that VM entry and VM exit leave alone: ET, 15:6, 17, 28:19, NW, CD. SDM Vol. 3C, 27.3.2.1, 28.5.1 */
+export const CR0_UNTOUCHED = CR0.et | 0xffc0 | (1 << 17) | 0x1ff8_0000 | CR0.nw | CR0.cd;
+
+const { s, present, l, db, g, unusable } = ACCESS_RIGHTS;
+const EXECUTE_READ_ACCESSED = 11;
+const READ_WRITE_ACCESSED = 3;
+const BUSY_TSS = 11;
+const CODE_64 = EXECUTE_READ_ACCESSED | s | present | l | g;
+const DATA = READ_WRITE_ACCESSED | s | present | db | g;
+const TSS = BUSY_TSS | present;
+const TSS_LIMIT = 0x67;
+const TABLE_LIMIT = 0xffff;
+const DR7_RESET = 0x400;
+
+const setSlot = (W: Int32Array, slot: number, low: number, high: number): void => {
+  W[2 * slot] = low;
+  W[2 * slot + 1] = high;
+};
+
+const copySlot = (W: Int32Array, slot: number, halves: Int32Array, half: number): void =>
+  setSlot(W, slot, halves[half], halves[half + 1]);
+
+// SDM Vol. 3C, 28.5.2 Loading Host Segment and Descriptor-Table Registers
+const segments = (W: Int32Array, halves: Int32Array): void => {
+  for (let i = 0; i < SELECTORS.slots.length; i++) {
+    const selector = halves[SELECTORS.halves[i]] & 0xffff;
+    W[SELECTORS.slots[i]] = selector;
+    W[SELECTORS.slots[i] + 1] = selector === 0 ? DATA | unusable : DATA;
+  }
+  W[2 * SLOT.cs + 1] = CODE_64;
+  W[2 * SLOT.tr + 1] = TSS;
+  setSlot(W, SLOT.ldtr, 0, unusable);
+  for (let segment = 0; segment < 6; segment++) W[2 * (SLOT.esLimit + segment)] = -1;
+  W[2 * SLOT.trLimit] = TSS_LIMIT;
+  W[2 * SLOT.gdtrLimit] = TABLE_LIMIT;
+  W[2 * SLOT.idtrLimit] = TABLE_LIMIT;
+  setSlot(W, SLOT.esBase, 0, 0);
+  setSlot(W, SLOT.csBase, 0, 0);
+  setSlot(W, SLOT.ssBase, 0, 0);
+  setSlot(W, SLOT.dsBase, 0, 0);
+};
+
+/**
+ * Loads the state of a 64-bit host from the host-state area; RIP and next RIP are the host's. Blocking by NMI stays as it is.
+ * SDM Vol. 3C, 28.5 Loading Host State
+ */
+export const loadHost = (cpu: ProcessorDraft, vmcs: VmcsData): void => {
+  const { W } = cpu;
+  const { halves } = vmcs;
+  const controls = halves[EXIT_CONTROLS];
+  for (let i = 0; i < WHOLE.slots.length; i++) {
+    W[WHOLE.slots[i]] = halves[WHOLE.halves[i]];
+    W[WHOLE.slots[i] + 1] = halves[WHOLE.halves[i] + 1];
+  }
+  W[2 * SLOT.cr4] |= CR4.pae;
+  setSlot(W, SLOT.cr0, (halves[HOST_CR0] & ~CR0_UNTOUCHED) | (W[2 * SLOT.cr0] & CR0_UNTOUCHED), 0);
+  if ((controls & LOAD_EFER) !== 0) copySlot(W, SLOT.efer, halves, HOST_EFER);
+  W[2 * SLOT.efer] |= EFER.lma | EFER.lme;
+  if ((controls & LOAD_PAT) !== 0) copySlot(W, SLOT.pat, halves, HOST_PAT);
+  segments(W, halves);
+  setSlot(W, SLOT.dr7, DR7_RESET, 0);
+  setSlot(W, SLOT.debugctl, 0, 0);
+  setSlot(W, SLOT.rflags, 2, 0);
+  storeStatusFlags(W, 0);
+  cpu.activity = ACTIVITY.active;
+  cpu.blockingBySti = false;
+  cpu.blockingByMovSs = false;
+  cpu.pendingDebug = 0;
+};

@@ -1,0 +1,80 @@
+import { readMsr, writeMsr } from '../../cpu/msrs';
+import type { ProcessorDraft } from '../../cpu/processor-draft';
+import { fieldIndex, type VmcsData } from '../vmcs';
+import { halfOf } from '../vmcs/halves';
+
+const ENTRY_BYTES = 16;
+
+const area = (count: Parameters<typeof halfOf>[0], address: Parameters<typeof halfOf>[0]) => ({
+  count: halfOf(count),
+  address: fieldIndex(address),
+});
+const ENTRY_LOAD = area('vmEntryMsrLoadCount', 'vmEntryMsrLoadAddress');
+const EXIT_STORE = area('vmExitMsrStoreCount', 'vmExitMsrStoreAddress');
+const EXIT_LOAD = area('vmExitMsrLoadCount', 'vmExitMsrLoadAddress');
+
+const FS_BASE = 0xc000_0100;
+const GS_BASE = 0xc000_0101;
+const SMM_MONITOR_CTL = 0x9b;
+const SMBASE = 0x9e;
+const BIOS_UPDT_TRIG = 0x79;
+const BIOS_SIGN_ID = 0x8b;
+const isX2Apic = (index: number): boolean => index >>> 8 === 8;
+
+// SDM Vol. 3C, 27.4 Loading MSRs
+const mayLoad = (index: number): boolean =>
+  index !== FS_BASE &&
+  index !== GS_BASE &&
+  index !== SMM_MONITOR_CTL &&
+  index !== SMBASE &&
+  index !== BIOS_UPDT_TRIG &&
+  index !== BIOS_SIGN_ID &&
+  !isX2Apic(index);
+// SDM Vol. 3C, 28.4 Saving MSRs
+const mayStore = (index: number): boolean => index !== SMBASE && !isX2Apic(index);
+
+/** Place of the first entry that cannot be processed, counted from 1; 0 when all were. */
+type Failing = number;
+
+const eachEntry = (
+  cpu: ProcessorDraft,
+  vmcs: VmcsData,
+  { count, address }: ReturnType<typeof area>,
+  process: (index: number, at: number) => boolean,
+): Failing => {
+  const entries = vmcs.halves[count] >>> 0;
+  if (entries === 0) return 0;
+  const first = Number(vmcs.words[address]);
+  for (let place = 0; place < entries; place++) {
+    const at = first + place * ENTRY_BYTES;
+    const head = cpu.mmu.readPhysical(at, 8);
+    if (head >> 32n !== 0n || !process(Number(head), at + 8)) return place + 1;
+  }
+  return 0;
+};
+
+const load =
+  (cpu: ProcessorDraft) =>
+  (index: number, at: number): boolean =>
+    mayLoad(index) && writeMsr(cpu, index, cpu.mmu.readPhysical(at, 8));
+
+const store =
+  (cpu: ProcessorDraft) =>
+  (index: number, at: number): boolean => {
+    const value = mayStore(index) ? readMsr(cpu, index) : undefined;
+    if (value === undefined) return false;
+    cpu.mmu.writePhysical(at, 8, value);
+    return true;
+  };
+
+/** SDM Vol. 3C, 27.4 Loading MSRs */
+export const loadMsrsOnEntry = (cpu: ProcessorDraft, vmcs: VmcsData): Failing =>
+  vmcs.halves[ENTRY_LOAD.count] === 0 ? 0 : eachEntry(cpu, vmcs, ENTRY_LOAD, load(cpu));
+
+/** SDM Vol. 3C, 28.4 Saving MSRs */
+export const storeMsrs = (cpu: ProcessorDraft, vmcs: VmcsData): Failing =>
+  vmcs.halves[EXIT_STORE.count] === 0 ? 0 : eachEntry(cpu, vmcs, EXIT_STORE, store(cpu));
+
+/** SDM Vol. 3C, 28.6 Loading MSRs */
+export const loadMsrsOnExit = (cpu: ProcessorDraft, vmcs: VmcsData): Failing =>
+  vmcs.halves[EXIT_LOAD.count] === 0 ? 0 : eachEntry(cpu, vmcs, EXIT_LOAD, load(cpu));

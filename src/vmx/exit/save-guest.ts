@@ -1,0 +1,124 @@
+import { EVENT_TYPE, type InterruptionEvent, VECTOR } from '../../cpu/event';
+import type { ProcessorDraft } from '../../cpu/processor-draft';
+import { FLAG, SLOT, STATUS_FLAGS } from '../../cpu/slots';
+import { statusFlagsOf } from '../../cpu/status-flags';
+import type { VmxOperation } from '../operation';
+import type { VmcsData } from '../vmcs';
+import { LOW_SLOTS, RIGHTS_SLOTS, SELECTOR_SLOTS, WHOLE_SLOTS } from '../vmcs/guest-slots';
+import { controlMask, halfOf } from '../vmcs/halves';
+import type { VmExit } from './vm-exit';
+
+const EXIT_CONTROLS = halfOf('vmExitControls');
+const CR0 = halfOf('guestCr0');
+const RIP = halfOf('guestRip');
+const RFLAGS = halfOf('guestRflags');
+const DR7 = halfOf('guestDr7');
+const DEBUGCTL = halfOf('guestIa32Debugctl');
+const PAT = halfOf('guestIa32Pat');
+const EFER = halfOf('guestIa32Efer');
+const ACTIVITY_STATE = halfOf('guestActivityState');
+const INTERRUPTIBILITY = halfOf('guestInterruptibilityState');
+const PENDING_DEBUG = halfOf('guestPendingDebugExceptions');
+const TIMER = halfOf('vmxPreemptionTimerValue');
+
+const SAVE_DEBUG = controlMask('saveDebugControls');
+const SAVE_PAT = controlMask('saveIa32Pat');
+const SAVE_EFER = controlMask('saveIa32Efer');
+const SAVE_TIMER = controlMask('saveVmxPreemptionTimerValue');
+const TIMER_ACTIVE = controlMask('activateVmxPreemptionTimer');
+
+/** Access-rights bits that are saved: 16:12 and 7:0. */
+const SAVED_RIGHTS = 0x1f0ff;
+/** General detect: the one debug exception that is a fault with RF set in its image. */
+const GENERAL_DETECT = 1 << 13;
+
+/** Writes both halves of a field, and remembers when it changed. */
+const save = (vmcs: VmcsData, half: number, low: number, high: number): void => {
+  const { halves } = vmcs;
+  if (halves[half] === low && halves[half + 1] === high) return;
+  halves[half] = low;
+  halves[half + 1] = high;
+  vmcs.written[half >> 1] = 1;
+};
+
+const isFault = ({ type, vector, debugStatus }: InterruptionEvent): boolean => {
+  if (type !== EVENT_TYPE.hardwareException) return false;
+  if (vector === VECTOR.db) return ((debugStatus ?? 0) & GENERAL_DETECT) !== 0;
+  return vector !== VECTOR.df && vector !== VECTOR.mc;
+};
+
+/** RFLAGS.RF in the saved image. SDM Vol. 3C, 28.3.3 Saving RIP, RSP, RFLAGS, and SSP */
+const resumeFlag = (now: number, exit: VmExit, during: InterruptionEvent | undefined): number => {
+  switch (exit.reason) {
+    case 'exceptionOrNmi':
+      return isFault(exit.event) ? FLAG.rf : now;
+    case 'eptViolation':
+    case 'eptMisconfiguration':
+      return during === undefined || isFault(during) ? FLAG.rf : now;
+    case 'externalInterrupt':
+    case 'tripleFault':
+    case 'interruptWindow':
+    case 'preemptionTimerExpired':
+      return now;
+    default:
+      return 0;
+  }
+};
+
+/** Bits 3:0 of the interruptibility state; no SMI blocking outside SMM, no enclaves. SDM Vol. 3C, 25.4.2 Guest Non-Register State */
+const interruptibility = (cpu: ProcessorDraft): number =>
+  (cpu.blockingBySti ? 1 : 0) | (cpu.blockingByMovSs ? 2 : 0) | (cpu.blockingByNmi ? 8 : 0);
+
+const isDebugException = (exit: VmExit): boolean =>
+  exit.reason === 'exceptionOrNmi' && exit.event.vector === VECTOR.db;
+
+const registers = (cpu: ProcessorDraft, vmcs: VmcsData): void => {
+  const { W } = cpu;
+  for (let i = 0; i < WHOLE_SLOTS.fields.length; i++) {
+    const slot = 2 * WHOLE_SLOTS.slots[i];
+    save(vmcs, 2 * WHOLE_SLOTS.fields[i], W[slot], W[slot + 1]);
+  }
+  for (let i = 0; i < LOW_SLOTS.fields.length; i++)
+    save(vmcs, 2 * LOW_SLOTS.fields[i], W[2 * LOW_SLOTS.slots[i]], 0);
+  for (let i = 0; i < SELECTOR_SLOTS.fields.length; i++) {
+    const slot = 2 * SELECTOR_SLOTS.slots[i];
+    save(vmcs, 2 * SELECTOR_SLOTS.fields[i], W[slot] & 0xffff, 0);
+    save(vmcs, 2 * RIGHTS_SLOTS.fields[i], W[slot + 1] & SAVED_RIGHTS, 0);
+  }
+};
+
+const saveSlot = (cpu: ProcessorDraft, vmcs: VmcsData, half: number, slot: number): void =>
+  save(vmcs, half, cpu.W[2 * slot], cpu.W[2 * slot + 1]);
+
+/** What is left of the VMX-preemption timer at a machine clock, 32 bits. SDM Vol. 3C, 26.5.1 VMX-Preemption Timer */
+export const timerValue = (vmx: VmxOperation, now: number): number =>
+  Math.max(0, vmx.timerDeadline / vmx.timerRate - Math.floor(now / vmx.timerRate));
+
+/** SDM Vol. 3C, 28.3 Saving Guest State */
+export const saveGuest = (
+  vmx: VmxOperation,
+  cpu: ProcessorDraft,
+  vmcs: VmcsData,
+  exit: VmExit,
+  during: InterruptionEvent | undefined,
+): void => {
+  const { W } = cpu;
+  const controls = vmcs.halves[EXIT_CONTROLS];
+  registers(cpu, vmcs);
+  saveSlot(cpu, vmcs, CR0, SLOT.cr0);
+  if ((controls & SAVE_DEBUG) !== 0) {
+    saveSlot(cpu, vmcs, DR7, SLOT.dr7);
+    saveSlot(cpu, vmcs, DEBUGCTL, SLOT.debugctl);
+  }
+  if ((controls & SAVE_PAT) !== 0) saveSlot(cpu, vmcs, PAT, SLOT.pat);
+  if ((controls & SAVE_EFER) !== 0) saveSlot(cpu, vmcs, EFER, SLOT.efer);
+  saveSlot(cpu, vmcs, RIP, SLOT.rip);
+  const flags = (W[2 * SLOT.rflags] & ~STATUS_FLAGS) | statusFlagsOf(W) | 2;
+  save(vmcs, RFLAGS, (flags & ~FLAG.rf) | resumeFlag(flags & FLAG.rf, exit, during), 0);
+  save(vmcs, ACTIVITY_STATE, cpu.activity, 0);
+  save(vmcs, INTERRUPTIBILITY, interruptibility(cpu), 0);
+  // SDM Vol. 3C, 28.3.4 Saving Non-Register State: traps that MOV SS held back stay pending.
+  save(vmcs, PENDING_DEBUG, cpu.blockingByMovSs && !isDebugException(exit) ? cpu.pendingDebug : 0, 0);
+  if ((controls & SAVE_TIMER) !== 0 && (vmx.pin & TIMER_ACTIVE) !== 0)
+    save(vmcs, TIMER, timerValue(vmx, cpu.clock.now()) | 0, 0);
+};

@@ -1,0 +1,14 @@
+export * from './capabilities';
+export * from './entry/check-vm-entry';
+export * from './entry/context';
+export * from './entry/rule-tables';
+export * from './entry/vm-entry-rule';
+export * from './exit/exit-reasons';
+export type { EntryFailure, VmExit } from './exit/vm-exit';
+export { VMX_ROWS } from './instructions';
+export * from './instructions/instruction-errors';
+export { eptCapabilities, type VmxOptions } from './operation';
+export { VMX_OFF, type VmcsState, type VmxState } from './state';
+export { Vmx } from './virtualization';
+export * from './vmcs';
+export { REGION } from './vmcs/region';

@@ -1,0 +1,32 @@
+import type { Instruction } from '../../cpu/decode/instruction';
+import type { SystemRow } from '../../cpu/engine/row';
+import type { ProcessorDraft } from '../../cpu/processor-draft';
+import { enterGuest } from '../entry/vm-entry';
+import { checkMode, inRootOperation, vmxOf } from './prologue';
+import { type VmxResult, vmxRow } from './results';
+
+// SDM Vol. 3C, VMLAUNCH/VMRESUME—Launch/Resume Virtual Machine
+const entry =
+  (reason: 'vmlaunch' | 'vmresume') =>
+  (cpu: ProcessorDraft, instruction: Instruction): VmxResult | 'entered' => {
+    const vmx = inRootOperation(cpu, instruction, () => ({ reason, length: instruction.length }));
+    return enterGuest(vmx, cpu, reason);
+  };
+
+// SDM Vol. 3C, VMCALL—Call to VM Monitor: no dual-monitor treatment, so that root operation always fails.
+const vmcall = (cpu: ProcessorDraft, instruction: Instruction): VmxResult => {
+  const vmx = vmxOf(cpu);
+  if (instruction.lock || !vmx.on) cpu.invalidOpcode();
+  if (cpu.nonRoot) cpu.leave({ reason: 'vmcall', length: instruction.length });
+  checkMode(cpu);
+  if (cpu.cpl > 0) cpu.generalProtection();
+  return 'vmcallInVmxRoot';
+};
+
+export const ENTRY_ROWS: readonly SystemRow[] = [
+  vmxRow('vmlaunch', entry('vmlaunch')),
+  vmxRow('vmresume', entry('vmresume')),
+  vmxRow('vmcall', vmcall),
+  // "Enable VM functions" is not built: VMFUNC is undefined everywhere. SDM Vol. 3C, 26.5.6 VM Functions
+  { kind: 'system', mnemonic: 'vmfunc', ends: true, execute: (cpu) => cpu.invalidOpcode() },
+];

@@ -1,0 +1,134 @@
+import type { Instruction } from '../../cpu/decode/instruction';
+import type { ProcessorDraft } from '../../cpu/processor-draft';
+import type { InterceptedInstruction } from '../../cpu/virtualization';
+import type { VmExit } from '../exit/vm-exit';
+import { operandDisplacement, operandInformation, registerOperand } from '../instructions/operands';
+import type { VmxOperation } from '../operation';
+import { controlMask } from '../vmcs/halves';
+import { ioExits, msrExits } from './bitmaps';
+import { interceptControlRegister } from './control-registers';
+
+type Id = InterceptedInstruction['id'];
+type Of<I extends Id> = Extract<InterceptedInstruction, { id: I }>;
+
+const ENABLE_RDTSCP = controlMask('enableRdtscp');
+const WBINVD_EXITING = controlMask('wbinvdExiting');
+const DESCRIPTOR_TABLES = controlMask('descriptorTableExiting');
+const INVLPG_EXITING = controlMask('invlpgExiting');
+const MOV_DR_EXITING = controlMask('movDrExiting');
+
+/** Primary control that makes the instruction exit; 0: it always does. SDM Vol. 3C, 26.1.2, 26.1.3 */
+const BY_PRIMARY = {
+  cpuid: 0,
+  invd: 0,
+  xsetbv: 0,
+  rsm: 0,
+  getsec: 0,
+  hlt: controlMask('hltExiting'),
+  rdtsc: controlMask('rdtscExiting'),
+  rdtscp: controlMask('rdtscExiting'),
+  rdpmc: controlMask('rdpmcExiting'),
+  pause: controlMask('pauseExiting'),
+  monitor: controlMask('monitorExiting'),
+  mwait: controlMask('mwaitExiting'),
+} as const;
+
+const ADDRESS_SIZE = { 16: 0, 32: 1, 64: 2 } as const;
+
+const interceptIo = (
+  vmx: VmxOperation,
+  cpu: ProcessorDraft,
+  instruction: Instruction,
+  what: Of<'io'>,
+): void => {
+  const { direction, port, bytes, string, repeated, immediate, address, segment } = what;
+  if (!ioExits(vmx, cpu.mmu, port, bytes)) return;
+  cpu.leave({
+    reason: 'ioInstruction',
+    length: instruction.length,
+    bytes,
+    direction,
+    port,
+    string,
+    repeated,
+    immediate,
+    ...(address === undefined ? {} : { linearAddress: address }),
+    ...(string
+      ? { information: (ADDRESS_SIZE[instruction.addressWidth] << 7) | ((segment ?? 0) << 15) }
+      : {}),
+  } satisfies VmExit);
+};
+
+// SDM Vol. 3C, Tables 28-11 and 28-12: identity of the instruction in bits 29:28, operand size in bit 11
+const IDENTITY = { sgdt: 0, sidt: 1, lgdt: 2, lidt: 3, sldt: 0, str: 1, lldt: 2, ltr: 3 } as const;
+const OPERAND_32 = 1 << 11;
+
+const descriptorTableExit = (
+  cpu: ProcessorDraft,
+  instruction: Instruction,
+  mnemonic: keyof typeof IDENTITY,
+): VmExit => {
+  const operand = instruction.operands[0];
+  const system = mnemonic.endsWith('dt') && mnemonic !== 'sldt' && mnemonic !== 'lldt';
+  const size = system && instruction.operandWidth !== 16 ? OPERAND_32 : 0;
+  return {
+    reason: system ? 'gdtrIdtrAccess' : 'ldtrTrAccess',
+    length: instruction.length,
+    displacement: operandDisplacement(cpu, operand),
+    information:
+      operandInformation(operand) |
+      (IDENTITY[mnemonic] << 28) |
+      (registerOperand(operand) === undefined ? size : 0),
+  };
+};
+
+/** Leaves with the VM exit of a sensitive instruction when the controls say so. SDM Vol. 3C, 26.1 Instructions That Cause VM Exits */
+export const interceptInstruction = (
+  vmx: VmxOperation,
+  cpu: ProcessorDraft,
+  instruction: Instruction,
+  what: InterceptedInstruction,
+): void => {
+  const { length } = instruction;
+  switch (what.id) {
+    case 'io':
+      interceptIo(vmx, cpu, instruction, what);
+      return;
+    case 'mov-to-cr':
+    case 'mov-from-cr':
+    case 'clts':
+    case 'lmsw':
+      interceptControlRegister(vmx, cpu, instruction, what);
+      return;
+    case 'rdmsr':
+    case 'wrmsr':
+      if (msrExits(vmx, cpu.mmu, what.index, what.id === 'wrmsr')) cpu.leave({ reason: what.id, length });
+      return;
+    case 'invlpg':
+      if ((vmx.primary & INVLPG_EXITING) !== 0)
+        cpu.leave({ reason: 'invlpg', length, linearAddress: what.address });
+      return;
+    case 'mov-dr':
+      if ((vmx.primary & MOV_DR_EXITING) !== 0)
+        cpu.leave({
+          reason: 'movDr',
+          length,
+          debug: what.debug,
+          direction: what.direction,
+          register: what.register,
+        });
+      return;
+    case 'descriptor-table':
+      if ((vmx.secondary & DESCRIPTOR_TABLES) !== 0)
+        cpu.leave(descriptorTableExit(cpu, instruction, what.mnemonic));
+      return;
+    case 'wbinvd':
+      if ((vmx.secondary & WBINVD_EXITING) !== 0) cpu.leave({ reason: 'wbinvd', length });
+      return;
+    default: {
+      if (what.id === 'rdtscp' && (vmx.secondary & ENABLE_RDTSCP) === 0) cpu.invalidOpcode();
+      const control = BY_PRIMARY[what.id];
+      if (control === 0 || (vmx.primary & control) !== 0) cpu.leave({ reason: what.id, length });
+    }
+  }
+};

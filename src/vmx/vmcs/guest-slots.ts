@@ -1,0 +1,48 @@
+import { SLOT, type SlotName } from '../../cpu/slots';
+import type { VmcsField } from './fields';
+import { fieldIndex } from './vmcs';
+
+/** Fields and the slots of the processor that they load and save, as parallel lists of indexes. */
+export interface FieldSlots {
+  readonly fields: Int32Array;
+  readonly slots: Int32Array;
+}
+
+const pairs = (rows: readonly (readonly [VmcsField, SlotName])[]): FieldSlots => ({
+  fields: Int32Array.from(rows, ([field]) => fieldIndex(field)),
+  slots: Int32Array.from(rows, ([, slot]) => SLOT[slot]),
+});
+
+const SEGMENTS = ['Es', 'Cs', 'Ss', 'Ds', 'Fs', 'Gs', 'Ldtr', 'Tr'] as const;
+const slotOf = (segment: (typeof SEGMENTS)[number]) =>
+  segment.toLowerCase() as 'es' | 'cs' | 'ss' | 'ds' | 'fs' | 'gs' | 'ldtr' | 'tr';
+
+/** 64-bit registers that VM entry loads and VM exit saves whatever the controls. SDM Vol. 3C, 25.4.1 Guest Register State */
+export const WHOLE_SLOTS: FieldSlots = pairs([
+  ['guestCr3', 'cr3'],
+  ['guestCr4', 'cr4'],
+  ['guestRsp', 'rsp'],
+  ['guestIa32SysenterEsp', 'sysenterEsp'],
+  ['guestIa32SysenterEip', 'sysenterEip'],
+  ['guestGdtrBase', 'gdtrBase'],
+  ['guestIdtrBase', 'idtrBase'],
+  ...SEGMENTS.map((segment) => [`guest${segment}Base`, `${slotOf(segment)}Base`] as const),
+]);
+
+/** 32-bit registers: the low half of their slots. */
+export const LOW_SLOTS: FieldSlots = pairs([
+  ['guestIa32SysenterCs', 'sysenterCs'],
+  ['guestGdtrLimit', 'gdtrLimit'],
+  ['guestIdtrLimit', 'idtrLimit'],
+  ...SEGMENTS.map((segment) => [`guest${segment}Limit`, `${slotOf(segment)}Limit`] as const),
+]);
+
+/** Selectors: the low half of the segment's slot. */
+export const SELECTOR_SLOTS: FieldSlots = pairs(
+  SEGMENTS.map((segment) => [`guest${segment}Selector`, slotOf(segment)] as const),
+);
+
+/** Access rights: the high half of the segment's slot. */
+export const RIGHTS_SLOTS: FieldSlots = pairs(
+  SEGMENTS.map((segment) => [`guest${segment}AccessRights`, slotOf(segment)] as const),
+);

@@ -1,0 +1,4 @@
+export * from './controls';
+export * from './field-row';
+export * from './fields';
+export * from './vmcs';
