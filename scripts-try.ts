@@ -5,7 +5,7 @@ import { run } from './src/machine/run';
 import { processor } from './src/cpu/presets';
 const file = process.argv[2]; const tier = (process.argv[3] ?? 'closures') as any; const max = Number(process.argv[4] ?? 1e9);
 const m0 = createMachine({ processor: processor('skylake', ['-vmx']), memoryBytes: 128 << 20 });
-const loaded = loadImage(m0, readFileSync(file), { fileName: file });
+const loaded = loadImage(m0, readFileSync(file), { fileName: file, commandLine: process.argv[5] ?? '' });
 if (!loaded.ok) { console.log(loaded.fault.says); process.exit(2); }
 let out = '';
 const t = process.hrtime.bigint();

@@ -30,8 +30,19 @@ export const signExtend = (value: bigint, width: number): bigint => u64(BigInt.a
  * Whether a linear address is canonical: bits 63 to `bits`-1 are all equal.
  * SDM Vol. 1, 3.3.7.1 Canonical Addressing
  */
-export const isCanonical = (address: bigint, bits = 48): boolean =>
-  u64(BigInt.asIntN(bits, address)) === u64(address);
+export const isCanonical = (address: bigint, bits = 48): boolean => {
+  const top = Number(BigInt.asIntN(64, address) >> BigInt(bits - 1));
+  return top === 0 || top === -1;
+};
+
+/**
+ * Whether two 64-bit words are equal. Used instead of `===` where an operand may have been chosen among several: comparing two values that the
+ * optimizing compiler of Node 20 knows to fit 64 bits, one of them merged from branches, aborts the process.
+ */
+export const sameWord = (a: bigint, b: bigint): boolean => (a ^ b) === 0n;
+
+/** Unsigned order of two 64-bit words; used instead of `<` for the reason given at `sameWord`. */
+export const wordBelow = (a: bigint, b: bigint): boolean => a - b < 0n;
 
 /** Hexadecimal with prefix; `digits` pads with zeros. */
 export const hex = (value: bigint | number, digits = 0): string =>

@@ -58,6 +58,8 @@ export class ProcessorDraft {
   asksUndefinedFlags = false;
   /** The IRET in execution ended blocking by NMI (or virtual-NMI blocking); cleared when an instruction retires or an event is delivered. */
   nmiUnblocked = false;
+  /** An event that VM entry injected met endless nested deliveries; the engine stops. */
+  deliveryLoop = false;
   watcher: ProcessorWatcher | undefined;
 
   constructor(

@@ -1,7 +1,24 @@
 export * from './create-machine';
+export {
+  type ByteDifference,
+  difference,
+  isEqual,
+  memoryDifference,
+  type PageDifference,
+  type StateDifference,
+  type ValueDifference,
+} from './difference';
 export * from './host-port';
 export * from './machine-state';
 export * from './memory-map';
 export * from './monitored-machine';
 export * from './run';
 export type { StopReason } from './running-machine';
+export {
+  deserialize,
+  SNAPSHOT_VERSION,
+  type SnapshotError,
+  type SnapshotParts,
+  serialize,
+  stateHash,
+} from './serialize';

@@ -35,6 +35,8 @@ export class MachineBus implements Bus {
   board!: Board;
   onEffect: EffectListener = () => {};
   onAccess: ((event: BusEvent) => void) | undefined;
+  /** A register of the interrupt controller was written inside the processor. */
+  onInternal: ((register: 'CR8' | 'IA32_APIC_BASE') => void) | undefined;
   /** Clock value at which the board has something to do. */
   deadline = Number.POSITIVE_INFINITY;
   private lowFrames = 0;
@@ -132,11 +134,13 @@ export class MachineBus implements Bus {
   }
 
   writeTaskPriority(value: number): void {
+    this.onInternal?.('CR8');
     const apic = localApicOf(this.board);
     if (apic !== undefined) this.changed(withLocalApic(this.board, withCr8(apic, value)), []);
   }
 
   apicBaseWritten(value: bigint): void {
+    this.onInternal?.('IA32_APIC_BASE');
     const apic = localApicOf(this.board);
     if (apic === undefined) return;
     const outcome = writeApicBase(apic, value);

@@ -62,9 +62,8 @@ export class RunningMachine {
       clock,
       (site, alternatives, value) => this.decide(site, alternatives, value),
     );
-    this.virtualized = virtualizedProcessor(processor, this.memory);
-    this.cpu.virtualization = this.virtualized?.virtualization;
-    this.engine = new Engine(this.cpu, this.memory, instructionRows(processor), tier);
+    this.virtualized = virtualizedProcessor(processor, this.cpu, this.memory);
+    this.engine = new Engine(this.cpu, this.memory, instructionRows(), tier);
     this.port = new MonitorPort(this);
     this.bus.onEffect = (effect) => this.effect(effect);
   }
@@ -116,7 +115,8 @@ export class RunningMachine {
     return this.publisher.publish(this.cpu, this.virtualized);
   }
 
-  private publishMemory(): MachineState['memory'] {
+  /** The present contents of memory as a value. */
+  publishMemory(): MachineState['memory'] {
     this.memory.published();
     return this.draft.publish();
   }

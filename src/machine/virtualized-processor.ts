@@ -3,24 +3,50 @@ import type { InstructionRow } from '../cpu/engine/row';
 import { DATA_ROWS, STRING_ROWS } from '../cpu/instructions/data';
 import { SYSTEM_ROWS } from '../cpu/instructions/system';
 import type { Processor } from '../cpu/presets';
+import type { ProcessorDraft } from '../cpu/processor-draft';
 import type { VirtualizationState } from '../cpu/processor-state';
-import type { Virtualization } from '../cpu/virtualization';
+import { TableReader } from '../ept';
+import { SKYLAKE_CAPABILITIES, VMX_OFF, VMX_ROWS, Vmx, type VmxState } from '../vmx';
 
-/** The virtualization extension of a processor, and its published form. */
-export interface VirtualizedProcessor extends VirtualizationState {
-  readonly virtualization: Virtualization;
+const ROWS: ReadonlyMap<string, InstructionRow> = new Map(
+  [...DATA_ROWS.values(), ...STRING_ROWS, ...SYSTEM_ROWS, ...VMX_ROWS].map((row) => [row.mnemonic, row]),
+);
+
+/** Every instruction that the model executes, by mnemonic. Without VMX its instructions are undefined opcodes. */
+export const instructionRows = (): ReadonlyMap<string, InstructionRow> => ROWS;
+
+/** VMX of one processor: the draft that the core asks, and its published form. */
+export class VirtualizedProcessor implements VirtualizationState {
+  readonly vmx: Vmx;
+
+  constructor(processor: Processor, memory: LinearMemory) {
+    const tables = new TableReader((frame) => memory.watchedPage(frame));
+    memory.onPagesReplaced = () => tables.forget();
+    this.vmx = new Vmx({
+      capabilities: SKYLAKE_CAPABILITIES,
+      physicalAddressWidth: processor.physicalAddressWidth,
+      linearAddressWidth: processor.linearAddressWidth,
+      tables,
+    });
+  }
+
+  publish(): VmxState {
+    return this.vmx.publish();
+  }
+
+  load(state: unknown): void {
+    this.vmx.load((state as VmxState | undefined) ?? VMX_OFF);
+  }
 }
 
-const BASE_ROWS: readonly InstructionRow[] = [...DATA_ROWS.values(), ...STRING_ROWS, ...SYSTEM_ROWS];
-const byMnemonic = (rows: readonly InstructionRow[]): ReadonlyMap<string, InstructionRow> =>
-  new Map(rows.map((row) => [row.mnemonic, row]));
-
-const WITHOUT_VMX = byMnemonic(BASE_ROWS);
-
-/** Every instruction that a processor can execute, by mnemonic. */
-export const instructionRows = (_processor: Processor): ReadonlyMap<string, InstructionRow> => WITHOUT_VMX;
-
+/** VMX where the processor announces it. */
 export const virtualizedProcessor = (
-  _processor: Processor,
-  _memory: LinearMemory,
-): VirtualizedProcessor | undefined => undefined;
+  processor: Processor,
+  cpu: ProcessorDraft,
+  memory: LinearMemory,
+): VirtualizedProcessor | undefined => {
+  if (!processor.features.has('vmx')) return undefined;
+  const virtualized = new VirtualizedProcessor(processor, memory);
+  cpu.virtualization = virtualized.vmx;
+  return virtualized;
+};

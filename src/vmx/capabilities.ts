@@ -257,6 +257,7 @@ const SKYLAKE_CONTROLS: ReadonlySet<Control> = new Set<Control>([
   'enableEpt',
   'enableRdtscp',
   'enableVpid',
+  'unrestrictedGuest',
   'saveDebugControls',
   'hostAddressSpaceSize',
   'acknowledgeInterruptOnExit',
@@ -289,7 +290,7 @@ const HIGHEST_FIELD_INDEX: bigint = (Object.values(VMCS_FIELDS) as readonly Fiel
   0n,
 );
 
-/** A processor of the Skylake generation as far as the model builds it: no virtual NMIs, APIC virtualization or unrestricted guest. */
+/** A processor of the Skylake generation as far as the model builds it: no virtual NMIs or APIC virtualization. */
 export const SKYLAKE_CAPABILITIES: VmxCapabilities = {
   ...COMMON,
   ...controlMsrs((control) => SKYLAKE_CONTROLS.has(control)),

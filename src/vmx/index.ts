@@ -1,6 +1,7 @@
 export * from './capabilities';
 export * from './entry/check-vm-entry';
 export * from './entry/context';
+export type { VmEntryOutcome } from './entry/outcome';
 export * from './entry/rule-tables';
 export * from './entry/vm-entry-rule';
 export * from './exit/exit-reasons';

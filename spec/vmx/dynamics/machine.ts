@@ -22,26 +22,9 @@ import {
   type VmxCapabilities,
   type VmxOptions,
 } from '../../../src/vmx';
+import { AT, CODE, GUEST } from './guest';
 
-/** Where things stand in memory, whose linear and (guest-)physical addresses are equal. */
-export const AT = {
-  vmxon: 0x1000,
-  vmcs: 0x2000,
-  otherVmcs: 0x3000,
-  operand: 0x4000,
-  ioBitmapA: 0x5000,
-  ioBitmapB: 0x6000,
-  msrBitmap: 0x7000,
-  msrArea: 0x8000,
-  guestIdt: 0x9000,
-  guestGdt: 0xa000,
-  guestTss: 0xb000,
-  guestStack: 0xd000,
-  guestCode: 0xe000,
-  hostCode: 0xf000,
-  hostStack: 0x1_1000,
-  ept: 0x10_0000,
-} as const;
+export { AT, CODE } from './guest';
 
 const REVISION = 4n;
 
@@ -286,84 +269,6 @@ export class VmxMachine {
     this.memory.writePhysical(AT.guestIdt + 16 * vector, 8, low);
   }
 }
-
-/** Opcodes with [RAX] as memory operand; VMREAD and VMWRITE name the field in RAX and hold the value in RBX. */
-export const CODE = {
-  vmxon: [0xf3, 0x0f, 0xc7, 0x30],
-  vmclear: [0x66, 0x0f, 0xc7, 0x30],
-  vmptrld: [0x0f, 0xc7, 0x30],
-  vmptrst: [0x0f, 0xc7, 0x38],
-  vmread: [0x0f, 0x78, 0xc3],
-  vmwrite: [0x0f, 0x79, 0xc3],
-  vmlaunch: [0x0f, 0x01, 0xc2],
-  vmresume: [0x0f, 0x01, 0xc3],
-  vmcall: [0x0f, 0x01, 0xc1],
-  vmxoff: [0x0f, 0x01, 0xc4],
-  vmfunc: [0x0f, 0x01, 0xd4],
-  /** Type in RCX. */
-  invept: [0x66, 0x0f, 0x38, 0x80, 0x08],
-  invvpid: [0x66, 0x0f, 0x38, 0x81, 0x08],
-} as const;
-
-const CODE_64 = 0xa09bn;
-const DATA = 0xc093n;
-
-/** The smallest 64-bit guest under a 64-bit host. */
-export const GUEST: Partial<Record<VmcsField, bigint | number>> = {
-  pinBasedControls: 0x16n,
-  primaryProcBasedControls: 0x0400_6172n,
-  vmExitControls: 0x3_6ffbn,
-  vmEntryControls: 0x13fbn,
-  vmcsLinkPointer: 0xffff_ffff_ffff_ffffn,
-  hostCr0: 0x8000_0031n,
-  hostCr3: 0x1000n,
-  hostCr4: 0x2020n,
-  hostCsSelector: 8,
-  hostSsSelector: 16,
-  hostDsSelector: 16,
-  hostEsSelector: 16,
-  hostTrSelector: 24,
-  hostRip: AT.hostCode + 0x100,
-  hostRsp: AT.hostStack - 0x100,
-  hostFsBase: 0xf5_0000,
-  hostGsBase: 0x65_0000,
-  hostTrBase: 0x77_0000,
-  hostGdtrBase: 0x6d_0000,
-  hostIdtrBase: 0x1d_0000,
-  hostIa32SysenterCs: 0x88,
-  hostIa32SysenterEsp: 0x1234,
-  hostIa32SysenterEip: 0x5678,
-  guestCr0: 0x8000_0031n,
-  guestCr3: 0x2000n,
-  guestCr4: 0x2020n,
-  guestDr7: 0x400n,
-  guestRflags: 2n,
-  guestRip: AT.guestCode,
-  guestRsp: AT.guestStack,
-  guestCsSelector: 8,
-  guestSsSelector: 16,
-  guestDsSelector: 16,
-  guestEsSelector: 16,
-  guestTrSelector: 24,
-  guestCsLimit: 0xffff_ffffn,
-  guestSsLimit: 0xffff_ffffn,
-  guestDsLimit: 0xffff_ffffn,
-  guestEsLimit: 0xffff_ffffn,
-  guestTrLimit: 0x67,
-  guestTrBase: AT.guestTss,
-  guestGdtrBase: AT.guestGdt,
-  guestGdtrLimit: 0x1f,
-  guestIdtrBase: AT.guestIdt,
-  guestIdtrLimit: 0xfff,
-  guestCsAccessRights: CODE_64,
-  guestSsAccessRights: DATA,
-  guestDsAccessRights: DATA,
-  guestEsAccessRights: DATA,
-  guestFsAccessRights: 0x1_0000,
-  guestGsAccessRights: 0x1_0000,
-  guestLdtrAccessRights: 0x1_0000,
-  guestTrAccessRights: 0x8b,
-};
 
 /** A machine whose guest runs; its GDT holds 64-bit code at 8 and data at 16. */
 export const inGuest = (

@@ -1,7 +1,8 @@
 // SDM Vol. 3C, 27 VM Entries, 28 VM Exits
 import { describe, expect, it } from 'vitest';
 import { SLOT } from '../../../src/cpu/slots';
-import { AT, CODE, inGuest } from './machine';
+import type { VmExit } from '../../../src/vmx';
+import { AT, CODE, inGuest, VmxMachine } from './machine';
 
 describe('VMLAUNCH, VMCALL, VMRESUME', () => {
   it('enters the guest', () => {
@@ -32,5 +33,24 @@ describe('VMLAUNCH, VMCALL, VMRESUME', () => {
     machine.vmwrite('guestRip', BigInt(AT.guestCode + 3));
     machine.resume();
     expect([machine.cpu.nonRoot, machine.cpu.rip]).toEqual([true, BigInt(AT.guestCode + 3)]);
+  });
+
+  it('tells the watcher after guest state is loaded and before it is saved', () => {
+    const seen: unknown[] = [];
+    const machine = new VmxMachine();
+    machine.cpu.watcher = {
+      enteredNonRoot: ({ rip, nonRoot }) => seen.push(['entered', rip, nonRoot]),
+      leftNonRoot: ({ rip, nonRoot }, exit) => seen.push(['left', rip, nonRoot, (exit as VmExit).reason]),
+      delivered: (_, { vector }) => seen.push(['delivered', vector]),
+    };
+    machine.gate(0x30, 0x5000);
+    inGuest([], { vmEntryInterruptionInfo: 0x8000_0030n, guestRflags: 0x202 }, machine).execute(
+      ...CODE.vmcall,
+    );
+    expect(seen).toEqual([
+      ['entered', BigInt(AT.guestCode), true],
+      ['delivered', 0x30],
+      ['left', 0x5000n, true, 'vmcall'],
+    ]);
   });
 });

@@ -6,7 +6,7 @@ import { runRow } from './computing-builder';
 import { EmittingBuilder, ENVIRONMENT, LEFT_AT, NotEmitted } from './emitting-builder';
 import { GeneratingBuilder } from './generating-builder';
 import type { LinearMemory } from './linear-memory';
-import type { InstructionRow } from './row';
+import { endsBlock, type InstructionRow } from './row';
 import { type EnvironmentValues, type Factory, shapeOf } from './shapes';
 
 /** How instructions run: every row on the computing builder, closures, or generated functions for blocks that are hot. */
@@ -30,7 +30,7 @@ export class BlockBuilder {
     const operations: Operation[] = [];
     for (let i = 0; i < final; i++) operations.push(this.operation(block, i, rows[i]) as Operation);
     const row = rows[final];
-    if (row.ends === true) block.last = this.operation(block, final, row);
+    if (endsBlock(row)) block.last = this.operation(block, final, row);
     else {
       const operation = this.operation(block, final, row) as Operation;
       block.last = this.continueAfter(block, operation);
@@ -44,7 +44,8 @@ export class BlockBuilder {
     if (!this.cpu.mode64) return;
     const x = new GeneratingBuilder(block.instructions[0], block.address);
     const final = rows.length - 1;
-    const whole = rows[final].kind === 'data';
+    const last = rows[final];
+    const whole = last.kind === 'data';
     const count = whole ? rows.length : final;
     if (count === 0) return;
     try {
@@ -56,7 +57,7 @@ export class BlockBuilder {
         row.build(x, instruction);
       }
       if (!whole) x.writeBack();
-      else if (rows[final].ends !== true) x.jumpRelative(0n);
+      else if (!endsBlock(last)) x.jumpRelative(0n);
     } catch (error) {
       if (error instanceof NotEmitted) return;
       throw error;

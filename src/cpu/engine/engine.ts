@@ -17,7 +17,7 @@ import { CodeCache } from './code-cache';
 import { INDEX_AT, LEFT_AT } from './emitting-builder';
 import { environmentOf } from './environment';
 import type { LinearMemory } from './linear-memory';
-import type { InstructionRow } from './row';
+import { endsBlock, type InstructionRow } from './row';
 
 const RIP = 2 * SLOT.rip;
 const EPOCH = 2 * SLOT.engine + 1;
@@ -107,8 +107,12 @@ export class Engine {
 
   /** One boundary and what follows it: an event delivered, or instructions up to the next event. */
   private turn(): EngineStop | undefined {
-    const { cpu } = this;
+    const { cpu, memory } = this;
     if (this.stopRequested) return 'stopped';
+    if (cpu.deliveryLoop) {
+      cpu.deliveryLoop = false;
+      return 'delivery-loop';
+    }
     if (this.atHostPort()) return 'host-port';
     let limit = this.goal - this.retired;
     if (cpu.nonRoot) {
@@ -129,6 +133,8 @@ export class Engine {
       cpu.boundaryWork = needsBoundaryWork(cpu);
       alone ||= cpu.boundaryWork;
     }
+    // A data breakpoint traps right after its instruction.
+    alone ||= memory.breakpointsArmed();
     this.aloneNext = false;
     if (alone) return this.executeAlone();
     return this.execute(Math.min(limit, LARGEST_BUDGET));
@@ -371,7 +377,7 @@ export class Engine {
         instructions.push(result.instruction);
         rows.push(row);
         at += result.instruction.length;
-        if (row.ends === true) break;
+        if (endsBlock(row)) break;
         continue;
       }
       if (instructions.length > 0) break;

@@ -94,6 +94,11 @@ export class LinearMemory implements Mmu {
     this.fast.contextStale = true;
   }
 
+  /** Whether DR7 enables a breakpoint. */
+  breakpointsArmed(): boolean {
+    return (this.cpu.W[DR7] & 0xff) !== 0;
+  }
+
   /** Brings the tag of the fast arrays up to date; called before instructions run. */
   selectContext(): void {
     const cpu = this.cpu;
@@ -130,6 +135,7 @@ export class LinearMemory implements Mmu {
   flush(): void {
     this.fast.flush();
     this.watched.clear();
+    this.onPagesReplaced();
     this.fast.contextStale = true;
     if (this.cpu) this.cpu.W[2 * SLOT.engine + 1] = this.fast.epoch();
   }
@@ -138,6 +144,15 @@ export class LinearMemory implements Mmu {
   published(): void {
     this.fast.dropWrites();
   }
+
+  /** A page of a table that translations go through, and that is not of a guest's making (EPT); a write to it drops what was derived. */
+  watchedPage(frame: number): Page {
+    this.watch(frame);
+    return this.memory.page(frame);
+  }
+
+  /** Called when views of pages may have become stale. */
+  onPagesReplaced: () => void = () => {};
 
   // ---- translation
 
@@ -280,6 +295,7 @@ export class LinearMemory implements Mmu {
     if (this.memory.owns(before)) return before;
     const page = this.memory.ownedPage(frame);
     this.fast.dropReads();
+    this.onPagesReplaced();
     return page;
   }
 
@@ -291,7 +307,7 @@ export class LinearMemory implements Mmu {
     const offset = low & 4095;
     if (offset + bytes > 4096) return this.readCrossing(low, high, bytes, forWrite);
     const frame = this.translate(low, high, forWrite, false, false);
-    if (this.breakpointKey !== 0) this.dataBreakpoints(low, high, bytes, false);
+    if (this.breakpointsArmed()) this.dataBreakpoints(low, high, bytes, false);
     if (!this.cpu.bus.isRam(frame)) return this.readDevice(frame * 4096 + offset, bytes);
     if (forWrite) this.fillWrite(low, high, frame);
     else this.fillRead(low, high, frame);
@@ -315,7 +331,7 @@ export class LinearMemory implements Mmu {
       this.fillWrite(low, high, frame);
       this.writeBytes(frame, offset, bytes, valueLow, valueHigh);
     } else this.writeDevice(frame * 4096 + offset, bytes, valueLow, valueHigh);
-    if (this.breakpointKey !== 0) this.dataBreakpoints(low, high, bytes, true);
+    if (this.breakpointsArmed()) this.dataBreakpoints(low, high, bytes, true);
   }
 
   private checkAddress(low: number, high: number, bytes: number, stack: boolean): void {
@@ -343,12 +359,12 @@ export class LinearMemory implements Mmu {
   }
 
   private fillRead(low: number, high: number, frame: number): void {
-    if (this.breakpointKey === 0)
+    if (!this.breakpointsArmed())
       this.fast.fillRead(low, high, this.cpu.W[2 * SLOT.engine]!, this.memory.page(frame));
   }
 
   private fillWrite(low: number, high: number, frame: number): void {
-    if (this.breakpointKey !== 0 || this.watched.has(frame) || this.code.has(frame)) return;
+    if (this.breakpointsArmed() || this.watched.has(frame) || this.code.has(frame)) return;
     const page = this.own(frame);
     this.fast.fillWrite(low, high, this.cpu.W[2 * SLOT.engine]!, page);
   }
@@ -388,7 +404,7 @@ export class LinearMemory implements Mmu {
       this.translate(low, high, forWrite, false, false),
       this.translate(nextLow, nextHigh, forWrite, false, false),
     ] as const;
-    if (this.breakpointKey !== 0) this.dataBreakpoints(low, high, bytes, false);
+    if (this.breakpointsArmed()) this.dataBreakpoints(low, high, bytes, false);
     const W = this.cpu.W;
     let valueLow = 0;
     let valueHigh = 0;
@@ -425,7 +441,7 @@ export class LinearMemory implements Mmu {
       if (this.cpu.bus.isRam(frame)) this.writeBytes(frame, offset, 1, byte, 0);
       else this.writeDevice(frame * 4096 + offset, 1, byte, 0);
     }
-    if (this.breakpointKey !== 0) this.dataBreakpoints(low, high, bytes, true);
+    if (this.breakpointsArmed()) this.dataBreakpoints(low, high, bytes, true);
   }
 
   /** The first byte of the page after the one that holds an address; addresses wrap at 4 GiB outside 64-bit mode. */
@@ -475,7 +491,7 @@ export class LinearMemory implements Mmu {
         this.readPart(this.translate(nextLow, nextHigh, false, false, implicit), 0, bytes - first) <<
         BigInt(8 * first);
     }
-    if (this.breakpointKey !== 0 && !implicit) dataBreakpoint(this.cpu, linear, bytes, 'read');
+    if (this.breakpointsArmed() && !implicit) dataBreakpoint(this.cpu, linear, bytes, 'read');
     return value;
   }
 
@@ -515,7 +531,7 @@ export class LinearMemory implements Mmu {
         else this.writeDevice(at * 4096 + offset, 1, byte, 0);
       }
     }
-    if (this.breakpointKey !== 0 && !implicit) dataBreakpoint(this.cpu, linear, bytes, 'write');
+    if (this.breakpointsArmed() && !implicit) dataBreakpoint(this.cpu, linear, bytes, 'write');
   }
 
   probeWrite(linear: bigint, bytes: number, access?: LinearAccess): void {

@@ -10,9 +10,10 @@ import type { DataRow } from './builder';
 export interface SystemRow {
   readonly kind: 'system';
   readonly mnemonic: string;
-  /** The next instruction may be decoded, translated or interrupted differently: the block ends here. False only for rows that cannot do that. */
-  readonly ends: boolean;
   readonly execute: (cpu: ProcessorDraft, instruction: Instruction) => void;
 }
 
 export type InstructionRow = DataRow | SystemRow;
+
+/** A block ends at a jump, and at every system row: the machine clock is exact there, and what follows may be translated or interrupted differently. */
+export const endsBlock = (row: InstructionRow): boolean => row.kind === 'system' || row.ends === true;

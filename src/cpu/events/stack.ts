@@ -1,6 +1,7 @@
 import { u64 } from '../../core';
 import { VECTOR } from '../event';
 import type { ProcessorDraft } from '../processor-draft';
+import { checksAlignment } from '../segmented-address';
 import {
   accessed,
   dplOf,
@@ -111,7 +112,12 @@ export const prepareFrame = (cpu: ProcessorDraft, frame: Frame): { readonly push
   // From CPL 3 the new stack is reached with the rights of the new privilege level.
   const implicit = frame.privilege < 3 && cpu.cpl === 3;
   const access = implicit ? { implicit } : {};
-  for (const linear of addresses) cpu.mmu.probeWrite(linear, frame.bytes, access);
+  const aligned = frame.privilege === 3 && checksAlignment(cpu) ? frame.bytes : 1;
+  for (const linear of addresses) {
+    // SDM Vol. 3A, 7.15 Interrupt 17 Alignment Check Exception: pushes at CPL 3 are checked too.
+    if ((Number(linear & 7n) & (aligned - 1)) !== 0) cpu.raise(VECTOR.ac, 0);
+    cpu.mmu.probeWrite(linear, frame.bytes, access);
+  }
   const push = (): bigint => {
     frame.values.forEach((value, index) => {
       cpu.mmu.write(addresses[index], frame.bytes, BigInt.asUintN(8 * frame.bytes, value), access);

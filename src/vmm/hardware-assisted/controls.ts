@@ -1,5 +1,5 @@
-import { CONTROLS, type Control } from '../../vmx/vmcs/controls';
 import type { HostRequest } from '../../machine/host-port';
+import { CONTROLS, type Control } from '../../vmx/vmcs/controls';
 import { vmwrite } from './program';
 
 /** The control fields that change while the guest runs, as they are in the VMCS; 32 bits each. */

@@ -1,4 +1,4 @@
-import { ModelError } from '../../core';
+import { fault, type Outcome, ok } from '../../core';
 import type { HostLayout, HostRequest } from '../../machine/host-port';
 import { PAGE } from './memory-plan';
 
@@ -19,15 +19,15 @@ export interface EptTables {
 const spanAt = (level: number): number => PAGE * 512 ** (level - 1);
 
 /**
- * EPT tables in zeroed memory from `first` on, in pages of 2 MiB where guest and host addresses allow and `largePages` says so. Throws
- * `ModelError` when they do not fit below `end`. SDM Vol. 3C, 29.3.2 EPT Translation Mechanism
+ * EPT tables in zeroed memory from `first` on, in pages of 2 MiB where guest and host addresses allow and `largePages` says so. Fails
+ * with the reason when they do not fit below `end`. SDM Vol. 3C, 29.3.2 EPT Translation Mechanism
  */
 export const eptTables = (
   guestMemory: HostLayout['guestMemory'],
   first: bigint,
   end: bigint,
   largePages: boolean,
-): EptTables => {
+): Outcome<EptTables, string> => {
   const stores: HostRequest[] = [];
   const tables = new Map<string, bigint>();
   let free = first;
@@ -41,7 +41,6 @@ export const eptTables = (
     if (known !== undefined) return known;
     const address = free;
     free += BigInt(PAGE);
-    if (free > end) throw new ModelError('the memory of the monitor does not hold the EPT tables');
     tables.set(key, address);
     if (level < LEVELS) put(table(guest, level + 1), guest, level + 1, address | ALL_RIGHTS);
     return address;
@@ -50,7 +49,7 @@ export const eptTables = (
   for (const range of guestMemory) {
     const last = range.guest + range.bytes;
     const offset = range.host - range.guest;
-    if (offset % PAGE !== 0) throw new ModelError('guest memory does not lie in whole pages of the host');
+    if (offset % PAGE !== 0) return fault('guest memory does not lie in whole pages of the host');
     for (let guest = Math.ceil(range.guest / PAGE) * PAGE; guest + PAGE <= last; ) {
       const large =
         largePages && guest % LARGE_PAGE === 0 && offset % LARGE_PAGE === 0 && guest + LARGE_PAGE <= last;
@@ -60,5 +59,5 @@ export const eptTables = (
       guest += large ? LARGE_PAGE : PAGE;
     }
   }
-  return { root, stores };
+  return free > end ? fault('the memory of the monitor does not hold the EPT tables') : ok({ root, stores });
 };

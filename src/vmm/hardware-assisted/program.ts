@@ -31,7 +31,7 @@ export function* halt(reason: string): Program<never> {
 }
 
 /** The value of an instruction that completed; `undefined` when it raised an exception. */
-export const valueOf = (reply: HostReply | undefined): bigint | undefined =>
+export const resultOf = (reply: HostReply | undefined): bigint | undefined =>
   reply?.kind === 'done' ? reply.value : undefined;
 
 const VMX_INSTRUCTIONS: ReadonlySet<HostRequest['op']> = new Set([
@@ -64,22 +64,25 @@ export const failureOf = (request: HostRequest, reply: HostReply): string | unde
 export function* value(request: HostRequest): Program<bigint> {
   const [reply] = yield* ask([request]);
   const failure = failureOf(request, reply);
-  return failure === undefined ? valueOf(reply)! : yield* halt(failure);
+  return failure === undefined ? resultOf(reply)! : yield* halt(failure);
 }
+
+const READS = Object.fromEntries(
+  Object.entries(VMCS_FIELDS).map(([field, row]) => [field, { op: 'vmread', field: row.encoding }]),
+) as Record<VmcsField, HostRequest>;
 
 /** VMREAD of several fields, in order. */
 export function* vmread<const F extends readonly VmcsField[]>(
   ...fields: F
 ): Program<{ readonly [K in keyof F]: bigint }> {
-  const requests = fields.map(
-    (field): HostRequest => ({ op: 'vmread', field: VMCS_FIELDS[field].encoding }),
-  );
-  const replies = yield* ask(requests);
+  const requests = fields.map((field) => READS[field]);
+  const replies = yield { kind: 'ask', requests };
   const values: bigint[] = [];
   for (let i = 0; i < requests.length; i++) {
-    const failure = failureOf(requests[i], replies[i]);
-    if (failure !== undefined) yield* halt(failure);
-    values.push(valueOf(replies[i])!);
+    const reply = replies[i];
+    if (reply.kind !== 'done' || reply.cf || reply.zf)
+      return yield* halt(failureOf(requests[i], reply) ?? 'VMREAD failed');
+    values.push(reply.value);
   }
   return values as { readonly [K in keyof F]: bigint };
 }

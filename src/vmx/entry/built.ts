@@ -1,4 +1,5 @@
 import { Unbuilt } from '../../core';
+import { CR0, FLAG } from '../../cpu/slots';
 import { EPTP } from '../../ept';
 import { CONTROLS, type Control, type ControlRow, type VmcsData, type VmcsField } from '../vmcs';
 import { halfOf } from '../vmcs/halves';
@@ -30,6 +31,7 @@ const BUILT: ReadonlySet<Control> = new Set<Control>([
   'descriptorTableExiting',
   'enableRdtscp',
   'enableVpid',
+  'unrestrictedGuest',
   'wbinvdExiting',
   'saveDebugControls',
   'hostAddressSpaceSize',
@@ -80,6 +82,16 @@ const nameOf = (field: VmcsField, mask: number): string =>
     (row) => row.field === field && (mask & (1 << row.bit)) !== 0,
   )!.name;
 
+const GUEST_CR0 = halfOf('guestCr0');
+const GUEST_RFLAGS = halfOf('guestRflags');
+
+/** Of the modes outside IA-32e mode the core has protected mode without paging. */
+const requireProtectedModeWithoutPaging = ({ halves }: VmcsData): void => {
+  if ((halves[GUEST_CR0] & CR0.pe) === 0) throw new Unbuilt('real-address mode');
+  if ((halves[GUEST_CR0] & CR0.pg) !== 0) throw new Unbuilt('paging outside IA-32e mode');
+  if ((halves[GUEST_RFLAGS] & FLAG.vm) !== 0) throw new Unbuilt('virtual-8086 mode');
+};
+
 /** Raises `Unbuilt` for a VM entry, legal on this processor, that the model cannot carry out. */
 export const requireBuilt = (vmcs: VmcsData): void => {
   const { halves } = vmcs;
@@ -90,7 +102,7 @@ export const requireBuilt = (vmcs: VmcsData): void => {
     if (set !== 0) throw new Unbuilt(`the control "${nameOf(field, set)}"`);
   }
   if ((halves[EXIT] & HOST_64) === 0) throw new Unbuilt('VM exit to a 32-bit host');
-  if ((halves[ENTRY] & GUEST_64) === 0) throw new Unbuilt('VM entry to a guest outside IA-32e mode');
+  if ((halves[ENTRY] & GUEST_64) === 0) requireProtectedModeWithoutPaging(vmcs);
   if (halves[ACTIVITY_STATE] > LAST_BUILT_ACTIVITY)
     throw new Unbuilt('VM entry to shutdown or wait-for-SIPI');
   const ept = secondaryActive && (halves[halfOf('secondaryProcBasedControls')] & ENABLE_EPT) !== 0;

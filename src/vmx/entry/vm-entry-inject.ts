@@ -35,6 +35,6 @@ export const isSoftwareInjection = ({ type }: InterruptionEvent): boolean =>
 export const inject = (cpu: ProcessorDraft, event: InterruptionEvent): void => {
   if (event.type === EVENT_TYPE.nmi) cpu.blockingByNmi = true;
   const outcome = deliver(cpu, event);
-  if (outcome === 'delivery-loop') throw new Unbuilt('an endless delivery of an injected event');
+  if (outcome === 'delivery-loop') cpu.deliveryLoop = true;
   if (outcome === 'triple-fault') throw new ModelError('a triple fault in non-root operation exits');
 };

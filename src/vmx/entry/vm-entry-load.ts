@@ -18,6 +18,8 @@ const EFER_FIELD = halfOf('guestIa32Efer');
 const LOAD_DEBUG = controlMask('loadDebugControls');
 const LOAD_PAT = controlMask('loadGuestIa32Pat');
 const LOAD_EFER = controlMask('loadGuestIa32Efer');
+const IA32E_GUEST = controlMask('ia32eModeGuest');
+const CR0_PG = 1 << 31;
 
 /** DR7 bits 12 and 15:14 are 0, bit 10 is 1. */
 const DR7_ZEROS = 0xd000;
@@ -42,8 +44,15 @@ const segments = (W: Int32Array, halves: Int32Array): void => {
   W[2 * SLOT.dsBase + 1] = 0;
 };
 
+/** LMA follows the control; LME too, unless the guest runs without paging. SDM Vol. 3C, 27.3.2.1 Loading Guest Control Registers, Debug Registers, and MSRs */
+const loadLongMode = (W: Int32Array, ia32eMode: boolean, paging: boolean): void => {
+  const changed = paging ? EFER.lma | EFER.lme : EFER.lma;
+  const efer = 2 * SLOT.efer;
+  W[efer] = (W[efer] & ~changed) | (ia32eMode ? changed : 0);
+};
+
 /**
- * Loads the registers of an IA-32e guest from the guest-state area: nothing can fail. RIP and next RIP are the guest's.
+ * Loads the registers of a guest from the guest-state area: nothing can fail. RIP and next RIP are the guest's.
  * SDM Vol. 3C, 27.3.2 Loading Guest State
  */
 export const loadGuest = (cpu: ProcessorDraft, vmcs: VmcsData): void => {
@@ -65,7 +74,7 @@ export const loadGuest = (cpu: ProcessorDraft, vmcs: VmcsData): void => {
     copySlot(W, SLOT.debugctl, halves, DEBUGCTL);
   }
   if ((controls & LOAD_EFER) !== 0) copySlot(W, SLOT.efer, halves, EFER_FIELD);
-  else W[2 * SLOT.efer] |= EFER.lma | EFER.lme;
+  else loadLongMode(W, (controls & IA32E_GUEST) !== 0, (halves[CR0] & CR0_PG) !== 0);
   if ((controls & LOAD_PAT) !== 0) copySlot(W, SLOT.pat, halves, PAT);
   copySlot(W, SLOT.rip, halves, RIP);
   copySlot(W, SLOT.nextRip, halves, RIP);

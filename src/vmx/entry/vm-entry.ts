@@ -112,6 +112,7 @@ const startGuest = (vmx: VmxOperation, cpu: ProcessorDraft, vmcs: VmcsData): voi
   if ((vmx.secondary & ENABLE_VPID) === 0) cpu.mmu.flush();
   cpu.mmu.contextChanged();
   cpu.boundaryWork = true;
+  cpu.watcher?.enteredNonRoot?.(cpu);
   if (event !== undefined) inject(cpu, event);
 };
 

@@ -9,6 +9,10 @@ import { controlMask, halfOf } from '../vmcs/halves';
 import type { VmExit } from './vm-exit';
 
 const EXIT_CONTROLS = halfOf('vmExitControls');
+const ENTRY_CONTROLS = halfOf('vmEntryControls');
+const IA32E_GUEST = controlMask('ia32eModeGuest');
+const UNRESTRICTED = controlMask('unrestrictedGuest');
+const EFER_LMA = 1 << 10;
 const CR0 = halfOf('guestCr0');
 const RIP = halfOf('guestRip');
 const RFLAGS = halfOf('guestRflags');
@@ -41,8 +45,9 @@ const save = (vmcs: VmcsData, half: number, low: number, high: number): void => 
   vmcs.written[half >> 1] = 1;
 };
 
-const isFault = ({ type, vector, debugStatus }: InterruptionEvent): boolean => {
-  if (type !== EVENT_TYPE.hardwareException) return false;
+/** The RFLAGS image of the event has RF = 1; the image of an injected one is that of the guest. */
+const isFault = ({ type, vector, debugStatus, injected }: InterruptionEvent): boolean => {
+  if (injected === true || type !== EVENT_TYPE.hardwareException) return false;
   if (vector === VECTOR.db) return ((debugStatus ?? 0) & GENERAL_DETECT) !== 0;
   return vector !== VECTOR.df && vector !== VECTOR.mc;
 };
@@ -94,6 +99,12 @@ const saveSlot = (cpu: ProcessorDraft, vmcs: VmcsData, half: number, slot: numbe
 export const timerValue = (vmx: VmxOperation, now: number): number =>
   Math.max(0, vmx.timerDeadline / vmx.timerRate - Math.floor(now / vmx.timerRate));
 
+/** Of an unrestricted guest the VM-entry control "IA-32e mode guest" follows IA32_EFER.LMA. SDM Vol. 3C, 28.3.1 Saving Control Registers, Debug Registers, and MSRs */
+const saveLongMode = (vmcs: VmcsData, active: boolean): void => {
+  const controls = vmcs.halves[ENTRY_CONTROLS];
+  save(vmcs, ENTRY_CONTROLS, active ? controls | IA32E_GUEST : controls & ~IA32E_GUEST, 0);
+};
+
 /** SDM Vol. 3C, 28.3 Saving Guest State */
 export const saveGuest = (
   vmx: VmxOperation,
@@ -112,6 +123,7 @@ export const saveGuest = (
   }
   if ((controls & SAVE_PAT) !== 0) saveSlot(cpu, vmcs, PAT, SLOT.pat);
   if ((controls & SAVE_EFER) !== 0) saveSlot(cpu, vmcs, EFER, SLOT.efer);
+  if ((vmx.secondary & UNRESTRICTED) !== 0) saveLongMode(vmcs, (W[2 * SLOT.efer] & EFER_LMA) !== 0);
   saveSlot(cpu, vmcs, RIP, SLOT.rip);
   const flags = (W[2 * SLOT.rflags] & ~STATUS_FLAGS) | statusFlagsOf(W) | 2;
   save(vmcs, RFLAGS, (flags & ~FLAG.rf) | resumeFlag(flags & FLAG.rf, exit, during), 0);

@@ -28,5 +28,5 @@ export const ENTRY_ROWS: readonly SystemRow[] = [
   vmxRow('vmresume', entry('vmresume')),
   vmxRow('vmcall', vmcall),
   // "Enable VM functions" is not built: VMFUNC is undefined everywhere. SDM Vol. 3C, 26.5.6 VM Functions
-  { kind: 'system', mnemonic: 'vmfunc', ends: true, execute: (cpu) => cpu.invalidOpcode() },
+  { kind: 'system', mnemonic: 'vmfunc', execute: (cpu) => cpu.invalidOpcode() },
 ];

@@ -37,7 +37,6 @@ export const vmxRow = (
 ): SystemRow => ({
   kind: 'system',
   mnemonic,
-  ends: true,
   execute: (cpu, instruction) => {
     const result = semantics(cpu, instruction);
     if (result !== 'entered') conclude(cpu, result);

@@ -7,7 +7,7 @@ import { FIELD_NAMES, fieldIndex } from './vmcs';
 
 const QUALIFIERS: Readonly<Record<string, readonly VmcsField[]>> = {
   'VM-entry': ['vmEntryControls'],
-  'VM-exit': ['vmExitControls'],
+  'VM-exit': ['vmExitControls', 'secondaryVmExitControls'],
   'secondary VM-exit': ['secondaryVmExitControls'],
   'VM-function control': ['vmFunctionControls'],
 };

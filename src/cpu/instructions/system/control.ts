@@ -4,17 +4,16 @@ import { ACTIVITY, type ProcessorDraft } from '../../processor-draft';
 import { CR0, SLOT } from '../../slots';
 import {
   effectiveAddress,
-  ending,
   intercept,
   linearOf,
   memoryOf,
   numberOf,
-  plain,
   readOperand,
   registerOf,
   requirePrivilege,
   requireUmipPrivilege,
   setGeneral,
+  systemRow,
   uncheckedLinear,
   writeOperand,
 } from './support';
@@ -157,16 +156,16 @@ const storeTable =
   };
 
 export const CONTROL_ROWS = [
-  ending('mov_cr', moveControl),
-  ending('clts', clearTaskSwitched),
-  ending('lmsw', loadStatusWord),
-  plain('smsw', storeStatusWord),
-  ending('invlpg', invalidatePage),
-  ending('invd', cacheControl('invd')),
-  ending('wbinvd', cacheControl('wbinvd')),
+  systemRow('mov_cr', moveControl),
+  systemRow('clts', clearTaskSwitched),
+  systemRow('lmsw', loadStatusWord),
+  systemRow('smsw', storeStatusWord),
+  systemRow('invlpg', invalidatePage),
+  systemRow('invd', cacheControl('invd')),
+  systemRow('wbinvd', cacheControl('wbinvd')),
   // Without WBNOINVD the prefix is ignored.
-  ending('wbnoinvd', cacheControl('wbinvd')),
-  ending('hlt', halt),
-  plain('sgdt', storeTable('g')),
-  plain('sidt', storeTable('i')),
+  systemRow('wbnoinvd', cacheControl('wbinvd')),
+  systemRow('hlt', halt),
+  systemRow('sgdt', storeTable('g')),
+  systemRow('sidt', storeTable('i')),
 ];

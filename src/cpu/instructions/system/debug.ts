@@ -2,7 +2,7 @@ import type { Instruction } from '../../decode/instruction';
 import { debugException } from '../../events';
 import type { ProcessorDraft } from '../../processor-draft';
 import { CR4, SLOT } from '../../slots';
-import { ending, intercept, numberOf, registerOf, requirePrivilege, setGeneral } from './support';
+import { intercept, numberOf, registerOf, requirePrivilege, setGeneral, systemRow } from './support';
 
 const GENERAL_DETECT = 1 << 13;
 const DR6_BD = 1 << 13;
@@ -44,4 +44,4 @@ const moveDebug = (cpu: ProcessorDraft, instruction: Instruction): void => {
   cpu.boundaryWork = true;
 };
 
-export const DEBUG_ROWS = [ending('mov_dr', moveDebug)];
+export const DEBUG_ROWS = [systemRow('mov_dr', moveDebug)];

@@ -19,10 +19,8 @@ import {
 } from '../../segments';
 import { SLOT } from '../../slots';
 import {
-  ending,
   intercept,
   memoryOf,
-  plain,
   readMemory,
   readOperand,
   registerOf,
@@ -31,6 +29,7 @@ import {
   requireUmipPrivilege,
   setGeneral,
   setZero,
+  systemRow,
   writeOperand,
 } from './support';
 
@@ -155,21 +154,21 @@ const adjustPrivilege = (cpu: ProcessorDraft, instruction: Instruction): void =>
 };
 
 export const DESCRIPTOR_ROWS = [
-  ending('lgdt', loadTable('lgdt')),
-  ending('lidt', loadTable('lidt')),
-  ending('lldt', loadRegister('lldt', loadLocalTable)),
-  ending('ltr', loadRegister('ltr', loadTaskRegister)),
-  plain('sldt', storeRegister('sldt', SLOT.ldtr)),
-  plain('str', storeRegister('str', SLOT.tr)),
-  plain(
+  systemRow('lgdt', loadTable('lgdt')),
+  systemRow('lidt', loadTable('lidt')),
+  systemRow('lldt', loadRegister('lldt', loadLocalTable)),
+  systemRow('ltr', loadRegister('ltr', loadTaskRegister)),
+  systemRow('sldt', storeRegister('sldt', SLOT.ldtr)),
+  systemRow('str', storeRegister('str', SLOT.tr)),
+  systemRow(
     'lar',
     examineInto(RIGHTS_TYPES, ({ upper }) => upper & RIGHTS_MASK),
   ),
-  plain(
+  systemRow(
     'lsl',
     examineInto(LIMIT_TYPES, ({ value }) => value.limit),
   ),
-  plain('verr', verify(isReadable)),
-  plain('verw', verify(isWritableData)),
-  plain('arpl', adjustPrivilege),
+  systemRow('verr', verify(isReadable)),
+  systemRow('verw', verify(isWritableData)),
+  systemRow('arpl', adjustPrivilege),
 ];

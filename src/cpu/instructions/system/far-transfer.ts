@@ -11,7 +11,7 @@ import {
   returnStack,
   returnTarget,
 } from './code-segments';
-import { ending, ioPrivilege, peek, pushAll, readMemory, releaseStack, setGeneral } from './support';
+import { ioPrivilege, peek, pushAll, readMemory, releaseStack, setGeneral, systemRow } from './support';
 
 const requireSegments = (cpu: ProcessorDraft): void => {
   if (!cpu.protectedMode) cpu.unbuilt('far transfers in real mode');
@@ -145,8 +145,8 @@ const interruptReturn = (cpu: ProcessorDraft, instruction: Instruction): void =>
 };
 
 export const FAR_ROWS = [
-  ending('jmp_far', jumpFar),
-  ending('call_far', callFar),
-  ending('ret_far', returnFar),
-  ending('iret', interruptReturn),
+  systemRow('jmp_far', jumpFar),
+  systemRow('call_far', callFar),
+  systemRow('ret_far', returnFar),
+  systemRow('iret', interruptReturn),
 ];

@@ -2,7 +2,7 @@ import { maskOf } from '../../../core';
 import type { Instruction } from '../../decode/instruction';
 import type { ProcessorDraft } from '../../processor-draft';
 import { FLAG, SLOT } from '../../slots';
-import { ending, ioPrivilege, peek, plain, pushAll, releaseStack, requireFeature } from './support';
+import { ioPrivilege, peek, pushAll, releaseStack, requireFeature, systemRow } from './support';
 
 const RFLAGS = 2 * SLOT.rflags;
 
@@ -58,10 +58,10 @@ const alignmentFlag =
   };
 
 export const FLAG_ROWS = [
-  plain('cli', clearInterrupt),
-  ending('sti', setInterrupt),
-  plain('pushf', pushFlags),
-  ending('popf', popFlags),
-  ending('clac', alignmentFlag(false)),
-  ending('stac', alignmentFlag(true)),
+  systemRow('cli', clearInterrupt),
+  systemRow('sti', setInterrupt),
+  systemRow('pushf', pushFlags),
+  systemRow('popf', popFlags),
+  systemRow('clac', alignmentFlag(false)),
+  systemRow('stac', alignmentFlag(true)),
 ];

@@ -7,17 +7,16 @@ import type { ProcessorDraft } from '../../processor-draft';
 import { linearAddressBits } from '../../segmented-address';
 import { CR4, SLOT } from '../../slots';
 import {
-  ending,
   general,
   intercept,
   pair,
-  plain,
   registerOf,
   require64,
   requireFeature,
   requirePrivilege,
   setGeneral,
   setPair,
+  systemRow,
 } from './support';
 
 const OSXSAVE = 1 << 27;
@@ -135,15 +134,15 @@ const writeBase =
   };
 
 export const IDENTIFICATION_ROWS = [
-  plain('cpuid', identify),
-  plain('rdmsr', readModelSpecific),
-  ending('wrmsr', writeModelSpecific),
-  plain('rdtsc', readCounter),
-  plain('rdtscp', readCounterAndProcessor),
-  plain('rdpid', readProcessor),
-  plain('rdpmc', readPerformanceCounter),
-  plain('rdfsbase', readBase(SLOT.fsBase)),
-  plain('rdgsbase', readBase(SLOT.gsBase)),
-  ending('wrfsbase', writeBase(SLOT.fsBase)),
-  ending('wrgsbase', writeBase(SLOT.gsBase)),
+  systemRow('cpuid', identify),
+  systemRow('rdmsr', readModelSpecific),
+  systemRow('wrmsr', writeModelSpecific),
+  systemRow('rdtsc', readCounter),
+  systemRow('rdtscp', readCounterAndProcessor),
+  systemRow('rdpid', readProcessor),
+  systemRow('rdpmc', readPerformanceCounter),
+  systemRow('rdfsbase', readBase(SLOT.fsBase)),
+  systemRow('rdgsbase', readBase(SLOT.gsBase)),
+  systemRow('wrfsbase', writeBase(SLOT.fsBase)),
+  systemRow('wrgsbase', writeBase(SLOT.gsBase)),
 ];

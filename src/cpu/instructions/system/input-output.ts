@@ -5,7 +5,15 @@ import type { ProcessorDraft } from '../../processor-draft';
 import { linearAddress } from '../../segmented-address';
 import { isUsable, SEGMENT, SYSTEM_TYPE, typeOf } from '../../segments';
 import { FLAG, SLOT } from '../../slots';
-import { ending, general, intercept, ioPrivilege, registerOf, setGeneral, uncheckedLinear } from './support';
+import {
+  general,
+  intercept,
+  ioPrivilege,
+  registerOf,
+  setGeneral,
+  systemRow,
+  uncheckedLinear,
+} from './support';
 
 type PortBytes = 1 | 2 | 4;
 
@@ -187,8 +195,8 @@ const stringPort =
   };
 
 export const IO_ROWS = [
-  ending('in', input),
-  ending('out', output),
-  ending('ins', stringPort(true)),
-  ending('outs', stringPort(false)),
+  systemRow('in', input),
+  systemRow('out', output),
+  systemRow('ins', stringPort(true)),
+  systemRow('outs', stringPort(false)),
 ];

@@ -2,7 +2,7 @@ import type { Instruction } from '../../decode/instruction';
 import { EVENT_TYPE, type EventType, VECTOR } from '../../event';
 import type { ProcessorDraft } from '../../processor-draft';
 import { overflowFlag } from '../../status-flags';
-import { ending, general, memoryOf, plain, readMemory, registerOf } from './support';
+import { general, memoryOf, readMemory, registerOf, systemRow } from './support';
 
 const raise = (cpu: ProcessorDraft, vector: number, type: EventType, instruction: Instruction): never =>
   cpu.interrupt({ vector, type, instructionLength: instruction.length });
@@ -35,14 +35,14 @@ const bound = (cpu: ProcessorDraft, instruction: Instruction): void => {
 const undefinedOpcode = (cpu: ProcessorDraft): void => cpu.invalidOpcode();
 
 export const INTERRUPT_ROWS = [
-  ending('int', interrupt),
-  ending('int3', (cpu, instruction) => raise(cpu, VECTOR.bp, EVENT_TYPE.softwareException, instruction)),
-  ending('int1', (cpu, instruction) =>
+  systemRow('int', interrupt),
+  systemRow('int3', (cpu, instruction) => raise(cpu, VECTOR.bp, EVENT_TYPE.softwareException, instruction)),
+  systemRow('int1', (cpu, instruction) =>
     raise(cpu, VECTOR.db, EVENT_TYPE.privilegedSoftwareException, instruction),
   ),
-  ending('into', onOverflow),
-  plain('bound', bound),
-  ending('ud0', undefinedOpcode),
-  ending('ud1', undefinedOpcode),
-  ending('ud2', undefinedOpcode),
+  systemRow('into', onOverflow),
+  systemRow('bound', bound),
+  systemRow('ud0', undefinedOpcode),
+  systemRow('ud1', undefinedOpcode),
+  systemRow('ud2', undefinedOpcode),
 ];

@@ -3,7 +3,7 @@ import type { SystemRow } from '../../engine/row';
 import { announces, type FeatureName } from '../../presets/features';
 import type { ProcessorDraft } from '../../processor-draft';
 import { CR4, SLOT } from '../../slots';
-import { ending, intercept, plain } from './support';
+import { intercept, systemRow } from './support';
 
 /** Instructions that no processor of the model announces: #UD. Were one announced, it would have to be built. */
 const UNANNOUNCED: Readonly<Record<string, FeatureName>> = {
@@ -46,7 +46,7 @@ const ABSENT: readonly string[] = [
 ];
 
 const unannounced = ([mnemonic, feature]: readonly [string, FeatureName]): SystemRow =>
-  ending(mnemonic, (cpu) => {
+  systemRow(mnemonic, (cpu) => {
     if (announces(cpu.cpuid, feature)) cpu.unbuilt(mnemonic);
     cpu.invalidOpcode();
   });
@@ -62,9 +62,9 @@ const getSecure = (cpu: ProcessorDraft, instruction: Instruction): void => {
 
 export const OPTIONAL_ROWS: readonly SystemRow[] = [
   ...Object.entries(UNANNOUNCED).map(unannounced),
-  ...ABSENT.map((mnemonic) => ending(mnemonic, undefinedOpcode)),
+  ...ABSENT.map((mnemonic) => systemRow(mnemonic, undefinedOpcode)),
   // SDM Vol. 2, RSM: #UD outside system-management mode, which is not built.
-  ending('rsm', undefinedOpcode),
-  ending('getsec', getSecure),
-  plain('pause', (cpu, instruction) => intercept(cpu, instruction, { id: 'pause' })),
+  systemRow('rsm', undefinedOpcode),
+  systemRow('getsec', getSecure),
+  systemRow('pause', (cpu, instruction) => intercept(cpu, instruction, { id: 'pause' })),
 ];

@@ -3,17 +3,16 @@ import type { ProcessorDraft } from '../../processor-draft';
 import { checkedSegment, SEGMENT, setSegmentRaw } from '../../segments';
 import { SLOT } from '../../slots';
 import {
-  ending,
   memoryOf,
   numberOf,
   peek,
-  plain,
   pushAll,
   readMemory,
   readOperand,
   registerOf,
   releaseStack,
   setGeneral,
+  systemRow,
   writeOperand,
 } from './support';
 
@@ -66,12 +65,12 @@ const loadFarPointer =
   };
 
 export const SEGMENT_ROWS = [
-  ending('mov_sreg', moveSegment),
-  plain('push_sreg', pushSegment),
-  ending('pop_sreg', popSegment),
-  ending('lds', loadFarPointer(SEGMENT.ds)),
-  ending('les', loadFarPointer(SEGMENT.es)),
-  ending('lss', loadFarPointer(SEGMENT.ss)),
-  ending('lfs', loadFarPointer(SEGMENT.fs)),
-  ending('lgs', loadFarPointer(SEGMENT.gs)),
+  systemRow('mov_sreg', moveSegment),
+  systemRow('push_sreg', pushSegment),
+  systemRow('pop_sreg', popSegment),
+  systemRow('lds', loadFarPointer(SEGMENT.ds)),
+  systemRow('les', loadFarPointer(SEGMENT.es)),
+  systemRow('lss', loadFarPointer(SEGMENT.ss)),
+  systemRow('lfs', loadFarPointer(SEGMENT.fs)),
+  systemRow('lgs', loadFarPointer(SEGMENT.gs)),
 ];

@@ -11,18 +11,9 @@ import type { InterceptedInstruction } from '../../virtualization';
 
 export type Execute = SystemRow['execute'];
 
-/** A row after which the next instruction may be decoded, translated or interrupted differently. */
-export const ending = (mnemonic: string, execute: Execute): SystemRow => ({
+export const systemRow = (mnemonic: string, execute: Execute): SystemRow => ({
   kind: 'system',
   mnemonic,
-  ends: true,
-  execute,
-});
-/** A row that changes nothing of that kind. */
-export const plain = (mnemonic: string, execute: Execute): SystemRow => ({
-  kind: 'system',
-  mnemonic,
-  ends: false,
   execute,
 });
 

@@ -4,7 +4,7 @@ import type { ProcessorDraft } from '../../processor-draft';
 import { linearAddressBits } from '../../segmented-address';
 import { SEGMENT, setSegmentRaw } from '../../segments';
 import { ACCESS_RIGHTS, EFER, FLAG, SLOT } from '../../slots';
-import { ending, require64, requireFeature, requirePrivilege } from './support';
+import { require64, requireFeature, requirePrivilege, systemRow } from './support';
 
 // SDM Vol. 3A, 6.8.7 and 6.8.8: flat segments with fixed attributes; no descriptor is read
 const FLAT = 0xffffffff;
@@ -112,9 +112,9 @@ const swapBase = (cpu: ProcessorDraft): void => {
 };
 
 export const SYSTEM_CALL_ROWS = [
-  ending('syscall', systemCall),
-  ending('sysret', systemReturn),
-  ending('sysenter', enterSystem),
-  ending('sysexit', exitSystem),
-  ending('swapgs', swapBase),
+  systemRow('syscall', systemCall),
+  systemRow('sysret', systemReturn),
+  systemRow('sysenter', enterSystem),
+  systemRow('sysexit', exitSystem),
+  systemRow('swapgs', swapBase),
 ];

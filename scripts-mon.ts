@@ -1,0 +1,14 @@
+import { readFileSync } from 'node:fs';
+import { createMachine, loadImage, createMonitoredMachine, run } from './src/machine';
+import { processor } from './src/cpu/presets';
+import { hardwareAssistedMonitor } from './src/vmm/hardware-assisted';
+const file = process.argv[2]; const tier = (process.argv[3] ?? 'closures') as any; const max = Number(process.argv[4] ?? 1e9);
+const m0 = createMachine({ processor: processor('skylake', ['-vmx']), memoryBytes: 128 << 20 });
+const loaded = loadImage(m0, readFileSync(file), { fileName: file });
+if (!loaded.ok) { console.log(loaded.fault.says); process.exit(2); }
+const host = createMonitoredMachine(loaded.value, hardwareAssistedMonitor());
+let out = '';
+const t = process.hrtime.bigint();
+const r = run(host, { tier, maxInstructions: max, onEffect: (e) => { if (e.kind === 'serial') out += String.fromCharCode(e.byte); } });
+const s = Number(process.hrtime.bigint() - t) / 1e9;
+console.log(out); console.log(r.stop, r.retired, s.toFixed(2) + 's', (r.retired / s / 1e6).toFixed(1) + ' M/s', 'rip', r.state.processors[0].rip.toString(16), r.state.processors[0].nonRoot);

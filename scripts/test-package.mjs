@@ -1,0 +1,121 @@
+// Packs the package, installs it into an empty project, and uses it there: every entry point, the command, and the types under two kinds of
+// module resolution. Takes what it needs from npm's cache where it can.
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const ROOT = fileURLToPath(new URL('..', import.meta.url));
+const manifest = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
+const project = mkdtempSync(join(tmpdir(), 'vtmodel-package-'));
+const failures = [];
+
+const execute = (command, args, cwd) =>
+  spawnSync(command, args, { cwd, encoding: 'utf8', shell: process.platform === 'win32' });
+
+const check = (what, result, isRight = () => true) => {
+  const passed = result.status === 0 && isRight(result.stdout);
+  console.log(`${passed ? 'ok    ' : 'FAILED'} ${what}`);
+  if (passed) return true;
+  console.log(`${result.stdout}${result.stderr}${result.error ?? ''}`);
+  failures.push(what);
+  return false;
+};
+
+/** The example of README.md and the output that stands below it. */
+const [, example, exampleOutput] = /^```js\n(.*?)^```\n\n^```\n(.*?)^```/ms.exec(
+  readFileSync(join(ROOT, 'README.md'), 'utf8'),
+);
+
+const TYPED_USE = `
+import { createMachine, gpa, type Gpa, type MachineState, processor, run } from 'vtmodel';
+import { decode, disassemble } from 'vtmodel/cpu';
+import type { WalkRequest } from 'vtmodel/ept';
+import { checkVmEntry, type VmcsField } from 'vtmodel/vmx';
+const state: MachineState = createMachine({ processor: processor('skylake'), memoryBytes: 4096 });
+const retired: number = run(state, { maxInstructions: 1 }).retired;
+const field: VmcsField = 'guestCr0';
+const address: Gpa = gpa(retired);
+const request: Partial<WalkRequest> = {};
+const nop = decode(new Uint8Array([0x90]), 64);
+export const text: string = nop.kind === 'instruction' ? disassemble(nop.instruction, 0n) : '';
+export const all = [address, request, checkVmEntry({ vmcs: { [field]: 0n } }).violations.length];
+// @ts-expect-error a plain number is no guest-physical address
+export const wrong: Gpa = 4096;
+`;
+
+const entryPoints = Object.keys(manifest.exports)
+  .filter((path) => !path.endsWith('.json'))
+  .map((path) => path.replace(/^\./, manifest.name));
+
+try {
+  const packed = execute('npm', ['pack', '--silent', '--pack-destination', project], ROOT);
+  if (check('npm pack', packed)) {
+    const tarball = readdirSync(project).find((name) => name.endsWith('.tgz'));
+    writeFileSync(
+      join(project, 'package.json'),
+      JSON.stringify({ name: 'empty', private: true, type: 'module' }),
+    );
+    const install = [
+      'install',
+      '--prefer-offline',
+      '--no-audit',
+      '--no-fund',
+      '--loglevel=error',
+      `./${tarball}`,
+    ];
+    check('npm install in an empty project', execute('npm', install, project));
+
+    const files = readdirSync(join(project, 'node_modules', manifest.name), { recursive: true });
+    const stray = files.filter((file) =>
+      /^(src|spec|property-tests|scripts|benchmarks)\b|\.(c|asm|o)$/.test(file),
+    );
+    check(`${files.length} files, none of them sources or tests`, {
+      status: stray.length,
+      stdout: stray.join('\n'),
+      stderr: '',
+    });
+
+    for (const name of entryPoints) {
+      const use = `import * as all from '${name}'; if (Object.keys(all).length === 0) throw new Error('exports nothing');`;
+      check(`import '${name}'`, execute('node', ['--input-type=module', '-e', use], project));
+    }
+    writeFileSync(join(project, 'example.mjs'), example);
+    check(
+      'the example of README.md, with its output',
+      execute('node', ['example.mjs'], project),
+      (out) => out === exampleOutput,
+    );
+    check('npx vtmodel --help', execute('npx', ['--no', '--', manifest.name, '--help'], project), (out) =>
+      out.includes('check'),
+    );
+    check(
+      'npx vtmodel check hello',
+      execute('npx', ['--no', '--', manifest.name, 'check', 'hello'], project),
+    );
+
+    mkdirSync(join(project, 'typed'));
+    writeFileSync(join(project, 'typed/use.ts'), TYPED_USE);
+    const tsc = join(ROOT, 'node_modules/typescript/bin/tsc');
+    for (const [module, moduleResolution] of [
+      ['NodeNext', 'NodeNext'],
+      ['ESNext', 'Bundler'],
+    ]) {
+      const compilerOptions = {
+        strict: true,
+        noEmit: true,
+        target: 'ES2022',
+        types: [],
+        module,
+        moduleResolution,
+      };
+      writeFileSync(join(project, 'typed/tsconfig.json'), JSON.stringify({ compilerOptions }));
+      check(`types under ${moduleResolution}`, execute('node', [tsc, '-p', 'typed'], project));
+    }
+  }
+} finally {
+  rmSync(project, { recursive: true, force: true });
+}
+console.log(failures.length === 0 ? 'the package works' : `${failures.length} failures`);
+process.exitCode = failures.length === 0 ? 0 : 1;

@@ -1,0 +1,88 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { MemoryIo } from './memory-io';
+
+const HELLO = 'guests/images/hello.elf';
+
+const CASES: readonly (readonly [string, readonly string[], RegExp])[] = [
+  ['unknown command', ['rum'], /unknown command 'rum' \(Did you mean run\?\); see vtmodel --help/],
+  [
+    'unknown option',
+    ['run', HELLO, '--memroy', '1G'],
+    /unknown option '--memroy' \(Did you mean --memory\?\)/,
+  ],
+  ['option without value', ['run', HELLO, '--memory'], /'--memory <size>' argument missing/],
+  ['too many images', ['run', 'a', 'b'], /too many arguments for 'run'/],
+  ['no image', ['run'], /image: missing; give one, as in vtmodel run kernel\.elf, or --resume FILE/],
+  ['missing file', ['run', 'nosuch.elf'], /nosuch\.elf: image: no such file or directory; give the path/],
+  ['not an image', ['run', 'package.json'], /package\.json: format: neither a multiboot header/],
+  ['truncated image', ['run', 'short.elf'], /short\.elf: .*the file looks truncated/],
+  ['memory too small', ['run', HELLO, '--memory', '4K'], /p_paddr: .* give the machine at least 0x/],
+  ['no size', ['run', HELLO, '--memory', 'lots'], /--memory lots: not a size; write bytes with K, M or G/],
+  ['no whole pages', ['run', HELLO, '--memory', '5000'], /--memory 5000: not a positive multiple of 4K/],
+  ['no memory', ['run', HELLO, '--memory', '0'], /--memory 0: not a positive multiple/],
+  [
+    'too much memory',
+    ['run', HELLO, '--memory', '600G'],
+    /--memory 600G: more than 39 physical address bits/,
+  ],
+  ['unknown format', ['run', HELLO, '--format', 'pe'], /--format pe: unknown; choose auto, multiboot, elf64/],
+  ['raw without address', ['run', HELLO, '--format', 'raw'], /hello\.elf: load: undefined is not a physical/],
+  ['bad address', ['run', HELLO, '--load', '1MB'], /--load 1MB: not an address of at most 52 bits/],
+  ['bad entry', ['run', HELLO, '--entry', '0x1'], /entry: 0x1 is outside what the image loads/],
+  ['bad mode', ['run', HELLO, '--mode', 'real'], /--mode real: unknown; choose protected or long/],
+  ['bad count', ['run', HELLO, '--max-instructions', '-3'], /--max-instructions -3: not a number/],
+  ['bad trace', ['run', HELLO, '--trace', 'exits,all'], /--trace all: unknown; choose exits, instructions/],
+  ['bad tier', ['run', HELLO, '--tier', 'jit'], /--tier jit: unknown; choose oracle, closures or generated/],
+  ['bad processor', ['run', HELLO, '--processor', 'i386'], /--processor i386: unknown processor 'i386'/],
+  ['bad feature', ['run', HELLO, '--processor', 'skylake,+warp'], /unknown feature 'warp'/],
+  ['missing module', ['run', HELLO, '--module', 'no.img=x'], /no\.img: module: no such file/],
+  [
+    'unwritable snapshot',
+    ['run', HELLO, '--save', '/readonly/a'],
+    /\/readonly\/a: --save: permission denied/,
+  ],
+  [
+    'unwritable trace',
+    ['run', HELLO, '--trace', 'exits', '--trace-file', '/readonly/a'],
+    /\/readonly\/a: --trace-file: permission denied/,
+  ],
+  [
+    'no snapshot',
+    ['run', '--resume', 'package.json'],
+    /package\.json: header: this is no snapshot of vtmodel/,
+  ],
+  ['image and snapshot', ['run', HELLO, '--resume', 'a'], /hello\.elf: image: --resume a brings its own/],
+  [
+    'option for an image with a snapshot',
+    ['run', '--resume', 'a', '--memory', '1G'],
+    /--memory: it cannot change a snapshot; leave it out with --resume a/,
+  ],
+  ['check: missing file', ['check', 'nosuch.elf'], /nosuch\.elf: image: no such file/],
+  ['check: one of several', ['check', 'hello', 'package.json'], /package\.json: format: neither/],
+  ['check: bad count', ['check', '--max-instructions', 'x'], /--max-instructions x: not a number/],
+];
+
+describe('bad input', () => {
+  it.each(CASES)('%s: one line, status 2', async (_, argv, says) => {
+    const io = new MemoryIo();
+    io.files.set('short.elf', readFileSync(HELLO).subarray(0, 70));
+    expect(await io.command(...argv)).toBe(2);
+    expect(io.err).toMatch(/^vtmodel: [^\n]+\n$/);
+    expect(io.err).toMatch(says);
+    expect(io.out).toBe('');
+  });
+});
+
+describe('help', () => {
+  it.each([[['--help']], [[]], [['run', '--help']], [['check', '--help']], [['unbuilt', '--help']]])(
+    '%j goes to stdout with examples',
+    async (argv) => {
+      const io = new MemoryIo();
+      expect(await io.command(...argv)).toBe(0);
+      expect(io.out).toMatch(/^Usage: vtmodel/);
+      expect(io.out).toContain('Examples:\n  vtmodel ');
+      expect(io.err).toBe('');
+    },
+  );
+});

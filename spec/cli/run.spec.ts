@@ -1,0 +1,182 @@
+import { describe, expect, it } from 'vitest';
+import { elf } from '../image/build';
+import { MemoryIo } from './memory-io';
+
+const HELLO = 'guests/images/hello.elf';
+const HALT = 'guests/images/halt.elf';
+
+/** A raw 64-bit image at 1 MiB. */
+const code = (...bytes: readonly number[]): MemoryIo => {
+  const io = new MemoryIo();
+  io.files.set('code.bin', Uint8Array.from(bytes));
+  return io;
+};
+const RAW = ['run', 'code.bin', '--format', 'raw', '--load', '0x100000', '--mode', 'long'];
+
+describe('vtmodel run', () => {
+  it('prints what the guest sends, a line of figures, and has the status of the guest', async () => {
+    const io = new MemoryIo();
+    expect(await io.command('run', HELLO)).toBe(1);
+    expect(io.out).toBe('hello from long mode\n');
+    expect(io.err).toMatch(
+      /^vtmodel: the guest exited with status 1 \(code 0\): 172 instructions in \d+\.\d\d s, \d+\.\d M instr\/s\n$/,
+    );
+  });
+
+  it('--quiet prints the guest alone', async () => {
+    const io = new MemoryIo();
+    expect(await io.command('run', HELLO, '--quiet')).toBe(1);
+    expect(io.err).toBe('');
+  });
+
+  it('the status is (code << 1) | 1 in 8 bits', async () => {
+    // mov al, 0x91; out 0xf4, al
+    expect(await code(0xb0, 0x91, 0xe6, 0xf4).command(...RAW)).toBe(0x23);
+  });
+
+  it('ends lines that the guest did not end', async () => {
+    // mov dx, 0x3f8; mov al, 'x'; out dx, al; mov al, 0; out 0xf4, al
+    const io = code(0x66, 0xba, 0xf8, 0x03, 0xb0, 0x78, 0xee, 0xb0, 0x00, 0xe6, 0xf4);
+    expect(await io.command(...RAW)).toBe(1);
+    expect(io.out).toBe('x');
+  });
+
+  it('--serial FILE takes every byte as it is', async () => {
+    // mov dx, 0x3f8; mov al, 0xff; out dx, al; mov al, 0; out 0xf4, al
+    const io = code(0x66, 0xba, 0xf8, 0x03, 0xb0, 0xff, 0xee, 0xb0, 0x00, 0xe6, 0xf4);
+    expect(await io.command(...RAW, '--serial', 'serial.txt')).toBe(1);
+    expect(io.out).toBe('');
+    expect(io.text('serial.txt')).toBe('\u00ff');
+  });
+
+  it('--max-instructions stops with status 0 and says where', async () => {
+    const io = new MemoryIo();
+    expect(await io.command('run', HELLO, '--max-instructions', '100')).toBe(0);
+    expect(io.err).toMatch(/limit of instructions reached at RIP 0x[0-9a-f]+ \([a-z].*\)\n/);
+    expect(io.err).toContain('100 instructions');
+  });
+
+  it('every tier gives the same', async () => {
+    for (const tier of ['oracle', 'closures', 'generated']) {
+      const io = new MemoryIo();
+      expect(await io.command('run', HALT, '--tier', tier)).toBe(1);
+      expect(io.out).toContain('tick 3');
+    }
+  });
+
+  it('--save and --resume split a run', async () => {
+    const io = new MemoryIo();
+    expect(
+      await io.command('run', HALT, '--max-instructions', '5000', '--save', 'later.vtm', '--quiet'),
+    ).toBe(0);
+    const first = io.out;
+    expect(await io.command('run', '--resume', 'later.vtm')).toBe(1);
+    expect(io.out.length).toBeGreaterThan(first.length);
+    const whole = new MemoryIo();
+    await whole.command('run', HALT);
+    expect(io.out).toBe(whole.out);
+  });
+
+  it('Ctrl-C says where the guest was', async () => {
+    // jmp $
+    const io = code(0xeb, 0xfe);
+    io.onPause = (one) => one.interrupt();
+    expect(await io.command(...RAW)).toBe(130);
+    expect(io.err).toMatch(/^vtmodel: interrupted\nrip 0000000000100000 {2}jmp 0x100000\n/);
+    expect(io.err).toContain('64-bit mode, CPL 0, active, clock ');
+    expect(io.err).toMatch(/\nrax 0{16} {2}rcx /);
+  });
+
+  it.each([
+    // lidt [rip+0] of zeros; ud2
+    ['triple fault', [0x0f, 0x01, 0x1d, 2, 0, 0, 0, 0x0f, 0x0b, 0, 0, 0, 0, 0, 0, 0, 0], /triple fault/],
+    // cli; hlt
+    ['stuck', [0xfa, 0xf4], /stuck: every processor waits/],
+  ])('%s has status 3', async (_, bytes, says) => {
+    const io = code(...bytes);
+    expect(await io.command(...RAW)).toBe(3);
+    expect(io.err).toMatch(says);
+  });
+
+  it('an instruction that is not built has status 4, its place and its text', async () => {
+    // nop; nop; addps xmm0, xmm1
+    const io = code(0x90, 0x90, 0x0f, 0x58, 0xc1);
+    expect(await io.command(...RAW)).toBe(4);
+    expect(io.err).toMatch(/^vtmodel: not built: addps at RIP 0x100002 \(addps xmm0, xmm1\)\n/);
+    expect(io.err).toContain(' 2 instructions');
+  });
+
+  it('finds it after a long run, too', async () => {
+    // mov ecx, 5000; loop $; addps xmm0, xmm1
+    const io = code(0xb9, 0x88, 0x13, 0, 0, 0xe2, 0xfe, 0x0f, 0x58, 0xc1);
+    expect(await io.command(...RAW)).toBe(4);
+    expect(io.err).toContain('not built: addps at RIP 0x100007');
+    expect(io.err).toContain(' 5,001 instructions');
+  });
+});
+
+describe('vtmodel run --trace', () => {
+  const lines = (io: MemoryIo, file = 'vtmodel-trace.jsonl') =>
+    io
+      .text(file)
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line) as Record<string, unknown>);
+
+  it('instructions: each with address and text', async () => {
+    const io = new MemoryIo();
+    await io.command('run', HELLO, '--trace', 'instructions');
+    const trace = lines(io);
+    expect(trace).toHaveLength(172);
+    expect(trace[0]).toMatchObject({ kind: 'instruction', clock: 0, text: expect.stringMatching(/^[a-z]/) });
+    expect(io.err).toContain('trace written to vtmodel-trace.jsonl');
+  });
+
+  it('walks: every entry of the first translations', async () => {
+    const io = new MemoryIo();
+    await io.command('run', HELLO, '--trace', 'walks', '--trace-file', 'walks.jsonl');
+    const [first] = lines(io, 'walks.jsonl');
+    expect(first).toMatchObject({ kind: 'walk', access: 'fetch', physical: expect.any(String) });
+    const references = first.references as { table: string; level: number }[];
+    expect(references.map(({ table, level }) => [table, level])).toEqual(
+      references.map((_, index) => ['guest', 4 - index]),
+    );
+  });
+
+  it('events: deliveries, and the exit of the guest', async () => {
+    const io = new MemoryIo();
+    await io.command('run', HALT, '--trace', 'events,exits');
+    const trace = lines(io);
+    expect(trace.filter(({ kind }) => kind === 'delivery').length).toBeGreaterThanOrEqual(3);
+    expect(trace.at(-1)).toMatchObject({ kind: 'exit', code: 0 });
+  });
+
+  it('does not change the run', async () => {
+    const plain = new MemoryIo();
+    const traced = new MemoryIo();
+    await plain.command('run', HALT, '--save', 'a');
+    await traced.command('run', HALT, '--save', 'a', '--trace', 'exits,instructions,walks,events');
+    expect(traced.files.get('a')).toEqual(plain.files.get('a'));
+  });
+});
+
+describe('options that reach the guest', () => {
+  it('--entry starts elsewhere', async () => {
+    const io = code(0x0f, 0x0b, 0xb0, 0x07, 0xe6, 0xf4);
+    expect(await io.command(...RAW, '--entry', '0x100002')).toBe(0xf);
+  });
+
+  it('--processor changes CPUID', async () => {
+    // mov eax, 1; cpuid; shr ecx, 5; and ecx, 1; mov al, cl; out 0xf4, al
+    const bytes = [0xb8, 1, 0, 0, 0, 0x0f, 0xa2, 0xc1, 0xe9, 5, 0x83, 0xe1, 1, 0x88, 0xc8, 0xe6, 0xf4];
+    expect(await code(...bytes).command(...RAW)).toBe(3);
+    expect(await code(...bytes).command(...RAW, '--processor', 'skylake,-vmx')).toBe(1);
+  });
+
+  it('an ELF64 image runs at its entry point', async () => {
+    const io = new MemoryIo();
+    const bytes = Uint8Array.of(0xb0, 0x05, 0xe6, 0xf4);
+    io.files.set('a.elf', elf(64, 0x10_0000, [{ virtual: 0x10_0000, physical: 0x10_0000, bytes }]));
+    expect(await io.command('run', 'a.elf', '--memory', '2M')).toBe(0xb);
+  });
+});

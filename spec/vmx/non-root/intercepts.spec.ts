@@ -1,0 +1,157 @@
+// SDM Vol. 3C, 26.1 Instructions That Cause VM Exits
+import { describe, expect, it } from 'vitest';
+import { VECTOR } from '../../../src/cpu/event';
+import { SLOT } from '../../../src/cpu/slots';
+import type { Control, VmcsField } from '../../../src/vmx';
+import { AT, inGuest, type VmxMachine } from '../dynamics/machine';
+
+const OP = {
+  cpuid: [0x0f, 0xa2],
+  hlt: [0xf4],
+  invd: [0x0f, 0x08],
+  rdtsc: [0x0f, 0x31],
+  rdtscp: [0x0f, 0x01, 0xf9],
+  rdmsr: [0x0f, 0x32],
+  wrmsr: [0x0f, 0x30],
+  invlpg: [0x0f, 0x01, 0x38],
+  movDr7FromRbx: [0x0f, 0x23, 0xfb],
+  movRcxFromDr6: [0x0f, 0x21, 0xf1],
+  inAlDx: [0xec],
+  inEax80: [0xe5, 0x80],
+  outDxAx: [0x66, 0xef],
+} as const;
+
+const MSR_BITMAPS: readonly Control[] = ['useMsrBitmaps'];
+const fields = (machine: VmxMachine, ...names: VmcsField[]): bigint[] =>
+  names.map((name) => machine.field(name));
+const reasonAndLength = (machine: VmxMachine): bigint[] =>
+  fields(machine, 'exitReason', 'vmExitInstructionLength');
+
+describe('26.1.2 Instructions That Cause VM Exits Unconditionally', () => {
+  it.each([
+    ['cpuid', OP.cpuid, 10n],
+    ['invd', OP.invd, 13n],
+  ])('%s', (_, bytes, reason) => {
+    const machine = inGuest();
+    machine.execute(...bytes);
+    expect(reasonAndLength(machine)).toEqual([reason, BigInt(bytes.length)]);
+    expect(machine.field('guestRip')).toBe(BigInt(AT.guestCode));
+  });
+});
+
+describe('26.1.3 Instructions That Cause VM Exits Conditionally', () => {
+  it.each([
+    ['HLT', OP.hlt, 'hltExiting', 12n],
+    ['RDTSC', OP.rdtsc, 'rdtscExiting', 16n],
+  ] as const)('%s', (_, bytes, control, reason) => {
+    expect(inGuest().execute(...bytes).exit).toBeUndefined();
+    const machine = inGuest([control]);
+    machine.execute(...bytes);
+    expect(reasonAndLength(machine)).toEqual([reason, BigInt(bytes.length)]);
+  });
+
+  it('RDTSCP: #UD unless enabled, then as RDTSC', () => {
+    expect(inGuest(['rdtscExiting']).execute(...OP.rdtscp).interruption).toMatchObject({ vector: VECTOR.ud });
+    const machine = inGuest(['activateSecondaryControls', 'enableRdtscp', 'rdtscExiting']);
+    machine.execute(...OP.rdtscp);
+    expect(reasonAndLength(machine)).toEqual([51n, 3n]);
+  });
+
+  it('INVLPG names the linear address', () => {
+    const machine = inGuest(['invlpgExiting']);
+    machine.cpu.R[SLOT.rax] = 0x1234_5678_9000n;
+    machine.execute(...OP.invlpg);
+    expect(fields(machine, 'exitReason', 'exitQualification')).toEqual([14n, 0x1234_5678_9000n]);
+  });
+
+  it('MOV DR names debug register, direction and general-purpose register', () => {
+    const to = inGuest(['movDrExiting']);
+    to.execute(...OP.movDr7FromRbx);
+    expect(fields(to, 'exitReason', 'exitQualification')).toEqual([29n, 0x307n]);
+    const from = inGuest(['movDrExiting']);
+    from.execute(...OP.movRcxFromDr6);
+    expect(from.field('exitQualification')).toBe(0x116n);
+    expect(inGuest().execute(...OP.movDr7FromRbx).exit).toBeUndefined();
+  });
+});
+
+describe('25.6.4 I/O-Bitmap Addresses', () => {
+  const io = (
+    port: number,
+    controls: readonly Control[],
+    bits: readonly number[],
+    bytes: readonly number[],
+  ) => {
+    const machine = inGuest(controls, { ioBitmapAAddress: AT.ioBitmapA, ioBitmapBAddress: AT.ioBitmapB });
+    for (const bit of bits) machine.memory.writePhysical(AT.ioBitmapA + (bit >> 3), 1, 1n << BigInt(bit & 7));
+    machine.cpu.R[SLOT.rdx] = BigInt(port);
+    const { exit } = machine.execute(...bytes);
+    return { machine, exit };
+  };
+  const BITMAPS: readonly Control[] = ['useIoBitmaps'];
+
+  it('no control: no exit; unconditional: always', () => {
+    expect(io(0x3f8, [], [], OP.inAlDx).exit).toBeUndefined();
+    const { machine } = io(0x3f8, ['unconditionalIoExiting'], [], OP.inAlDx);
+    expect(fields(machine, 'exitReason', 'exitQualification')).toEqual([30n, 0x3f8_0008n]);
+  });
+  it('a bitmap bit decides, whatever the unconditional control says', () => {
+    expect(io(0x3f8, [...BITMAPS, 'unconditionalIoExiting'], [], OP.inAlDx).exit).toBeUndefined();
+    expect(io(0x3f8, BITMAPS, [0x3f8], OP.inAlDx).exit).toBeDefined();
+  });
+  it('each byte of the access counts; bitmap B begins at port 8000H', () => {
+    expect(io(0x3f7, BITMAPS, [0x3f8], OP.outDxAx).machine.field('exitQualification')).toBe(0x3f7_0001n);
+    expect(io(0x3f6, BITMAPS, [0x3f8], OP.outDxAx).exit).toBeUndefined();
+    expect(io(0x8000, BITMAPS, [0x8000], OP.inAlDx).exit).toBeDefined();
+    expect(io(0x7fff, BITMAPS, [0x8000], OP.outDxAx).exit).toBeDefined();
+  });
+  it('an access that wraps around exits', () => {
+    expect(io(0xffff, BITMAPS, [], OP.inAlDx).exit).toBeUndefined();
+    expect(io(0xffff, BITMAPS, [], OP.outDxAx).exit).toBeDefined();
+  });
+  it('an immediate port shows in bit 6', () => {
+    const { machine } = io(0, ['unconditionalIoExiting'], [], OP.inEax80);
+    expect(machine.field('exitQualification')).toBe(0x80_004bn);
+  });
+});
+
+describe('25.6.9 MSR-Bitmap Address', () => {
+  const msr = (index: number, bits: readonly number[], bytes: readonly number[], controls = MSR_BITMAPS) => {
+    const machine = inGuest(controls, { msrBitmapAddress: AT.msrBitmap });
+    for (const bit of bits) machine.memory.writePhysical(AT.msrBitmap + (bit >> 3), 1, 1n << BigInt(bit & 7));
+    machine.cpu.R[SLOT.rcx] = BigInt(index);
+    machine.cpu.R[SLOT.rdx] = 0n;
+    machine.cpu.R[SLOT.rax] = 0n;
+    return machine.execute(...bytes).exit;
+  };
+  const SYSENTER_CS = 0x174;
+  const LSTAR = 0xc000_0082;
+  it('without bitmaps every access exits', () => {
+    expect(msr(SYSENTER_CS, [], OP.rdmsr, [])).toEqual({ reason: 'rdmsr', length: 2 });
+    expect(msr(SYSENTER_CS, [], OP.wrmsr, [])).toEqual({ reason: 'wrmsr', length: 2 });
+  });
+  it.each([
+    ['low read', SYSENTER_CS, SYSENTER_CS, OP.rdmsr],
+    ['high read', LSTAR, 0x2000 + 0x82, OP.rdmsr],
+    ['low write', SYSENTER_CS, 0x4000 + SYSENTER_CS, OP.wrmsr],
+    ['high write', LSTAR, 0x6000 + 0x82, OP.wrmsr],
+  ])('%s', (_, index, bit, bytes) => {
+    expect(msr(index, [], bytes)).toBeUndefined();
+    expect(msr(index, [bit], bytes)).toBeDefined();
+  });
+  it('an index outside both ranges exits', () => {
+    for (const index of [0x2000, 0xbfff_ffff, 0xc000_2000, 0xffff_ffff])
+      expect(msr(index, [], OP.rdmsr)).toBeDefined();
+  });
+});
+
+describe('26.3 time-stamp counter', () => {
+  it('the offset is added to RDTSC in non-root operation alone', () => {
+    const machine = inGuest(['useTscOffsetting'], { tscOffset: 0xffff_ffff_0000_0000n });
+    machine.now = 500;
+    machine.execute(...OP.rdtsc);
+    expect((machine.cpu.R[SLOT.rdx] << 32n) | machine.cpu.R[SLOT.rax]).toBe(0xffff_ffff_0000_0000n + 501n);
+    machine.execute(...OP.cpuid);
+    expect(machine.vmx.timeStampOffset(machine.cpu)).toBe(0n);
+  });
+});

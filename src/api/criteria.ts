@@ -1,0 +1,35 @@
+/** The Popek-Goldberg criteria: run a guest bare and under a monitor, compare what it observed, and see what the monitor let through. */
+
+export {
+  type AccessReport,
+  type ChangedPage,
+  type CheckOptions,
+  type CriteriaReport,
+  checkCriteria,
+  compareObservations,
+  type DeliveredEvent,
+  type DeviceAccess,
+  type Difference,
+  type DifferenceReport,
+  type Divergence,
+  type DivergenceReport,
+  type EventReport,
+  GUEST_REGISTERS,
+  type GuestEnd,
+  type GuestInstruction,
+  type GuestRegister,
+  type GuestRegisters,
+  type Hex,
+  type InstructionReport,
+  isSensitive,
+  type Observation,
+  type ObservationReport,
+  type Progress,
+  type ResourceViolationKind,
+  type ViolationReport,
+} from '../criteria';
+export {
+  type HardwareAssistedOptions,
+  hardwareAssistedMonitor,
+  type MonitorState,
+} from '../vmm/hardware-assisted';

@@ -1,0 +1,145 @@
+import type { Command } from 'commander';
+import { type CheckOptions, type CriteriaReport, checkCriteria, type Progress } from '../criteria';
+import type { MachineState } from '../machine';
+import { hardwareAssistedMonitor } from '../vmm/hardware-assisted';
+import { type CheckedGuest, checkJson, checkText } from './check-report';
+import { EXIT_STATUS } from './exit-status';
+import type { CommandIo } from './io';
+import { guestState } from './run-options';
+import { count } from './values';
+
+export interface CheckArguments {
+  readonly memory?: string;
+  readonly append?: string;
+  readonly maxInstructions?: string;
+  readonly json?: true;
+  readonly quiet?: true;
+}
+
+/** Checks one guest; a test may give its own. */
+export type Checker = (
+  guest: MachineState,
+  options: CheckOptions,
+) => AsyncIterable<Progress | CriteriaReport>;
+
+const underHardwareAssistedMonitor: Checker = (guest, options) =>
+  checkCriteria(guest, hardwareAssistedMonitor(), options);
+
+const EXAMPLES = `
+Examples:
+  vtmodel check                         all bundled guests
+  vtmodel check kernel sensitive        two of them
+  vtmodel check kernel.elf --memory 1G  an image of yours (multiboot or ELF64)
+  vtmodel check --json | jq .holds
+
+Each guest runs twice from the same memory: on the bare machine, and unmodified under the hardware-assisted monitor (VMX, EPT).
+Exit status: 0 all criteria hold, 1 one does not, 2 bad input, 4 a guest needs what the model lacks, 130 Ctrl-C.`;
+
+export const describeCheck = (command: Command): Command =>
+  command
+    .summary('check the Popek-Goldberg criteria on guests')
+    .description('Checks equivalence, resource control and efficiency of the hardware-assisted monitor.')
+    .argument('[guest...]', 'names of bundled guests, or images (default: all bundled guests)')
+    .option('--memory <size>', 'RAM of the guest, with K, M or G (default: 128M)')
+    .option('--append <text>', 'multiboot: command line after the name of the image')
+    .option('--max-instructions <n>', 'compare the runs up to this many guest instructions')
+    .option('--json', 'the full reports, for programs')
+    .option('--quiet', 'no progress')
+    .addHelpText('after', EXAMPLES);
+
+interface Guest {
+  readonly name: string;
+  readonly state: MachineState;
+}
+
+const baseName = (path: string): string => path.replace(/^.*[\\/]/, '').replace(/\.elf$/, '');
+
+/** The guests that the arguments name, loaded. */
+const guests = (io: CommandIo, names: readonly string[], options: CheckArguments): readonly Guest[] => {
+  const bundled = io.bundledGuests();
+  const paths = names.length === 0 ? bundled : names;
+  return paths.map((given) => {
+    const path = bundled.find((one) => baseName(one) === given) ?? given;
+    const state = guestState(io, path, {
+      processor: 'skylake,-vmx',
+      ...(options.memory === undefined ? {} : { memory: options.memory }),
+      ...(options.append === undefined ? {} : { append: options.append }),
+    });
+    return { name: bundled.includes(path) ? baseName(path) : path, state };
+  });
+};
+
+const BETWEEN_LINES = 0.1;
+const ERASE_LINE = '\r\u001b[K';
+
+/** A line on stderr that replaces itself, on a terminal alone. */
+const progressLine = (io: CommandIo, quiet: boolean) => {
+  const on = io.stderr.isTerminal && !quiet;
+  let last = Number.NEGATIVE_INFINITY;
+  return {
+    show: (name: string, place: string, { instructions, observations, exits }: Progress): void => {
+      if (!on || io.seconds() - last < BETWEEN_LINES) return;
+      last = io.seconds();
+      const figure = (value: number): string => value.toLocaleString('en-US');
+      io.stderr.write(
+        `${ERASE_LINE}${place} ${name}: ${figure(instructions)} instructions, ${figure(observations)} observations, ${figure(exits)} VM exits`,
+      );
+    },
+    clear: (): void => {
+      if (on && last > Number.NEGATIVE_INFINITY) io.stderr.write(ERASE_LINE);
+    },
+  };
+};
+
+/** `vtmodel check`: gives the exit status. */
+export const checkCommand = async (
+  io: CommandIo,
+  names: readonly string[],
+  options: CheckArguments,
+  check: Checker = underHardwareAssistedMonitor,
+): Promise<number> => {
+  const limits: CheckOptions =
+    options.maxInstructions === undefined
+      ? {}
+      : { maxInstructions: count('--max-instructions', options.maxInstructions) };
+  const all = guests(io, names, options);
+  const line = progressLine(io, options.quiet === true);
+  const results: CheckedGuest[] = [];
+  let interrupted = false;
+  const release = io.onInterrupt(() => {
+    interrupted = true;
+  });
+  try {
+    for (const [index, { name, state }] of all.entries()) {
+      const began = io.seconds();
+      let report: CriteriaReport | undefined;
+      let failure: Error | undefined;
+      try {
+        for await (const step of check(state, limits)) {
+          if (step.kind === 'report') report = step;
+          else line.show(name, `[${index + 1}/${all.length}]`, step);
+          await io.pause();
+          if (interrupted) break;
+        }
+      } catch (error) {
+        failure = error as Error;
+      }
+      line.clear();
+      if (interrupted) {
+        io.stderr.write(
+          `vtmodel: interrupted in ${name}, ${results.length} of ${all.length} guests checked\n`,
+        );
+        break;
+      }
+      results.push({ name, seconds: io.seconds() - began, report, failure });
+    }
+  } finally {
+    release();
+  }
+  io.stdout.write(options.json === true ? checkJson(results) : checkText(io, results));
+  if (interrupted) return EXIT_STATUS.interrupted;
+  if (results.some(({ failure }) => failure !== undefined)) return EXIT_STATUS.notBuilt;
+  return results.every(({ report }) => report?.holds === true)
+    ? EXIT_STATUS.success
+    : EXIT_STATUS.doesNotHold;
+};

@@ -1,0 +1,157 @@
+import { ModelError } from '../core';
+import type { MachineState, StopReason } from '../machine';
+import { serialize } from '../machine/serialize';
+import { EXIT_STATUS } from './exit-status';
+import { openOutput, requireWritable, writeOutput } from './files';
+import type { CommandIo } from './io';
+import { type RunArguments, runLimits, startState } from './run-options';
+import { serialLine } from './serial';
+import { lastStateBefore, runSlice, type SliceOptions } from './slice';
+import { place, report } from './where';
+
+/** How a run ended for the command: by the machine, by Ctrl-C, or because the model lacks something. */
+type Ending =
+  | StopReason
+  | { readonly kind: 'ctrl-c' }
+  | { readonly kind: 'model-error'; readonly error: Error };
+
+interface Ended {
+  readonly state: MachineState;
+  readonly retired: number;
+  readonly ending: Ending;
+}
+
+/** Slices take about this long, so that signals are seen. */
+const SLICE_SECONDS = 0.25;
+const LONGEST_SLICE = 20_000_000;
+const SHORTEST_SLICE = 1_000;
+const FIRST_SLICE = 200_000;
+
+const nextSlice = (slice: number, seconds: number): number =>
+  Math.round(
+    Math.min(LONGEST_SLICE, Math.max(SHORTEST_SLICE, (slice * SLICE_SECONDS) / Math.max(seconds, 0.01))),
+  );
+
+const runToEnd = async (
+  io: CommandIo,
+  start: MachineState,
+  maxInstructions: number,
+  options: SliceOptions,
+  afterSlice: () => void,
+): Promise<Ended> => {
+  let interrupted = false;
+  const release = io.onInterrupt(() => {
+    interrupted = true;
+  });
+  let state = start;
+  let retired = 0;
+  let slice = FIRST_SLICE;
+  try {
+    while (!interrupted) {
+      const budget = Math.min(slice, maxInstructions - retired);
+      const began = io.seconds();
+      try {
+        const result = runSlice(state, { ...options, maxInstructions: budget });
+        state = result.state;
+        retired += result.retired;
+        if (result.stop.kind !== 'limit' || retired >= maxInstructions)
+          return { state, retired, ending: result.stop };
+      } catch (error) {
+        const last = lastStateBefore(state, budget, options.tier === undefined ? {} : { tier: options.tier });
+        return {
+          state: last.state,
+          retired: retired + last.retired,
+          ending: { kind: 'model-error', error: error as Error },
+        };
+      } finally {
+        afterSlice();
+      }
+      slice = nextSlice(slice, io.seconds() - began);
+      await io.pause();
+    }
+    return { state, retired, ending: { kind: 'ctrl-c' } };
+  } finally {
+    release();
+  }
+};
+
+/** The exit status of an ending, and what it says beyond the line of figures. */
+const conclusion = ({ state, ending }: Ended): { readonly status: number; readonly says?: string } => {
+  const stopped = (says: string) => ({ status: EXIT_STATUS.guestStopped, says });
+  switch (ending.kind) {
+    case 'exit':
+      return { status: ending.status };
+    case 'limit':
+      return { status: EXIT_STATUS.success, says: `limit of instructions reached at ${place(state)}` };
+    case 'stuck':
+      return stopped(
+        `stuck: every processor waits for something that nothing will bring, after ${place(state)}`,
+      );
+    case 'triple-fault':
+      return stopped(
+        `triple fault: a fault while a double fault was delivered, at ${place(state)}; trace it with --trace events`,
+      );
+    case 'delivery-loop':
+      return stopped(
+        `delivery loop: deliveries follow each other without end at ${place(state)}; trace it with --trace events`,
+      );
+    case 'monitor-stopped':
+      return stopped(`the monitor ended its guest: ${ending.reason}`);
+    case 'interrupted':
+    case 'ctrl-c':
+      return { status: EXIT_STATUS.interrupted, says: `interrupted\n${report(state)}` };
+    case 'model-error': {
+      const { error } = ending;
+      const what = error.message.replace(/^not built: /, '');
+      const says = error instanceof ModelError && what !== error.message ? 'not built' : 'bug of the model';
+      return { status: EXIT_STATUS.notBuilt, says: `${says}: ${what} at ${place(state)}` };
+    }
+  }
+};
+
+const figures = ({ ending, retired }: Ended, seconds: number): string => {
+  const what =
+    ending.kind === 'exit'
+      ? `the guest exited with status ${ending.status} (code ${ending.code})`
+      : `stopped (${ending.kind})`;
+  const speed = seconds > 0 ? retired / seconds / 1e6 : 0;
+  return `${what}: ${retired.toLocaleString('en-US')} instructions in ${seconds.toFixed(2)} s, ${speed.toFixed(1)} M instr/s`;
+};
+
+/** `vtmodel run`: gives the exit status. */
+export const runCommand = async (
+  io: CommandIo,
+  image: string | undefined,
+  options: RunArguments,
+): Promise<number> => {
+  const { maxInstructions, tier, trace } = runLimits(options);
+  const start = startState(io, image, options);
+  if (options.save !== undefined) requireWritable(io, options.save, '--save');
+  const serial = serialLine(io, options.serial);
+  const traceFile = trace === undefined ? undefined : openOutput(io, options.traceFile, '--trace-file');
+  const began = io.seconds();
+  const ended = await runToEnd(
+    io,
+    start,
+    maxInstructions,
+    {
+      onEffect: serial.effect,
+      ...(tier === undefined ? {} : { tier }),
+      ...(trace === undefined ? {} : { trace: { kinds: trace, write: traceFile!.write } }),
+    },
+    serial.flush,
+  );
+  const seconds = io.seconds() - began;
+  serial.close();
+  traceFile?.close();
+  const say = (line: string): void => io.stderr.write(`vtmodel: ${line}\n`);
+  const { status, says } = conclusion(ended);
+  if (says !== undefined) say(says);
+  if (options.save !== undefined) writeOutput(io, options.save, '--save', serialize(ended.state));
+  if (options.quiet !== true) {
+    if (trace !== undefined) say(`trace written to ${options.traceFile}`);
+    if (options.save !== undefined) say(`snapshot written to ${options.save}`);
+    say(figures(ended, seconds));
+  }
+  return status;
+};

@@ -1,0 +1,133 @@
+import { type Gva, gva, hex, u64 } from '../core';
+import type { CodeSize } from '../cpu/decode';
+import { decode, disassemble } from '../cpu/decode';
+import type { ProcessorState } from '../cpu/processor-state';
+import { ACCESS_RIGHTS, CR0, EFER } from '../cpu/slots';
+import { walk } from '../ept';
+import type { MachineState } from '../machine';
+import { CONTROLS, FIELD_NAMES, type VMCS_FIELDS, type VmxState } from '../vmx';
+
+const LONGEST_INSTRUCTION = 15;
+const has = (register: bigint, bit: number): boolean => (register & BigInt(bit >>> 0)) !== 0n;
+
+const inLongMode = ({ control }: ProcessorState): boolean => has(control.efer, EFER.lma);
+
+/** How the code segment says that instructions are decoded. SDM Vol. 3A, 6.2.1 Code-Segment Descriptor in 64-bit Mode */
+export const codeSize = (processor: ProcessorState): CodeSize => {
+  const { accessRights } = processor.segments.cs;
+  if (inLongMode(processor) && (accessRights & ACCESS_RIGHTS.l) !== 0) return 64;
+  return (accessRights & ACCESS_RIGHTS.db) !== 0 ? 32 : 16;
+};
+
+/** The EPT pointer in force: in non-root operation with EPT. SDM Vol. 3C, 25.6.11 Extended-Page-Table Pointer (EPTP) */
+export const eptPointer = (virtualization: unknown): bigint | undefined => {
+  const vmx = virtualization as VmxState | undefined;
+  if (vmx?.nonRoot !== true) return undefined;
+  const current = vmx.active.find(({ address }) => address === vmx.currentVmcs);
+  if (current === undefined) return undefined;
+  const field = (name: keyof typeof VMCS_FIELDS): bigint => current.words[FIELD_NAMES.indexOf(name)];
+  const on = (name: 'activateSecondaryControls' | 'enableEpt'): boolean => {
+    const { field: home, bit } = CONTROLS[name];
+    return ((field(home) >> BigInt(bit)) & 1n) === 1n;
+  };
+  return on('activateSecondaryControls') && on('enableEpt') ? field('eptPointer') : undefined;
+};
+
+const physicalAddress = (state: MachineState, address: Gva): number | undefined => {
+  const [{ control, virtualization }] = state.processors;
+  const eptp = eptPointer(virtualization);
+  const { outcome } = walk({
+    memory: state.memory,
+    address,
+    access: 'fetch',
+    ...(has(control.cr0, CR0.pg) ? { cr3: control.cr3 } : {}),
+    ...(eptp === undefined ? {} : { eptp }),
+    rights: { noExecute: has(control.efer, EFER.nxe) },
+    physicalAddressWidth: state.config.processor.physicalAddressWidth,
+  });
+  return outcome.ok ? outcome.value : undefined;
+};
+
+const codeBytes = (state: MachineState, linear: bigint): Uint8Array => {
+  const bytes: number[] = [];
+  for (let at = 0; at < LONGEST_INSTRUCTION; at++) {
+    const physical = physicalAddress(state, gva(u64(linear + BigInt(at))));
+    if (physical === undefined) break;
+    bytes.push(state.memory.read(physical, 1)[0]);
+  }
+  return Uint8Array.from(bytes);
+};
+
+const bytesText = (bytes: Uint8Array): string =>
+  [...bytes].map((one) => one.toString(16).padStart(2, '0')).join(' ');
+
+/** The instruction that is next, in Intel syntax; a remark in parentheses when there is none. */
+export const instructionAt = (state: MachineState): string => {
+  const [processor] = state.processors;
+  const size = codeSize(processor);
+  const base = size === 64 ? 0n : processor.segments.cs.base;
+  const linear = u64(base + processor.rip);
+  const bytes = codeBytes(state, size === 64 ? linear : BigInt.asUintN(32, linear));
+  if (bytes.length === 0) return '(no memory is mapped here)';
+  const result = decode(bytes, size);
+  if (result.kind === 'instruction') return disassemble(result.instruction, processor.rip);
+  return result.kind === 'fault'
+    ? `(no instruction: ${bytesText(bytes)})`
+    : `(cut off at the end of its page: ${bytesText(bytes)})`;
+};
+
+const SIZE_NAMES: Readonly<Record<CodeSize, string>> = { 16: '16-bit', 32: '32-bit', 64: '64-bit' };
+
+/** The operating mode in words, such as `64-bit mode, CPL 3`. */
+export const modeText = (processor: ProcessorState): string => {
+  const { control, segments, nonRoot } = processor;
+  const size = codeSize(processor);
+  const mode = !has(control.cr0, CR0.pe)
+    ? 'real mode'
+    : size === 64
+      ? '64-bit mode'
+      : `${SIZE_NAMES[size]} ${inLongMode(processor) ? 'compatibility mode' : 'protected mode'}`;
+  const paging = has(control.cr0, CR0.pg) ? '' : ', paging off';
+  const cpl = (segments.ss.accessRights >> ACCESS_RIGHTS.dplShift) & 3;
+  return `${mode}${paging}, CPL ${cpl}${nonRoot ? ', VMX non-root operation' : ''}`;
+};
+
+/** Where a machine is, in one phrase for messages. */
+export const place = (state: MachineState): string =>
+  `RIP ${hex(state.processors[0].rip)} (${instructionAt(state)})`;
+
+const REGISTERS = ['rax', 'rcx', 'rdx', 'rbx', 'rsp', 'rbp', 'rsi', 'rdi'];
+const registerName = (index: number): string => REGISTERS[index] ?? `r${index}`;
+const FLAGS: readonly (readonly [number, string])[] = [
+  [0, 'CF'],
+  [2, 'PF'],
+  [4, 'AF'],
+  [6, 'ZF'],
+  [7, 'SF'],
+  [8, 'TF'],
+  [9, 'IF'],
+  [10, 'DF'],
+  [11, 'OF'],
+];
+const ACTIVITY = ['active', 'halted', 'shutdown', 'waiting for a startup IPI'];
+
+/** Where the guest is: RIP, instruction, mode and registers, a line each. */
+export const report = (state: MachineState): string => {
+  const [processor] = state.processors;
+  const { registers, rip, rflags, control, hidden } = processor;
+  const rows = [0, 4, 8, 12].map((first) =>
+    registers
+      .slice(first, first + 4)
+      .map(
+        (value, index) => `${registerName(first + index).padEnd(4)}${value.toString(16).padStart(16, '0')}`,
+      )
+      .join('  '),
+  );
+  const set = FLAGS.filter(([bit]) => ((rflags >> BigInt(bit)) & 1n) === 1n).map(([, name]) => name);
+  return [
+    `rip ${rip.toString(16).padStart(16, '0')}  ${instructionAt(state)}`,
+    `${modeText(processor)}, ${ACTIVITY[hidden.activity]}, clock ${state.clock}`,
+    ...rows,
+    `rflags ${hex(rflags)} (${set.join(' ') || 'none set'})  cr0 ${hex(control.cr0)}  cr2 ${hex(control.cr2)}  cr3 ${hex(control.cr3)}  cr4 ${hex(control.cr4)}  efer ${hex(control.efer)}`,
+  ].join('\n');
+};

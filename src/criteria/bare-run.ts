@@ -1,0 +1,243 @@
+import { type Choice, type MemoryRoot, ModelError } from '../core';
+import type { Tier } from '../cpu/engine/block-builder';
+import type { InterruptionEvent } from '../cpu/event';
+import type { ProcessorDraft } from '../cpu/processor-draft';
+import type { BusEvent } from '../machine/machine-bus';
+import type { MachineState } from '../machine/machine-state';
+import { RunningMachine, type StopReason } from '../machine/running-machine';
+import { fireTimer, type LocalApicState, localApicOf, withLocalApic } from '../platform';
+import { deliveredEvent } from './guest-events';
+import { GuestCode } from './guest-instruction';
+import { GuestMemory } from './guest-memory';
+import { readGuestRegisters } from './guest-registers';
+import type { DeliveredEvent, DeviceAccess, GuestEnd, Observation } from './observation';
+import { isTimeSite, type TimePlace, TimeRecord } from './time-sources';
+
+/** The machine whose local APIC timer expires only when it is told to. */
+export const withExternalTimer = (state: MachineState): MachineState => {
+  const apic = localApicOf(state.board);
+  if (apic === undefined) return state;
+  const external: LocalApicState = Object.freeze({
+    ...apic,
+    options: Object.freeze({ ...apic.options, timer: 'external' as const }),
+  });
+  return Object.freeze({ ...state, board: withLocalApic(state.board, external) });
+};
+
+export interface BareRunOptions {
+  readonly tier: Tier;
+  readonly choice: Choice;
+  readonly endlessAfter: number;
+  /** What the other run read from its time sources; the processor's own time when left out. */
+  readonly time?: TimeRecord;
+}
+
+interface Progress {
+  position: number;
+  accesses: DeviceAccess[];
+  accessedAt: bigint | undefined;
+  exitCode: number | undefined;
+  observations: number;
+  root: MemoryRoot;
+  deliveries: number;
+  deliveredAt: number;
+}
+
+/** A run at one point, to go on from. */
+export interface SavedBareRun {
+  readonly state: MachineState;
+  readonly progress: Readonly<Progress>;
+  readonly time: TimePlace;
+}
+
+const copied = (progress: Readonly<Progress>): Progress => ({
+  ...progress,
+  accesses: [...progress.accesses],
+});
+
+const CONTROL = { kind: 'interrupted' } as const;
+const MOST = Number.MAX_SAFE_INTEGER / 2;
+
+/** A guest on the bare machine, led by the observations of another run: timer interrupts arrive where they arrived there, and time reads give the same. */
+export class BareRun {
+  readonly machine: RunningMachine;
+  readonly memory: GuestMemory;
+  readonly code: GuestCode;
+  private progress: Progress;
+  private event: DeliveredEvent | undefined;
+  private readonly time: TimeRecord;
+
+  constructor(
+    from: SavedBareRun | MachineState,
+    private readonly options: BareRunOptions,
+  ) {
+    const state = 'progress' in from ? from.state : withExternalTimer(from);
+    if (state.monitor !== undefined) throw new ModelError('a bare run has no monitor');
+    const machine = new RunningMachine(state.config, options.tier);
+    this.machine = machine;
+    this.memory = GuestMemory.bare(state.ram);
+    this.code = new GuestCode(
+      machine.cpu,
+      (frame) => machine.memory.memory.page(frame),
+      this.memory,
+      state.config.processor.physicalAddressWidth,
+    );
+    this.time = options.time ?? new TimeRecord();
+    machine.cpu.watcher = { delivered: (cpu, event) => this.delivered(cpu, event) };
+    machine.bus.onAccess = (event) => this.accessed(event);
+    machine.onEffect = (effect) => {
+      if (effect.kind === 'exit') this.progress.exitCode = effect.code;
+    };
+    machine.load(state);
+    if ('progress' in from) {
+      this.progress = copied(from.progress);
+      this.time.returnTo(from.time);
+    } else
+      this.progress = {
+        position: 0,
+        accesses: [],
+        accessedAt: undefined,
+        exitCode: undefined,
+        observations: 0,
+        root: state.memory,
+        deliveries: 0,
+        deliveredAt: -1,
+      };
+  }
+
+  /** Guest instructions and iterations retired. */
+  get position(): number {
+    return this.progress.position;
+  }
+
+  save(): SavedBareRun {
+    return { state: this.machine.publish(), progress: copied(this.progress), time: this.time.place };
+  }
+
+  /** The next observation. The other run's next one tells where interrupts arrive, and how far to go at most. */
+  next(led: Observation): Observation {
+    if (led.index === 0) return this.observe();
+    const { exitCode } = this.progress;
+    if (exitCode !== undefined) return this.observe({ kind: 'exit', code: exitCode });
+    if (led.end?.kind === 'limit') {
+      this.seek(led.position);
+      return this.observe({ kind: 'limit' });
+    }
+    if (led.end?.kind === 'endless-delivery' && this.progress.deliveries > this.options.endlessAfter)
+      return this.observe({ kind: 'endless-delivery' });
+    if (led.event?.kind === 'interrupt') {
+      const early = this.toPosition(led.position);
+      if (early !== undefined) return early;
+      this.arrive(led.event.vector);
+    }
+    return this.toPosition(led.position + 1) ?? this.observe({ kind: 'running' });
+  }
+
+  /** Runs to a position at which no observation comes before. */
+  seek(position: number): void {
+    while (this.progress.position < position) {
+      const { kind } = this.run(position - this.progress.position);
+      if (kind !== 'limit' && kind !== 'interrupted') return;
+    }
+  }
+
+  /** An observation of where the run is now, against the last one; none is made. */
+  look(): Observation {
+    return this.observation(this.machine.publishMemory());
+  }
+
+  /** The observation on the way to a position; undefined when there is none. */
+  private toPosition(position: number): Observation | undefined {
+    while (this.progress.position < position) {
+      const stop = this.run(position - this.progress.position);
+      if (this.event !== undefined) return this.observe();
+      switch (stop.kind) {
+        case 'stuck':
+        case 'triple-fault':
+          // At the end of the way it may be an interrupt that goes on.
+          if (stop.kind === 'stuck' && this.progress.position === position) return undefined;
+          return this.observe(stop);
+        case 'delivery-loop':
+          return this.observe({ kind: 'endless-delivery' });
+        case 'limit':
+        case 'interrupted':
+        case 'exit':
+          if (this.accessesCompleted()) return this.observe();
+          break;
+        default:
+          throw new ModelError(`a bare run stopped: ${stop.kind}`);
+      }
+    }
+    return undefined;
+  }
+
+  private accessesCompleted(): boolean {
+    const { accesses, accessedAt } = this.progress;
+    return accesses.length > 0 && accessedAt !== this.machine.cpu.rip;
+  }
+
+  private run(instructions: number): StopReason {
+    const { engine } = this.machine;
+    const before = engine.retired;
+    const stop = this.machine.run(Math.min(instructions, MOST), this.choice);
+    this.progress.position += engine.retired - before;
+    return stop;
+  }
+
+  /** The local APIC timer expires now, if that is how the interrupt comes. */
+  private arrive(vector: number): void {
+    const { bus, cpu, engine } = this.machine;
+    const apic = localApicOf(bus.board);
+    if (apic === undefined) return;
+    const requested = ((apic.requested[vector >>> 5] >>> (vector & 31)) & 1) === 1;
+    if (requested || (apic.lvt.timer & 0xff) !== vector) return;
+    bus.board = withLocalApic(bus.board, fireTimer(apic, engine.now()));
+    cpu.boundaryWork = true;
+  }
+
+  private readonly choice: Choice = (question) =>
+    (isTimeSite(question.site) ? this.time.replay(question.site) : undefined) ??
+    this.options.choice(question);
+
+  private delivered(cpu: ProcessorDraft, event: InterruptionEvent): void {
+    this.event = deliveredEvent(cpu, event);
+    this.machine.end(CONTROL);
+  }
+
+  private accessed({ space, direction, address, bytes, value }: BusEvent): void {
+    const { progress, machine } = this;
+    progress.accesses.push({ space, direction, address, bytes, value });
+    progress.accessedAt = machine.cpu.rip;
+    machine.end(CONTROL);
+  }
+
+  private observe(end?: GuestEnd): Observation {
+    const { progress, event } = this;
+    const root = this.machine.publishMemory();
+    const observation = this.observation(root, event, end);
+    if (event !== undefined) {
+      progress.deliveries = progress.deliveredAt === progress.position ? progress.deliveries + 1 : 1;
+      progress.deliveredAt = progress.position;
+    }
+    this.event = undefined;
+    progress.root = root;
+    progress.observations++;
+    progress.accesses = [];
+    progress.accessedAt = undefined;
+    return observation;
+  }
+
+  private observation(root: MemoryRoot, event?: DeliveredEvent, end?: GuestEnd): Observation {
+    const { observations, position, accesses, accessedAt } = this.progress;
+    return {
+      index: observations,
+      position,
+      accesses,
+      ...(accessedAt === undefined ? {} : { accessedAt }),
+      ...(event === undefined ? {} : { event }),
+      ...(end === undefined ? {} : { end }),
+      registers: readGuestRegisters(this.machine.cpu),
+      pages: this.memory.changedPages(this.progress.root, root),
+    };
+  }
+}

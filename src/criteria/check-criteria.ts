@@ -1,0 +1,207 @@
+import { type Choice, ModelError, preferred } from '../core';
+import type { Tier } from '../cpu/engine/block-builder';
+import type { Monitor } from '../machine/host-port';
+import type { MachineState } from '../machine/machine-state';
+import { createMonitoredMachine } from '../machine/monitored-machine';
+import type { DeviceEffect } from '../platform';
+import { BareRun, type SavedBareRun } from './bare-run';
+import { compareObservations, type Divergence } from './compare';
+import { Efficiency } from './efficiency';
+import { locate } from './locate';
+import { MonitoredRun, type MonitoredRunOptions, type SavedRun } from './monitored-run';
+import type { GuestEnd, Observation } from './observation';
+import {
+  type CriteriaReport,
+  type DivergenceReport,
+  divergenceReport,
+  efficiencyReport,
+  type Progress,
+  resourceReport,
+  timeReport,
+} from './report';
+import { ResourceControl } from './resource-control';
+import { TimeRecord } from './time-sources';
+
+export interface CheckOptions {
+  /** Guest instructions after which both runs are ended and compared; default no limit. */
+  readonly maxInstructions?: number;
+  /** How instructions run; the result is the same. */
+  readonly tier?: Tier;
+  /** Answers in both runs where the manual leaves something open; default what real processors do. */
+  readonly choice?: Choice;
+  /** Deliveries without a retired instruction between them that count as endless. */
+  readonly endlessAfter?: number;
+  /** Clocks (instructions, when the guest runs) after which the monitor must have the processor again, at most. */
+  readonly mostLease?: number;
+  /** Instructions of host and guest between two `Progress` values. */
+  readonly slice?: number;
+  /** What leaves the monitored machine: serial output and the like. */
+  readonly onEffect?: (effect: DeviceEffect) => void;
+}
+
+const ENDLESS_AFTER = 256;
+const MOST_LEASE = 100_000_000;
+const SLICE = 1_000_000;
+
+/** Adds pages that only one observation changed to the other, so that a report shows both sides. */
+const padded = (
+  to: Observation,
+  from: Observation,
+  page: (guestFrame: number) => Uint8Array,
+): Observation => {
+  const missing = from.pages.filter(({ frame }) => !to.pages.some((own) => own.frame === frame));
+  if (missing.length === 0) return to;
+  const added = missing.map(({ frame }) => ({ frame, bytes: page(frame) }));
+  return { ...to, pages: [...to.pages, ...added].sort((a, b) => a.frame - b.frame) };
+};
+
+/** The two runs of one check, in lockstep by batches of observations. */
+class Check {
+  readonly monitored: MonitoredRun;
+  private readonly bare: BareRun;
+  private readonly bareOptions;
+  private readonly monitoredOptions: MonitoredRunOptions;
+  private readonly time = new TimeRecord();
+  private readonly resources: ResourceControl;
+  private readonly efficiency = new Efficiency();
+  private divergence: DivergenceReport | undefined;
+  private observations = 0;
+  private deviceAccesses = 0;
+  private exceptions = 0;
+  private interrupts = 0;
+  private end: GuestEnd | undefined;
+
+  constructor(
+    guest: MachineState,
+    private readonly monitor: Monitor<unknown>,
+    private readonly options: CheckOptions,
+  ) {
+    const {
+      tier = 'generated',
+      choice = preferred,
+      endlessAfter = ENDLESS_AFTER,
+      mostLease = MOST_LEASE,
+    } = options;
+    this.resources = new ResourceControl(mostLease);
+    this.bareOptions = { tier, choice, endlessAfter, time: this.time };
+    this.monitoredOptions = {
+      tier,
+      choice,
+      endlessAfter,
+      time: this.time,
+      listeners: [this.resources, this.efficiency],
+      ...(options.onEffect === undefined ? {} : { onEffect: options.onEffect }),
+    };
+    this.bare = new BareRun(guest, this.bareOptions);
+    this.monitored = new MonitoredRun(createMonitoredMachine(guest, monitor), this.monitoredOptions);
+  }
+
+  get over(): boolean {
+    return this.end !== undefined || this.divergence !== undefined;
+  }
+
+  get progress(): Progress {
+    const { exits } = this.efficiency.result(this.monitored);
+    return {
+      kind: 'progress',
+      instructions: this.monitored.position,
+      observations: this.observations,
+      exits: Object.values(exits).reduce((sum, count) => sum + count, 0),
+    };
+  }
+
+  /** Runs the monitored guest a slice further and the bare one to the same place. */
+  advance(): void {
+    const { monitored, options } = this;
+    const from = monitored.save();
+    const most = options.maxInstructions ?? Number.POSITIVE_INFINITY;
+    const slice = options.slice ?? SLICE;
+    if (monitored.position + slice >= most) {
+      monitored.seek(most);
+      if (!monitored.ended && monitored.position >= most) monitored.end({ kind: 'limit' });
+    } else monitored.runSlice(slice);
+    this.resources.examineChanges(monitored);
+    for (const observation of monitored.take()) {
+      if (this.over) break;
+      this.follow(observation, from);
+    }
+    this.time.forgetReplayed();
+  }
+
+  private follow(right: Observation, from: SavedRun): void {
+    const before = this.bare.save();
+    const left = this.bare.next(right);
+    const outcome = compareObservations(left, right);
+    this.observations++;
+    this.deviceAccesses += right.accesses.length;
+    if (right.event?.kind === 'interrupt') this.interrupts++;
+    else if (right.event !== undefined) this.exceptions++;
+    if (outcome !== 'equal') this.part(left, right, outcome, from, before);
+    else if (right.end !== undefined) this.end = right.end;
+  }
+
+  private part(
+    left: Observation,
+    right: Observation,
+    divergence: Divergence,
+    monitored: SavedRun,
+    bare: SavedBareRun,
+  ): void {
+    const { monitoredOptions, bareOptions } = this;
+    const instruction = locate({ monitored, monitoredOptions, bare, bareOptions, left, right });
+    const pageOf =
+      (run: MonitoredRun | BareRun) =>
+      (frame: number): Uint8Array =>
+        run.machine.memory.memory.page(run.memory.machineFrame(frame)).bytes;
+    const a = padded(left, right, pageOf(this.bare));
+    const b = padded(right, left, pageOf(this.monitored));
+    const shown = compareObservations(a, b);
+    this.divergence = divergenceReport(left, right, shown === 'equal' ? divergence : shown, instruction);
+  }
+
+  get report(): CriteriaReport {
+    const { monitored, divergence } = this;
+    const end = this.end ?? { kind: 'running' };
+    const equivalent = divergence === undefined;
+    const resources = resourceReport(this.resources.result, equivalent && end.kind === 'endless-delivery');
+    const efficiency = efficiencyReport(this.efficiency.result(monitored));
+    return {
+      kind: 'report',
+      monitor: this.monitor.name,
+      holds: equivalent && resources.holds && efficiency.holds,
+      end,
+      instructions: monitored.position,
+      equivalence: {
+        holds: equivalent,
+        observations: this.observations,
+        deviceAccesses: this.deviceAccesses,
+        exceptions: this.exceptions,
+        interrupts: this.interrupts,
+        timeReads: timeReport(this.time.summary),
+        ...(divergence === undefined ? {} : { divergence }),
+      },
+      resourceControl: resources,
+      efficiency,
+    };
+  }
+}
+
+/**
+ * Runs a guest on the bare machine and under a monitor, and checks the three criteria. `guest` is a loaded machine without VMX that has not run
+ * yet. Yields progress after each slice, and the report last. Throws `ModelError` for a machine that has a monitor or has already run.
+ */
+export async function* checkCriteria<S>(
+  guest: MachineState,
+  monitor: Monitor<S>,
+  options: CheckOptions = {},
+): AsyncGenerator<Progress | CriteriaReport, void, undefined> {
+  if (guest.monitor !== undefined) throw new ModelError('the guest of a check runs on a bare machine');
+  if (guest.clock !== 0) throw new ModelError('the guest of a check has not run yet');
+  const check = new Check(guest, monitor as Monitor<unknown>, options);
+  for (;;) {
+    check.advance();
+    if (check.over) break;
+    yield check.progress;
+  }
+  yield check.report;
+}

@@ -1,0 +1,20 @@
+export { type CheckOptions, checkCriteria } from './check-criteria';
+export { compareObservations, type Difference, type Divergence } from './compare';
+export { isSensitive } from './efficiency';
+export { type EptReach, eptReach } from './ept-reach';
+export type { GuestInstruction } from './guest-instruction';
+export { GUEST_REGISTERS, type GuestRegister, type GuestRegisters } from './guest-registers';
+export type { ChangedPage, DeliveredEvent, DeviceAccess, GuestEnd, Observation } from './observation';
+export type {
+  AccessReport,
+  CriteriaReport,
+  DifferenceReport,
+  DivergenceReport,
+  EventReport,
+  Hex,
+  InstructionReport,
+  ObservationReport,
+  Progress,
+  ViolationReport,
+} from './report';
+export type { ResourceViolationKind } from './resource-control';

@@ -1,0 +1,58 @@
+import { BareRun, type BareRunOptions, type SavedBareRun } from './bare-run';
+import { compareObservations } from './compare';
+import type { GuestInstruction } from './guest-instruction';
+import { MonitoredRun, type MonitoredRunOptions, type SavedRun } from './monitored-run';
+import type { Observation } from './observation';
+
+/** Two runs that were equal once and are not any more. */
+export interface Parting {
+  /** A point of the monitored run not after the last equal observation. */
+  readonly monitored: SavedRun;
+  readonly monitoredOptions: MonitoredRunOptions;
+  /** The bare run at the last equal observation. */
+  readonly bare: SavedBareRun;
+  readonly bareOptions: BareRunOptions;
+  /** The observations that differ. */
+  readonly left: Observation;
+  readonly right: Observation;
+}
+
+/** RF depends on how the monitor came to be asked, until the instruction has executed. */
+const RESUME = 1n << 16n;
+const withoutResumeFlag = (observation: Observation): Observation => ({
+  ...observation,
+  registers: { ...observation.registers, rflags: observation.registers.rflags & ~RESUME },
+});
+
+const silent = <O extends object>(options: O): O => ({ ...options, listeners: [], onEffect: () => {} });
+
+/** The state of both runs at a position between observations; undefined when the monitored run cannot stand there. */
+const compareAt = (parting: Parting, position: number): 'equal' | 'different' | undefined => {
+  const { time: _, ...options } = silent(parting.monitoredOptions);
+  const monitored = new MonitoredRun(parting.monitored, options);
+  monitored.seek(position);
+  if (monitored.position !== position || !monitored.inGuest) return undefined;
+  const bare = new BareRun(parting.bare, parting.bareOptions);
+  bare.seek(position);
+  const a = { ...withoutResumeFlag(bare.look()), accesses: [] };
+  const b = { ...withoutResumeFlag(monitored.look()), accesses: [] };
+  return compareObservations(a, b) === 'equal' ? 'equal' : 'different';
+};
+
+/**
+ * The guest instruction with which two runs part: the states before it are equal, those after it are not. Found by running both again, to
+ * positions between the last equal observation and the first differing one.
+ */
+export const locate = (parting: Parting): GuestInstruction => {
+  const from = parting.bare.progress.position;
+  let equal = from;
+  let different = Math.max(from, Math.min(parting.left.position, parting.right.position)) + 1;
+  while (different - equal > 1) {
+    const middle = Math.floor((equal + different) / 2);
+    if (compareAt(parting, middle) === 'equal') equal = middle;
+    else different = middle;
+  }
+  const bare = new BareRun(parting.bare, parting.bareOptions);
+  bare.seek(equal);
+  return bare.code.describe(bare.machine.cpu.rip);
+};

@@ -1,0 +1,422 @@
+import { type Choice, type ChoiceQuestion, type MemoryRoot, ModelError } from '../core';
+import type { Tier } from '../cpu/engine/block-builder';
+import type { InterruptionEvent } from '../cpu/event';
+import { ACTIVITY, type ProcessorDraft } from '../cpu/processor-draft';
+import { FLAG, SLOT } from '../cpu/slots';
+import type { BusEvent } from '../machine/machine-bus';
+import type { MachineState } from '../machine/machine-state';
+import { RunningMachine, type StopReason } from '../machine/running-machine';
+import type { DeviceEffect } from '../platform';
+import type { VmExit } from '../vmx';
+import { deliveredEvent } from './guest-events';
+import { GuestCode } from './guest-instruction';
+import { GuestMemory } from './guest-memory';
+import { type GuestRegisters, readGuestRegisters } from './guest-registers';
+import type { DeliveredEvent, DeviceAccess, GuestEnd, Observation } from './observation';
+import { isTimeSite, type TimeRecord } from './time-sources';
+
+/** Told what a monitored run does; changes nothing. */
+export interface MonitoredRunListener {
+  /** Guest state is loaded; an event that VM entry injects is not delivered yet. */
+  entered?(run: MonitoredRun): void;
+  /** Guest state is still in the processor; `position` counts up to here. */
+  left?(run: MonitoredRun, exit: VmExit): void;
+  /** Guest execution touched a frame of the machine. */
+  touched?(
+    run: MonitoredRun,
+    frame: number,
+    use: 'data' | 'fetch' | 'paging-structure',
+    write: boolean,
+  ): void;
+  /** Guest execution reached a device without the monitor. */
+  reached?(run: MonitoredRun, access: string): void;
+  /** The machine stopped while the guest was running. */
+  stopped?(run: MonitoredRun, stop: StopReason): void;
+}
+
+export interface MonitoredRunOptions {
+  readonly tier: Tier;
+  readonly choice: Choice;
+  /** Deliveries without a retired guest instruction between them that count as endless. */
+  readonly endlessAfter: number;
+  readonly time?: TimeRecord;
+  readonly listeners?: readonly MonitoredRunListener[];
+  readonly onEffect?: (effect: DeviceEffect) => void;
+}
+
+/** The exit that the monitor is dealing with. */
+interface PendingExit {
+  readonly reason: VmExit['reason'];
+  readonly rip: bigint;
+  readonly rcx: bigint;
+  /** The instruction repeats, so that one iteration of it may be emulated at a time. */
+  readonly repeated: boolean;
+  /** The guest's registers, when it does not come back. */
+  readonly registers: GuestRegisters;
+  /** It reads the time-stamp counter: how a report names it. */
+  readonly readsTime: string | undefined;
+}
+
+/** What a run knows beyond the machine's state. Plain data; copied to be saved. */
+interface Progress {
+  /** Guest instructions retired before the present stay in non-root operation. */
+  completed: number;
+  started: boolean;
+  exit: PendingExit | undefined;
+  accesses: DeviceAccess[];
+  accessedAt: bigint | undefined;
+  exitCode: number | undefined;
+  /** Position, registers and pages of a guest that was lost to a triple fault. */
+  lost: Observation | undefined;
+  observations: number;
+  /** Memory at the last observation. */
+  root: MemoryRoot;
+  /** VM exits and deliveries at one position without a retired instruction. */
+  exits: number;
+  deliveries: number;
+  stalledAt: number;
+  ended: boolean;
+}
+
+/** A run at one point, to go on from. */
+export interface SavedRun {
+  readonly state: MachineState;
+  readonly progress: Readonly<Progress>;
+  readonly position: number;
+}
+
+const copied = (progress: Readonly<Progress>): Progress => ({
+  ...progress,
+  accesses: [...progress.accesses],
+});
+
+/** Observations kept before a slice of the run ends. */
+const MOST_OBSERVATIONS = 256;
+/** Host instructions after a guest's end in which the monitor must come back to it or stop. */
+const AFTER_END = 200_000;
+const TIME_STAMP_MSR = 0x10n;
+
+/** More exits than this for each delivery are an endless delivery even if no handler is entered. */
+const EXITS_A_DELIVERY = 8;
+
+const CONTROL = { kind: 'interrupted' } as const;
+
+/** A guest on the processor of a monitor: its observations, and what happens between them. */
+export class MonitoredRun {
+  readonly machine: RunningMachine;
+  readonly memory: GuestMemory;
+  readonly code: GuestCode;
+  private progress: Progress;
+  /** `engine.retired` when the guest was entered. */
+  private enteredAt: number;
+  private queue: Observation[] = [];
+  private stopsAtEntry = false;
+
+  constructor(
+    from: SavedRun | MachineState,
+    private readonly options: MonitoredRunOptions,
+  ) {
+    const state = 'progress' in from ? from.state : from;
+    if (state.monitor === undefined) throw new ModelError('a monitored run needs a machine with a monitor');
+    const machine = new RunningMachine(state.config, options.tier);
+    this.machine = machine;
+    this.memory = GuestMemory.of(state.monitor.layout);
+    this.code = new GuestCode(
+      machine.cpu,
+      (frame) => machine.memory.memory.page(frame),
+      this.memory,
+      state.config.processor.physicalAddressWidth,
+    );
+    machine.cpu.watcher = {
+      delivered: (cpu, event) => this.delivered(cpu, event),
+      enteredNonRoot: (cpu) => this.entered(cpu),
+      leftNonRoot: (cpu, exit) => this.left(cpu, exit as VmExit),
+    };
+    machine.bus.onAccess = (event) => this.accessed(event);
+    machine.bus.onInternal = (what) => this.reached(what);
+    machine.onEffect = (effect) => this.effect(effect);
+    const listeners = options.listeners ?? [];
+    if (listeners.some((listener) => listener.touched !== undefined))
+      machine.memory.observer = {
+        frame: (frame, use, write) => {
+          for (const listener of listeners) listener.touched?.(this, frame, use, write);
+        },
+      };
+    machine.load(state);
+    this.enteredAt = machine.engine.retired;
+    this.progress =
+      'progress' in from
+        ? copied(from.progress)
+        : {
+            completed: 0,
+            started: false,
+            exit: undefined,
+            accesses: [],
+            accessedAt: undefined,
+            exitCode: undefined,
+            lost: undefined,
+            observations: 0,
+            root: state.memory,
+            exits: 0,
+            deliveries: 0,
+            stalledAt: -1,
+            ended: false,
+          };
+    if ('progress' in from) this.enteredAt -= from.position - from.progress.completed;
+  }
+
+  get inGuest(): boolean {
+    return this.machine.cpu.nonRoot;
+  }
+  get ended(): boolean {
+    return this.progress.ended;
+  }
+  /** Guest instructions (and iterations of repeated ones) retired, by the processor or by the monitor. */
+  get position(): number {
+    const { progress, machine } = this;
+    return this.inGuest
+      ? progress.completed + Math.max(0, machine.engine.retired - this.enteredAt)
+      : progress.completed;
+  }
+  /** Guest instructions that the processor retired since the last VM entry. */
+  get stay(): number {
+    return this.inGuest ? Math.max(0, this.machine.engine.retired - this.enteredAt) : 0;
+  }
+  get registers(): GuestRegisters {
+    return readGuestRegisters(this.machine.cpu);
+  }
+
+  save(): SavedRun {
+    return { state: this.machine.publish(), progress: copied(this.progress), position: this.position };
+  }
+
+  /** The observations made since the last call. */
+  take(): readonly Observation[] {
+    const taken = this.queue;
+    this.queue = [];
+    return taken;
+  }
+
+  // ---- running
+
+  /** Runs `instructions` of host and guest together, or until enough observations have been made or the guest has ended. */
+  runSlice(instructions: number): void {
+    if (this.ended) return;
+    const stop = this.machine.run(instructions, this.choice);
+    this.afterStop(stop);
+  }
+
+  /** Runs the guest to a position (or a little beyond, where the monitor completes several iterations at once), or to its end. */
+  seek(position: number): void {
+    this.stopsAtEntry = true;
+    let host = 0;
+    while (!this.ended && !(this.inGuest && this.position >= position)) {
+      const before = this.machine.engine.now();
+      const most = this.inGuest ? position - this.position : AFTER_END;
+      const stop = this.machine.run(most, this.choice);
+      this.afterStop(stop);
+      host = this.inGuest ? 0 : host + 1;
+      if (host > 3 && this.machine.engine.now() === before) break;
+    }
+    this.stopsAtEntry = false;
+  }
+
+  /** An observation of where the guest is now, against the last one; none is made. */
+  look(end?: GuestEnd): Observation {
+    const root = this.machine.publishMemory();
+    return this.observation(root, undefined, end);
+  }
+
+  /** Ends the run where the guest is. */
+  end(end: GuestEnd): void {
+    this.observe(undefined, end);
+  }
+
+  private readonly choice: Choice = (question) => {
+    const answer = this.options.choice(question);
+    this.recordTime(question, answer);
+    return answer;
+  };
+
+  private afterStop(stop: StopReason): void {
+    switch (stop.kind) {
+      case 'limit':
+      case 'interrupted':
+      case 'exit':
+        if (stop.kind === 'exit' && this.inGuest) this.observe(undefined, { kind: 'exit', code: stop.code });
+        return;
+      case 'stuck':
+      case 'triple-fault':
+      case 'delivery-loop':
+        if (this.inGuest) {
+          for (const listener of this.options.listeners ?? []) listener.stopped?.(this, stop);
+          this.observe(undefined, stop.kind === 'delivery-loop' ? { kind: 'endless-delivery' } : stop);
+        } else this.monitorStopped(`the monitor's processor: ${stop.kind}`);
+        return;
+      case 'monitor-stopped':
+        this.monitorStopped(stop.reason);
+        return;
+    }
+  }
+
+  private monitorStopped(reason: string): void {
+    const { progress } = this;
+    if (progress.ended) return;
+    const { lost } = progress;
+    if (lost !== undefined) {
+      progress.ended = true;
+      this.queue.push(lost);
+    } else this.observe(undefined, { kind: 'monitor-stopped', reason });
+  }
+
+  // ---- what the processor tells
+
+  private entered(cpu: ProcessorDraft): void {
+    const { progress } = this;
+    this.enteredAt = this.machine.engine.retired + 1;
+    const { exit } = progress;
+    progress.lost = undefined;
+    if (!progress.started) {
+      progress.started = true;
+      progress.accesses = [];
+      progress.accessedAt = undefined;
+      this.observe();
+    } else if (exit !== undefined) this.completedByMonitor(cpu, exit);
+    progress.exit = undefined;
+    for (const listener of this.options.listeners ?? []) listener.entered?.(this);
+    if (progress.exitCode !== undefined) this.observe(undefined, { kind: 'exit', code: progress.exitCode });
+    else if (this.isStuck(cpu)) this.observe(undefined, { kind: 'stuck' });
+    if (this.stopsAtEntry) this.machine.end(CONTROL);
+  }
+
+  private completedByMonitor(cpu: ProcessorDraft, exit: PendingExit): void {
+    const { progress } = this;
+    const moved = cpu.rip !== exit.rip;
+    const iterations = exit.repeated ? Number(BigInt.asUintN(64, exit.rcx - cpu.R[SLOT.rcx])) : 0;
+    progress.completed += iterations > 0 && iterations <= Number(exit.rcx) ? iterations : moved ? 1 : 0;
+    if (!moved) return;
+    if (exit.readsTime !== undefined) {
+      const value = (BigInt.asUintN(32, cpu.R[SLOT.rdx]) << 32n) | BigInt.asUintN(32, cpu.R[SLOT.rax]);
+      this.options.time?.record('time-stamp', value, exit.readsTime, exit.rip);
+    }
+    if (progress.accesses.length > 0) this.observe();
+  }
+
+  /** In HLT with nothing to come. */
+  private isStuck(cpu: ProcessorDraft): boolean {
+    if (cpu.activity !== ACTIVITY.hlt) return false;
+    const { bus } = this.machine;
+    return (
+      !cpu.flag(FLAG.if) || (bus.deadline === Number.POSITIVE_INFINITY && cpu.bus.pendingInterrupt() < 0)
+    );
+  }
+
+  private left(cpu: ProcessorDraft, exit: VmExit): void {
+    const { progress } = this;
+    const { position } = this;
+    for (const listener of this.options.listeners ?? []) listener.left?.(this, exit);
+    progress.completed = position;
+    this.enteredAt = Number.POSITIVE_INFINITY;
+    progress.exit = {
+      reason: exit.reason,
+      rip: cpu.rip,
+      rcx: cpu.R[SLOT.rcx],
+      repeated: this.isRepeated(cpu, exit),
+      registers: this.registers,
+      readsTime: this.timeRead(cpu, exit),
+    };
+    if (exit.reason === 'tripleFault')
+      progress.lost = this.observation(this.machine.publishMemory(), undefined, { kind: 'triple-fault' });
+    if (cpu.activity !== ACTIVITY.hlt) this.stall(position, false);
+  }
+
+  private isRepeated(cpu: ProcessorDraft, exit: VmExit): boolean {
+    if (exit.reason === 'ioInstruction') return exit.repeated;
+    return exit.reason === 'eptViolation' && this.code.at(cpu.rip)?.repeat !== undefined;
+  }
+
+  private timeRead(cpu: ProcessorDraft, { reason }: VmExit): string | undefined {
+    if (reason === 'rdtsc' || reason === 'rdtscp') return reason;
+    const index = BigInt.asUintN(32, cpu.R[SLOT.rcx]);
+    return reason === 'rdmsr' && index === TIME_STAMP_MSR ? 'rdmsr' : undefined;
+  }
+
+  private delivered(cpu: ProcessorDraft, event: InterruptionEvent): void {
+    if (!cpu.nonRoot) return;
+    this.observe(deliveredEvent(cpu, event));
+    this.stall(this.position, true);
+  }
+
+  private stall(position: number, delivered: boolean): void {
+    const { progress } = this;
+    const again = progress.stalledAt === position;
+    progress.stalledAt = position;
+    progress.exits = (again ? progress.exits : 0) + (delivered ? 0 : 1);
+    progress.deliveries = (again ? progress.deliveries : 0) + (delivered ? 1 : 0);
+    const { endlessAfter } = this.options;
+    if (progress.deliveries > endlessAfter || progress.exits > EXITS_A_DELIVERY * endlessAfter)
+      this.observe(undefined, { kind: 'endless-delivery' });
+  }
+
+  private accessed({ space, direction, address, bytes, value }: BusEvent): void {
+    const { progress, machine } = this;
+    const { cpu } = machine;
+    if (cpu.nonRoot) this.reached(`${space} ${direction} at ${address.toString(16)}H`);
+    else if (progress.exit === undefined) return;
+    progress.accesses.push({ space, direction, address, bytes, value });
+    progress.accessedAt = cpu.nonRoot ? cpu.rip : progress.exit?.rip;
+  }
+
+  private reached(what: string): void {
+    if (!this.inGuest) return;
+    for (const listener of this.options.listeners ?? []) listener.reached?.(this, what);
+  }
+
+  private effect(effect: DeviceEffect): void {
+    if (effect.kind === 'exit') this.progress.exitCode = effect.code;
+    this.options.onEffect?.(effect);
+  }
+
+  private recordTime({ site }: ChoiceQuestion, answer: bigint): void {
+    const { time } = this.options;
+    if (time === undefined || !isTimeSite(site)) return;
+    const { cpu } = this.machine;
+    if (cpu.nonRoot) {
+      const name = this.code.at(cpu.rip)?.mnemonic ?? 'unknown';
+      time.record(site, answer, site === 'timer-count' ? TIMER_COUNT : name, cpu.rip);
+    } else if (site === 'timer-count' && this.progress.exit !== undefined)
+      time.record(site, answer, TIMER_COUNT, this.progress.exit.rip);
+  }
+
+  // ---- observations
+
+  private observe(event?: DeliveredEvent, end?: GuestEnd): void {
+    const { progress } = this;
+    if (progress.ended) return;
+    const root = this.machine.publishMemory();
+    this.queue.push(this.observation(root, event, end));
+    progress.root = root;
+    progress.observations++;
+    progress.accesses = [];
+    progress.accessedAt = undefined;
+    if (end !== undefined) progress.ended = true;
+    if (progress.ended || this.queue.length >= MOST_OBSERVATIONS) this.machine.end(CONTROL);
+  }
+
+  private observation(root: MemoryRoot, event?: DeliveredEvent, end?: GuestEnd): Observation {
+    const { observations, accesses, accessedAt } = this.progress;
+    return {
+      index: observations,
+      position: this.position,
+      accesses,
+      ...(accessedAt === undefined ? {} : { accessedAt }),
+      ...(event === undefined ? {} : { event }),
+      ...(end === undefined ? {} : { end }),
+      registers: this.inGuest ? this.registers : (this.progress.exit?.registers ?? this.registers),
+      pages: this.memory.changedPages(this.progress.root, root),
+    };
+  }
+}
+
+/** How a report names a read of the local APIC timer's current-count register. */
+export const TIMER_COUNT = 'read of the local APIC timer';

@@ -1,0 +1,196 @@
+import { differingFrames, hex, type MemoryRoot } from '../core';
+import { eptPaging, eptRoot } from '../ept';
+import type { StopReason } from '../machine/running-machine';
+import { type VmcsField, type VmExit, Vmx } from '../vmx';
+import { type EptReach, eptReach } from './ept-reach';
+import type { GuestInstruction } from './guest-instruction';
+import type { MonitoredRun, MonitoredRunListener } from './monitored-run';
+
+/** What broke resource control. */
+export type ResourceViolationKind =
+  /** Guest execution read or wrote a host frame that is not its own. */
+  | 'foreign-frame'
+  /** EPT maps a frame that is not the guest's, touched or not. */
+  | 'foreign-mapping'
+  /** A structure of the processor lies in the guest's memory. */
+  | 'exposed-structure'
+  /** Guest execution reached a device or host register without the monitor. */
+  | 'device'
+  /** Nothing brings the processor back from a guest that does not exit, or not soon enough. */
+  | 'no-return'
+  /** The guest stopped the machine. */
+  | 'lost-control';
+
+export interface ResourceViolation {
+  readonly kind: ResourceViolationKind;
+  readonly says: string;
+  /** The guest instruction before or at which it was seen. */
+  readonly instruction?: GuestInstruction;
+  /** How often. */
+  readonly count: number;
+}
+
+export interface ResourceControlResult {
+  readonly holds: boolean;
+  readonly violations: readonly ResourceViolation[];
+  /** Frames of guest memory that guest execution touched. */
+  readonly framesTouched: number;
+  /** Frames that the processor uses for itself, by structure. */
+  readonly structures: Readonly<Record<string, number>>;
+  /** Most guest instructions between a VM entry and the VM exit that followed. */
+  readonly longestStay: number;
+  /** Most clocks that the preemption timer left a guest at a VM entry; Infinity when it was off. */
+  readonly longestLease: number;
+}
+
+/** Structures that the VMCS names: the field with the address, how many bytes, and whether it is in use. */
+const STRUCTURES: readonly {
+  readonly name: string;
+  readonly field: VmcsField;
+  readonly bytes: (vmx: Vmx) => number;
+}[] = [
+  { name: 'I/O bitmap A', field: 'ioBitmapAAddress', bytes: () => 4096 },
+  { name: 'I/O bitmap B', field: 'ioBitmapBAddress', bytes: () => 4096 },
+  { name: 'MSR bitmaps', field: 'msrBitmapAddress', bytes: () => 4096 },
+  area('VM-exit MSR-store area', 'vmExitMsrStoreAddress', 'vmExitMsrStoreCount'),
+  area('VM-exit MSR-load area', 'vmExitMsrLoadAddress', 'vmExitMsrLoadCount'),
+  area('VM-entry MSR-load area', 'vmEntryMsrLoadAddress', 'vmEntryMsrLoadCount'),
+];
+
+function area(name: string, field: VmcsField, count: VmcsField) {
+  return { name, field, bytes: (vmx: Vmx): number => 16 * Number(vmx.current?.data.get(count) ?? 0n) };
+}
+
+const MOST_VIOLATIONS = 64;
+
+/** Watches a monitored run for guest execution that reaches what is not the guest's, or keeps the processor. */
+export class ResourceControl implements MonitoredRunListener {
+  private readonly violations = new Map<string, { violation: ResourceViolation; count: number }>();
+  private readonly frames = new Set<number>();
+  private structures: Record<string, number> = {};
+  private longestStay = 0;
+  private longestLease = 0;
+  private eptp: bigint | undefined;
+  private reach: EptReach | undefined;
+  private root: MemoryRoot | undefined;
+
+  /** `longestLease`: guest clocks after which the monitor must have the processor again, at most. */
+  constructor(private readonly mostLease: number) {}
+
+  // ---- while the guest runs
+
+  touched(run: MonitoredRun, frame: number, use: string, write: boolean): void {
+    if (this.frames.has(frame)) return;
+    if (run.memory.guestFrame(frame) >= 0) this.frames.add(frame);
+    else
+      this.violate(
+        run,
+        'foreign-frame',
+        `${write ? 'write to' : 'read of'} host frame ${hex(frame * 4096)} (${use})`,
+      );
+  }
+
+  reached(run: MonitoredRun, access: string): void {
+    this.violate(run, 'device', `${access} in non-root operation`);
+  }
+
+  stopped(run: MonitoredRun, stop: StopReason): void {
+    const why = {
+      'delivery-loop': 'an endless chain of deliveries in non-root operation keeps the processor',
+      stuck: 'the guest waits in non-root operation and nothing brings the monitor back',
+      'triple-fault': 'the guest shut the processor down',
+    } as const;
+    if (stop.kind in why) this.violate(run, 'lost-control', why[stop.kind as keyof typeof why]);
+  }
+
+  entered(run: MonitoredRun): void {
+    const { cpu } = run.machine;
+    const lease = (cpu.virtualization?.nextDeadline(cpu) ?? Number.POSITIVE_INFINITY) - cpu.clock.now();
+    if (lease > this.longestLease) this.longestLease = lease;
+    if (lease > this.mostLease)
+      this.violate(
+        run,
+        'no-return',
+        lease === Number.POSITIVE_INFINITY
+          ? 'VM entry without the VMX-preemption timer'
+          : `the VMX-preemption timer leaves the guest ${lease} clocks`,
+      );
+    const vmx = cpu.virtualization;
+    if (vmx instanceof Vmx && vmx.current?.data.get('eptPointer') !== this.eptp) this.examine(run);
+  }
+
+  left(run: MonitoredRun, _exit: VmExit): void {
+    if (run.stay > this.longestStay) this.longestStay = run.stay;
+  }
+
+  // ---- between slices of the run
+
+  /** Looks at EPT and the other structures again if the monitor changed them. */
+  examineChanges(run: MonitoredRun): void {
+    const { reach, root } = this;
+    const now = run.machine.publishMemory();
+    const changed =
+      reach === undefined ||
+      root === undefined ||
+      differingFrames(root, now).some((frame) => reach.tables.has(frame));
+    this.root = now;
+    if (changed) this.examine(run);
+  }
+
+  private examine(run: MonitoredRun): void {
+    const vmx = run.machine.cpu.virtualization;
+    if (!(vmx instanceof Vmx) || vmx.current === undefined) return;
+    const { data } = vmx.current;
+    this.eptp = data.get('eptPointer');
+    this.structures = {};
+    this.own(run, 'VMXON region', vmx.vmxonPointer!, 4096);
+    for (const { address } of vmx.active.values()) this.own(run, 'VMCS', address, 4096);
+    for (const { name, field, bytes } of STRUCTURES) this.own(run, name, Number(data.get(field)), bytes(vmx));
+    if (!data.has('enableEpt')) {
+      this.violate(run, 'foreign-mapping', "the guest runs without EPT: its addresses are the host's");
+      return;
+    }
+    const reach = eptReach(run.machine.memory.memory, eptPaging(vmx.ept), eptRoot(data.get('eptPointer')));
+    this.reach = reach;
+    for (const table of reach.tables) this.own(run, 'EPT', table * 4096, 4096);
+    for (const { gpa, frame, count } of reach.leaves)
+      if (!run.memory.holds(frame, count))
+        this.violate(
+          run,
+          'foreign-mapping',
+          `EPT maps guest-physical ${hex(gpa)} to ${count} host frame${count === 1 ? '' : 's'} from ${hex(frame * 4096)} on`,
+        );
+  }
+
+  private own(run: MonitoredRun, name: string, address: number, bytes: number): void {
+    if (bytes === 0) return;
+    const first = Math.floor(address / 4096);
+    const count = Math.ceil((address + bytes) / 4096) - first;
+    this.structures[name] = (this.structures[name] ?? 0) + count;
+    if (run.memory.touches(first, count))
+      this.violate(run, 'exposed-structure', `${name} at ${hex(address)} lies in the guest's memory`);
+  }
+
+  private violate(run: MonitoredRun, kind: ResourceViolationKind, says: string): void {
+    const key = `${kind} ${says}`;
+    const known = this.violations.get(key);
+    if (known !== undefined) known.count++;
+    else if (this.violations.size < MOST_VIOLATIONS) {
+      const instruction = run.inGuest ? run.code.describe(run.machine.cpu.rip) : undefined;
+      const violation = { kind, says, count: 1, ...(instruction === undefined ? {} : { instruction }) };
+      this.violations.set(key, { violation, count: 1 });
+    }
+  }
+
+  get result(): ResourceControlResult {
+    const violations = [...this.violations.values()].map(({ violation, count }) => ({ ...violation, count }));
+    return {
+      holds: violations.length === 0,
+      violations,
+      framesTouched: this.frames.size,
+      structures: { ...this.structures },
+      longestStay: this.longestStay,
+      longestLease: this.longestLease,
+    };
+  }
+}

@@ -1,0 +1,190 @@
+import {
+  type Board,
+  type BoardConfig,
+  createBoard,
+  type Device,
+  debugExit,
+  type FwCfgState,
+  fwCfg,
+  type LocalApicState,
+  localApicDevice,
+  type Pic8259State,
+  type PicPairState,
+  picPair,
+  STANDARD_DEVICES,
+  type UartState,
+  uart16550,
+} from '../../platform';
+import {
+  byte,
+  type Codec,
+  type Encoded,
+  each,
+  flag,
+  integer,
+  integerMap,
+  list,
+  malformed,
+  mapped,
+  nothing,
+  oneOf,
+  optional,
+  physical,
+  record,
+  shown,
+  text,
+  time,
+  word16,
+  word32,
+  word64,
+} from './codec';
+import { plainData } from './plain-data';
+
+const uart: Codec<UartState> = record<UartState>({
+  ...each(['interruptEnable', 'lineControl', 'modemControl', 'scratch', 'modemChanges'], byte),
+  divisor: word16,
+  ...each(['fifoEnabled', 'transmitterEmptyDue', 'overrun'], flag),
+  looped: list(byte),
+  input: text,
+  taken: integer(Number.MAX_SAFE_INTEGER),
+});
+
+const pic: Codec<Pic8259State> = record<Pic8259State>({
+  mask: byte,
+  vectorBase: byte,
+  expects: oneOf(0, 2, 3, 4),
+  ...each(['single', 'wantsIcw4', 'readsInService'], flag),
+});
+
+const firmwareConfiguration: Codec<FwCfgState> = record<FwCfgState>({
+  selector: word16,
+  offset: integer(Number.MAX_SAFE_INTEGER),
+  items: mapped(
+    integerMap(word16, text),
+    (items: FwCfgState['items']) =>
+      new Map(Object.entries(items).map(([key, item]) => [Number(key), item] as const)),
+    (items) => Object.freeze(Object.fromEntries(items)) as FwCfgState['items'],
+  ),
+});
+
+const vectors = list(word32, 8);
+
+const localApic: Codec<LocalApicState> = record<LocalApicState>({
+  options: record<LocalApicState['options']>({
+    initialId: byte,
+    bootstrap: flag,
+    timer: oneOf('clock', 'external'),
+    tscDeadline: flag,
+  }),
+  enabled: flag,
+  address: physical,
+  windows: list(
+    record<LocalApicState['windows'][number]>({
+      space: oneOf('port', 'memory'),
+      first: physical,
+      last: physical,
+    }),
+  ),
+  id: byte,
+  taskPriority: byte,
+  ...each(['logicalDestination', 'destinationFormat', 'spurious'], word32),
+  ...each(['inService', 'triggerMode', 'requested'], vectors),
+  ...each(['errorStatus', 'pendingErrors', 'commandLow', 'commandHigh'], word32),
+  lvt: record(each(['timer', 'thermal', 'performance', 'lint0', 'lint1', 'error'], word32)),
+  ...each(['initialCount', 'divideConfiguration', 'count'], word32),
+  since: time,
+  tscDeadline: word64,
+  tscDeadlineClock: time,
+});
+
+const untyped = <T>(codec: Codec<T>): Codec<unknown> => codec as unknown as Codec<unknown>;
+
+const STATES: ReadonlyMap<string, Codec<unknown>> = new Map([
+  [uart16550.name, untyped(uart)],
+  [picPair.name, untyped(record<PicPairState>({ master: pic, slave: pic }))],
+  [fwCfg.name, untyped(firmwareConfiguration)],
+  [localApicDevice.name, untyped(localApic)],
+  [debugExit.name, untyped(nothing)],
+]);
+
+/** A user's own devices are written by name, and found again among those given. */
+const device = (known: readonly Device<unknown>[]): Codec<Device<unknown>> => ({
+  encode: ({ name }): Encoded => name,
+  decode: (encoded, field) =>
+    known.find(({ name }) => name === encoded) ??
+    malformed(
+      field,
+      `the device ${shown(encoded)} is not among those given (${known.map(({ name }) => name).join(', ') || 'none'})`,
+      'give it when the snapshot is read',
+    ),
+});
+
+type Beyond = Omit<BoardConfig, 'memoryBytes'>;
+
+const beyondMemory = (known: readonly Device<unknown>[]) =>
+  ({
+    processors: optional(integer(255, 1)),
+    commandLine: optional(
+      record<NonNullable<Beyond['commandLine']>>({ address: physical, text }) as Codec<
+        NonNullable<Beyond['commandLine']>
+      >,
+    ),
+    initrd: optional(record<NonNullable<Beyond['initrd']>>({ address: physical, data: text })),
+    serialInput: optional(text),
+    timer: optional(oneOf('clock', 'external')),
+    tscDeadline: optional(flag),
+    omit: optional(list(oneOf(...STANDARD_DEVICES.map(({ name }) => name)))),
+    devices: optional(list(device(known))),
+  }) as const;
+
+/** The board's part of a machine's configuration. */
+export const boardOptions = (known: readonly Device<unknown>[]): Codec<Beyond> =>
+  record<Beyond>(beyondMemory(known));
+
+interface BoardParts {
+  readonly config: BoardConfig;
+  readonly states: Readonly<Record<string, Encoded>>;
+}
+
+/** Kept as it is, to be decoded when it is known what it belongs to. */
+const later: Codec<Readonly<Record<string, Encoded>>> = {
+  encode: (value) => value,
+  decode: (encoded, field) =>
+    typeof encoded === 'object' && encoded !== null && !Array.isArray(encoded)
+      ? (encoded as Readonly<Record<string, Encoded>>)
+      : malformed(field, `${shown(encoded)} is not an object`),
+};
+
+/** A board: its configuration, and the state of each device under the device's name. */
+export const board = (known: readonly Device<unknown>[]): Codec<Board> => {
+  const parts = record<BoardParts>({
+    config: record<BoardConfig>({ memoryBytes: physical, ...beyondMemory(known) }),
+    states: later,
+  });
+  return mapped(
+    parts,
+    ({ config, devices: { devices }, states }: Board) => ({
+      config,
+      states: Object.fromEntries(
+        devices.map(({ name }, index) => [name, (STATES.get(name) ?? plainData).encode(states[index])]),
+      ),
+    }),
+    ({ config, states }, field) => {
+      const reset = createBoard(config);
+      const names = reset.devices.devices.map(({ name }) => name);
+      for (const name of Object.keys(states))
+        if (!names.includes(name)) malformed(`${field}.states.${name}`, 'this board has no such device');
+      return Object.freeze({
+        ...reset,
+        states: Object.freeze(
+          names.map((name) =>
+            (STATES.get(name) ?? plainData).decode(
+              Object.hasOwn(states, name) ? states[name] : undefined,
+              `${field}.states.${name}`,
+            ),
+          ),
+        ),
+      });
+    },
+  );
+};

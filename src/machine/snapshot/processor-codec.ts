@@ -1,0 +1,118 @@
+import { type ProcessorState, SEGMENT_REGISTERS, type SegmentRegister } from '../../cpu/processor-state';
+import type { VmcsState, VmxState } from '../../vmx/state';
+import { FIELD_NAMES } from '../../vmx/vmcs';
+import {
+  type Codec,
+  each,
+  flag,
+  integerMap,
+  list,
+  malformed,
+  mapped,
+  oneOf,
+  orUndefined,
+  partial,
+  physical,
+  record,
+  time,
+  word16,
+  word32,
+  word64,
+} from './codec';
+
+/** A segment register, access rights in the format of the VMCS. */
+export const segmentRegister: Codec<SegmentRegister> = record({
+  selector: word16,
+  base: word64,
+  limit: word32,
+  accessRights: word32,
+});
+
+/** GDTR or IDTR. */
+export const descriptorTableRegister = record<{ readonly base: bigint; readonly limit: number }>({
+  base: word64,
+  limit: word16,
+});
+
+/** Field values in the order of `FIELD_NAMES`; only those that are not zero are written, by name. */
+const vmcsWords: Codec<readonly bigint[]> = mapped(
+  partial(FIELD_NAMES, word64),
+  (words: readonly bigint[]) =>
+    Object.fromEntries(
+      FIELD_NAMES.map((name, index) => [name, words[index]] as const).filter(([, word]) => word !== 0n),
+    ),
+  (values) => Object.freeze(FIELD_NAMES.map((name) => values[name] ?? 0n)),
+);
+
+const activeVmcs: Codec<VmcsState> = record<VmcsState>({
+  address: physical,
+  launched: flag,
+  shadow: flag,
+  vmxoffSinceLaunch: flag,
+  words: vmcsWords,
+});
+
+const vmxFields: Codec<VmxState> = record<VmxState>({
+  vmxonPointer: orUndefined(physical),
+  currentVmcs: orUndefined(physical),
+  nonRoot: flag,
+  timerDeadline: time,
+  abortIndicator: word32,
+  active: list(activeVmcs),
+});
+
+const vmx: Codec<VmxState> = mapped(
+  vmxFields,
+  (state: VmxState) => state,
+  (state, field) => {
+    const addresses = state.active.map(({ address }) => address);
+    addresses.forEach((address, at) => {
+      if (address % 4096 !== 0) malformed(`${field}.active[${at}].address`, 'not a multiple of 4096');
+      if (at > 0 && address <= addresses[at - 1])
+        malformed(`${field}.active[${at}].address`, 'not in ascending order');
+    });
+    if (state.currentVmcs !== undefined && !addresses.includes(state.currentVmcs))
+      malformed(`${field}.currentVmcs`, 'it is not one of the active VMCSs');
+    if (state.nonRoot && (state.currentVmcs === undefined || state.vmxonPointer === undefined))
+      malformed(`${field}.nonRoot`, 'non-root operation without a current VMCS');
+    return state;
+  },
+);
+
+const fields: Codec<ProcessorState> = record<ProcessorState>({
+  registers: list(word64, 16),
+  rip: word64,
+  rflags: word64,
+  segments: record(each(SEGMENT_REGISTERS, segmentRegister)),
+  tables: record({ gdtr: descriptorTableRegister, idtr: descriptorTableRegister }),
+  control: record(each(['cr0', 'cr2', 'cr3', 'cr4', 'xcr0', 'efer'], word64)),
+  debug: record(each(['dr0', 'dr1', 'dr2', 'dr3', 'dr6', 'dr7'], word64)),
+  modelSpecific: record({
+    ...each(['star', 'lstar', 'cstar', 'fmask', 'kernelGsBase'], word64),
+    ...each(['sysenterCs', 'sysenterEsp', 'sysenterEip', 'tscAux', 'tscOffset'], word64),
+    ...each(['pat', 'debugctl', 'apicBase', 'featureControl', 'miscEnable'], word64),
+    ...each(['pdpte0', 'pdpte1', 'pdpte2', 'pdpte3'], word64),
+  }),
+  msrs: integerMap(word32, word64),
+  hidden: record({
+    activity: oneOf(0, 1, 2, 3),
+    ...each(['blockingBySti', 'blockingByMovSs', 'blockingByNmi', 'nmiPending', 'nmiUnblocked'], flag),
+    pendingDebug: word32,
+  }),
+  nonRoot: flag,
+  virtualization: orUndefined(vmx) as Codec<unknown>,
+});
+
+/** A logical processor. `virtualizes`: the processor has VMX, so its state must be there, and else must not. */
+export const processorState = (virtualizes: boolean): Codec<ProcessorState> =>
+  mapped(
+    fields,
+    (state: ProcessorState) => state,
+    (state, field) => {
+      if (state.virtualization !== undefined && !virtualizes)
+        malformed(`${field}.virtualization`, 'this processor has no VMX');
+      if (state.nonRoot !== ((state.virtualization as VmxState | undefined)?.nonRoot ?? false))
+        malformed(`${field}.nonRoot`, 'it differs from virtualization.nonRoot');
+      return state;
+    },
+  );

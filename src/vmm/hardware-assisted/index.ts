@@ -1,0 +1,2 @@
+export type { AddressRange, GuestRecord, HardwareAssistedOptions } from './guest';
+export { type Activity, hardwareAssistedMonitor, type MonitorState } from './monitor';

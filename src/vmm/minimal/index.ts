@@ -1,0 +1,1 @@
+export { type MinimalOptions, type MinimalState, minimalVmcallMonitor } from './monitor';
