@@ -1,8 +1,7 @@
 import { fc, test } from '@fast-check/vitest';
 import { describe, expect, it } from 'vitest';
 import { processor } from '../../src/cpu/presets';
-import { createMachine, type MachineState } from '../../src/machine';
-import { difference, isEqual } from '../../src/machine/difference';
+import { createMachine, difference, isEqual, type MachineState } from '../../src/machine';
 
 const MEMORY = 1 << 20;
 const machine = createMachine({ processor: processor('skylake', ['-vmx']), memoryBytes: MEMORY });

@@ -4,10 +4,22 @@ import { sha256 } from '@noble/hashes/sha2';
 import { deflateSync, inflateSync } from 'fflate';
 import { describe, expect, it } from 'vitest';
 import { processor } from '../../src/cpu/presets';
-import { createMachine, loadImage, type MachineState, type Monitor, run } from '../../src/machine';
-import { difference, isEqual } from '../../src/machine/difference';
-import { deserialize, type SnapshotParts, serialize, stateHash } from '../../src/machine/serialize';
+import {
+  createMachine,
+  createMonitoredMachine,
+  deserialize,
+  difference,
+  isEqual,
+  loadImage,
+  type MachineState,
+  type Monitor,
+  run,
+  type SnapshotParts,
+  serialize,
+  stateHash,
+} from '../../src/machine';
 import type { Device } from '../../src/platform';
+import { hardwareAssistedMonitor } from '../../src/vmm/hardware-assisted';
 import { FIELD_COUNT, type VmxState } from '../../src/vmx';
 
 const PROCESSOR = processor('skylake', ['-vmx']);
@@ -189,6 +201,26 @@ describe('what a snapshot names', () => {
     const again = back(serialize(machine), { devices: [device] });
     expect(isEqual(difference(machine, again))).toBe(true);
     expect(problem(serialize(machine))).toMatch(/^config\.board\.devices\[0\]: the device "counter"/);
+  });
+});
+
+describe('a monitored machine', () => {
+  it('goes on from a snapshot as it would have without', { timeout: 60_000 }, () => {
+    const monitor = hardwareAssistedMonitor() as Monitor<unknown>;
+    const machine = createMonitoredMachine(started('halt'), monitor);
+    let exits = 0;
+    for (const count of [3, 700, 2_000, 9_000]) {
+      const state = run(machine, { maxInstructions: count }).state;
+      const again = back(serialize(state), { monitors: [monitor] });
+      expect(difference(state, again)).toEqual({ registers: [], devices: [], other: [], pages: [] });
+      expect(again.monitor).toEqual(state.monitor);
+      const straight = run(state, { maxInstructions: 3_000 });
+      const resumed = run(again, { maxInstructions: 3_000 });
+      expect(resumed.stop).toEqual(straight.stop);
+      expect(stateHash(resumed.state)).toBe(stateHash(straight.state));
+      exits += straight.state.processors[0].nonRoot ? 1 : 0;
+    }
+    expect(exits).toBeGreaterThan(0);
   });
 });
 

@@ -1,4 +1,4 @@
+export { type CheckArguments, type Checker, checkCommand } from './check';
 export { main } from './command-line';
-export { BadInput, EXIT_STATUS } from './exit-status';
-export type { CommandIo, FileError, FileWriter, Output } from './io';
-export { UNBUILT_MODES, UNBUILT_VMX, type UnbuiltList, unbuiltList } from './unbuilt-features';
+export type { CommandIo } from './io';
+export { UNBUILT_MODES, UNBUILT_VMX } from './unbuilt-features';

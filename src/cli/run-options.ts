@@ -1,8 +1,8 @@
 import { type Command, Option } from 'commander';
 import type { Tier } from '../cpu/engine/block-builder';
 import type { ImageModule, ImageOptions } from '../image';
-import { createMachine, loadImage, type MachineState } from '../machine';
-import { deserialize } from '../machine/serialize';
+import { createMachine, deserialize, loadImage, type MachineState, type Monitor } from '../machine';
+import { hardwareAssistedMonitor } from '../vmm/hardware-assisted';
 import { BadInput } from './exit-status';
 import { readInput } from './files';
 import type { CommandIo } from './io';
@@ -85,6 +85,9 @@ const FOR_AN_IMAGE = [
   'processor',
 ] as const satisfies readonly (keyof RunArguments)[];
 
+/** The monitors that a snapshot may name. */
+const MONITORS: readonly Monitor<unknown>[] = [hardwareAssistedMonitor() as Monitor<unknown>];
+
 const resumed = (io: CommandIo, image: string | undefined, options: RunArguments): MachineState => {
   const file = options.resume!;
   if (image !== undefined)
@@ -92,7 +95,7 @@ const resumed = (io: CommandIo, image: string | undefined, options: RunArguments
   for (const name of FOR_AN_IMAGE)
     if (options[name] !== undefined)
       throw new BadInput(`--${name}: it cannot change a snapshot; leave it out with --resume ${file}`);
-  const outcome = deserialize(readInput(io, file, 'snapshot'));
+  const outcome = deserialize(readInput(io, file, 'snapshot'), { monitors: MONITORS });
   if (!outcome.ok) throw new BadInput(`${file}: ${outcome.fault.says}`);
   return outcome.value;
 };

@@ -1,6 +1,5 @@
 import { ModelError } from '../core';
-import type { MachineState, StopReason } from '../machine';
-import { serialize } from '../machine/serialize';
+import { type MachineState, type StopReason, serialize } from '../machine';
 import { EXIT_STATUS } from './exit-status';
 import { openOutput, requireWritable, writeOutput } from './files';
 import type { CommandIo } from './io';

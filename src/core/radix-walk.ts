@@ -67,7 +67,13 @@ export class RadixWalk {
   readonly lows = new Int32Array(MAX_LEVELS + 1);
 
   /** Walks from the table at `root` (byte address) for the address with the given halves. */
-  run(format: PagingFormat, source: EntrySource, root: number, addressLow: number, addressHigh: number): WalkEnd {
+  run(
+    format: PagingFormat,
+    source: EntrySource,
+    root: number,
+    addressLow: number,
+    addressHigh: number,
+  ): WalkEnd {
     let table = root;
     let rights = format.allRights;
     for (let level = format.levels; ; level--) {

@@ -5,8 +5,10 @@ export type Width = 8 | 16 | 32 | 64;
 export const MASK32 = 0xffff_ffffn;
 export const MASK64 = 0xffff_ffff_ffff_ffffn;
 
-/** All ones in the low `width` bits. */
-export const maskOf = (width: number): bigint => (1n << BigInt(width)) - 1n;
+const MASKS: readonly bigint[] = Array.from({ length: 257 }, (_, width) => (1n << BigInt(width)) - 1n);
+
+/** All ones in the low `width` bits, 0 to 256. */
+export const maskOf = (width: number): bigint => MASKS[width];
 
 /** The value modulo 2^64. */
 export const u64 = (value: bigint): bigint => BigInt.asUintN(64, value);
@@ -17,8 +19,16 @@ export const join = (low: number, high: number): bigint => (BigInt(high >>> 0) <
 /** Bits 31:0 as int32. */
 export const low32 = (value: bigint): number => Number(BigInt.asIntN(32, value));
 
+/**
+ * A 64-bit word shifted right by a constant. Rule: a 64-bit word that may come from more than one place (branches, loops, inlined functions) is
+ * shifted right by this function, never by `>>` itself. The optimizing compiler of Node 20 (V8 11.3) aborts the process at `word >> constant` when
+ * it knows every origin of `word` to fit 64 bits (an element of a BigUint64Array, a result of `BigInt.asUintN`) and only 64 bits of the result are
+ * used. `BigInt.asUintN` in between keeps it from that, and lets it shift a machine word.
+ */
+export const shiftRight = (word: bigint, count: bigint): bigint => BigInt.asUintN(64, word) >> count;
+
 /** Bits 63:32 as int32. */
-export const high32 = (value: bigint): number => Number(BigInt.asIntN(32, value >> 32n));
+export const high32 = (value: bigint): number => Number(BigInt.asIntN(32, shiftRight(value, 32n)));
 
 /** One bit of a word. */
 export const bitOf = (value: bigint, position: number): boolean => ((value >> BigInt(position)) & 1n) === 1n;
@@ -31,18 +41,9 @@ export const signExtend = (value: bigint, width: number): bigint => u64(BigInt.a
  * SDM Vol. 1, 3.3.7.1 Canonical Addressing
  */
 export const isCanonical = (address: bigint, bits = 48): boolean => {
-  const top = Number(BigInt.asIntN(64, address) >> BigInt(bits - 1));
+  const top = high32(address) >> (bits - 33);
   return top === 0 || top === -1;
 };
-
-/**
- * Whether two 64-bit words are equal. Used instead of `===` where an operand may have been chosen among several: comparing two values that the
- * optimizing compiler of Node 20 knows to fit 64 bits, one of them merged from branches, aborts the process.
- */
-export const sameWord = (a: bigint, b: bigint): boolean => (a ^ b) === 0n;
-
-/** Unsigned order of two 64-bit words; used instead of `<` for the reason given at `sameWord`. */
-export const wordBelow = (a: bigint, b: bigint): boolean => a - b < 0n;
 
 /** Hexadecimal with prefix; `digits` pads with zeros. */
 export const hex = (value: bigint | number, digits = 0): string =>

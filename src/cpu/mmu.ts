@@ -18,6 +18,13 @@ export interface Mmu {
   /** 8 bytes of physical memory as the processor reads them for its own structures (VMCS link, MSR areas); no translation. */
   readPhysical(address: number, bytes: number): bigint;
   writePhysical(address: number, bytes: number, value: bigint): void;
+  /**
+   * Writes `value` to up to `count` elements from a linear address on, as far as they are plain memory on its page; how many were written, 0 when the
+   * element must be written by `write`. Leaves as the write of the first element would.
+   */
+  fill(linear: bigint, bytes: number, count: number, value: bigint): number;
+  /** Copies likewise, in ascending order; both addresses must be on one page each. */
+  copy(from: bigint, to: bigint, bytes: number, count: number): number;
   /** Everything derived from translations is dropped (MOV CR3, INVLPG, INVEPT...: always legal, the manual allows more dropping than demanded). */
   flush(): void;
   /** CR0, CR4, EFER, CPL, RFLAGS.AC, CR3 or the EPT root changed: the right set of translations is selected anew. */

@@ -22,3 +22,4 @@ export {
   serialize,
   stateHash,
 } from './serialize';
+export { type ArchitecturalEvent, type StepResult, step } from './step';

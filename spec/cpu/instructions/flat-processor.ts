@@ -12,6 +12,10 @@ const PAGE = 4096n;
 
 /** Memory without translation: sparse pages; linear pages may be closed to writing or to any access. */
 export class FlatMmu implements Mmu {
+  // One element at a time.
+  fill = (): number => 0;
+  copy = (): number => 0;
+
   readonly pages = new Map<bigint, Uint8Array>();
   /** Pages by linear page number: 'none' faults on every access, 'read-only' on writes. */
   readonly closed = new Map<bigint, 'none' | 'read-only'>();

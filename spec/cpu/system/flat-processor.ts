@@ -10,6 +10,10 @@ import { ACCESS_RIGHTS, CR0, CR4, EFER, SLOT } from '../../../src/cpu/slots';
 
 /** Linear memory without paging; pages in `absent` fault, and in `readOnly` when written. */
 export class FlatMemory implements Mmu {
+  // One element at a time.
+  fill = (): number => 0;
+  copy = (): number => 0;
+
   readonly bytes = new Map<bigint, number>();
   readonly absent = new Set<bigint>();
   readonly readOnly = new Set<bigint>();

@@ -30,6 +30,10 @@ const REVISION = 4n;
 
 /** Memory without paging of its own; in non-root operation every access goes through `translateGuestPhysical`. */
 export class FlatMemory implements Mmu {
+  // One element at a time.
+  fill = (): number => 0;
+  copy = (): number => 0;
+
   cpu!: ProcessorDraft;
   flushes = 0;
   contextChanges = 0;

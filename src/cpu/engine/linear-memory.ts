@@ -545,6 +545,50 @@ export class LinearMemory implements Mmu {
     }
   }
 
+  fill(linear: bigint, bytes: number, count: number, value: bigint): number {
+    const low = low32(linear);
+    const offset = low & 4095;
+    const elements = Math.min(count, Math.floor((4096 - offset) / bytes));
+    if (elements < 2 || this.breakpointsArmed()) return 0;
+    const frame = this.translate(low, high32(linear), true, false, false);
+    if (!this.isPlain(frame)) return 0;
+    const target = this.own(frame).bytes;
+    const length = elements * bytes;
+    for (let i = 0; i < bytes; i++) target[offset + i] = Number((value >> BigInt(8 * i)) & 255n);
+    // Doubles what is there until the range is full.
+    for (let done = bytes; done < length; done *= 2)
+      target.copyWithin(offset + done, offset, offset + Math.min(done, length - done));
+    return elements;
+  }
+
+  copy(from: bigint, to: bigint, bytes: number, count: number): number {
+    const fromLow = low32(from);
+    const toLow = low32(to);
+    const fromOffset = fromLow & 4095;
+    const toOffset = toLow & 4095;
+    const elements = Math.min(
+      count,
+      Math.floor((4096 - fromOffset) / bytes),
+      Math.floor((4096 - toOffset) / bytes),
+    );
+    if (elements < 2 || this.breakpointsArmed()) return 0;
+    const source = this.translate(fromLow, high32(from), false, false, false);
+    if (!this.cpu.bus.isRam(source)) return 0;
+    const target = this.translate(toLow, high32(to), true, false, false);
+    if (!this.isPlain(target)) return 0;
+    // An ascending copy onto bytes that are still to be read repeats them: element by element then.
+    const length = elements * bytes;
+    if (source === target && toOffset > fromOffset && toOffset < fromOffset + length) return 0;
+    const bytesOfTarget = this.own(target).bytes;
+    bytesOfTarget.set(this.memory.page(source).bytes.subarray(fromOffset, fromOffset + length), toOffset);
+    return elements;
+  }
+
+  /** RAM from which nothing was derived. */
+  private isPlain(frame: number): boolean {
+    return this.cpu.bus.isRam(frame) && !this.watched.has(frame) && !this.code.has(frame);
+  }
+
   /** The frame that instructions at a linear address come from. */
   fetchFrame(low: number, high: number): number {
     if (this.cpu.mode64) {

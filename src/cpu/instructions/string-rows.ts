@@ -3,7 +3,7 @@ import type { Instruction, SegmentNumber } from '../decode/instruction';
 import { subFlags } from '../engine/computed-flags';
 import type { SystemRow } from '../engine/row';
 import type { ProcessorDraft } from '../processor-draft';
-import { linearAddress } from '../segmented-address';
+import { checksAlignment, linearAddress } from '../segmented-address';
 import { FLAG, SLOT } from '../slots';
 import { storeStatusFlags } from '../status-flags';
 
@@ -43,14 +43,21 @@ class StringOperation {
     for (const slot of slots) this.put(slot, this.at(slot) + this.step);
   }
 
+  advanceBy(elements: number, ...slots: readonly number[]): void {
+    for (const slot of slots) this.put(slot, this.at(slot) + this.step * BigInt(elements));
+  }
+
+  linear(segment: SegmentNumber, slot: number, write: boolean): bigint {
+    return linearAddress(this.cpu, segment, this.at(slot), this.bytes, write);
+  }
+
   read(segment: SegmentNumber, slot: number): bigint {
-    const linear = linearAddress(this.cpu, segment, this.at(slot), this.bytes, false);
-    return this.cpu.mmu.read(linear, this.bytes);
+    return this.cpu.mmu.read(this.linear(segment, slot, false), this.bytes);
   }
 
   /** The destination is ES:RDI whatever the segment override. */
   write(value: bigint): void {
-    this.cpu.mmu.write(linearAddress(this.cpu, ES, this.at(SLOT.rdi), this.bytes, true), this.bytes, value);
+    this.cpu.mmu.write(this.linear(ES, SLOT.rdi, true), this.bytes, value);
   }
 }
 
@@ -66,8 +73,28 @@ type Iteration = (string: StringOperation) => Comparison | undefined;
 /** Several iterations at once: how many (at most `count`) were done, 0 when the general way must be gone. */
 type Bulk = (string: StringOperation, count: number) => number;
 
-// The place for bulk moves and fills inside a page, once Mmu can give a span of plain memory.
 const noBulk: Bulk = () => 0;
+
+/** Whether elements follow each other upwards at linear addresses that only translation can refuse. */
+const isAscending = ({ cpu, instruction, step }: StringOperation): boolean =>
+  cpu.mode64 && instruction.addressWidth === 64 && step > 0n && !checksAlignment(cpu);
+
+const bulkStore: Bulk = (string, count) => {
+  if (count < 2 || !isAscending(string)) return 0;
+  const { cpu, bytes } = string;
+  const done = cpu.mmu.fill(string.linear(ES, SLOT.rdi, true), bytes, count, cpu.R[SLOT.rax]);
+  string.advanceBy(done, SLOT.rdi);
+  return done;
+};
+
+const bulkMove: Bulk = (string, count) => {
+  if (count < 2 || !isAscending(string)) return 0;
+  const { cpu, bytes } = string;
+  const from = string.linear(string.source, SLOT.rsi, false);
+  const done = cpu.mmu.copy(from, string.linear(ES, SLOT.rdi, true), bytes, count);
+  string.advanceBy(done, SLOT.rsi, SLOT.rdi);
+  return done;
+};
 
 const OPERATIONS: Readonly<Record<string, { readonly iterate: Iteration; readonly bulk: Bulk }>> = {
   movs: {
@@ -76,7 +103,7 @@ const OPERATIONS: Readonly<Record<string, { readonly iterate: Iteration; readonl
       string.advance(SLOT.rsi, SLOT.rdi);
       return undefined;
     },
-    bulk: noBulk,
+    bulk: bulkMove,
   },
   stos: {
     iterate: (string) => {
@@ -84,7 +111,7 @@ const OPERATIONS: Readonly<Record<string, { readonly iterate: Iteration; readonl
       string.advance(SLOT.rdi);
       return undefined;
     },
-    bulk: noBulk,
+    bulk: bulkStore,
   },
   lods: {
     iterate: (string) => {
@@ -138,36 +165,32 @@ const goOnLater = (cpu: ProcessorDraft): void => {
 const repeated = (string: StringOperation, iterate: Iteration, bulk: Bulk): void => {
   const { cpu, instruction } = string;
   let done = 0;
+  // Of an instruction that leaves with a fault every iteration counts; of another the last one is the instruction itself.
   const retire = (iterations: number): void => {
     string.put(SLOT.rcx, string.at(SLOT.rcx) - BigInt(iterations));
     done += iterations;
+    cpu.extraRetired += iterations;
   };
   let finished = false;
-  let left = true;
-  try {
-    while (!finished && done < cpu.iterationBudget) {
-      const count = string.at(SLOT.rcx);
-      if (count === 0n) break;
-      const budget = cpu.iterationBudget - done;
-      const together = bulk(string, count < BigInt(budget) ? Number(count) : budget);
-      if (together > 0) {
-        retire(together);
-        continue;
-      }
-      const comparison = iterate(string);
-      retire(1);
-      if (comparison !== undefined && (count === 1n || ends(comparison, instruction))) {
-        setFlags(cpu, comparison, instruction.operandWidth);
-        finished = true;
-      }
+  while (!finished && done < cpu.iterationBudget) {
+    const count = string.at(SLOT.rcx);
+    if (count === 0n) break;
+    const budget = cpu.iterationBudget - done;
+    const together = bulk(string, count < BigInt(budget) ? Number(count) : budget);
+    if (together > 0) {
+      retire(together);
+      continue;
     }
-    if (finished || string.at(SLOT.rcx) === 0n) cpu.W[2 * SLOT.rflags] &= ~FLAG.rf;
-    else goOnLater(cpu);
-    left = false;
-  } finally {
-    // Of an instruction that leaves with a fault every iteration counts, of another the last one is the instruction itself.
-    cpu.extraRetired += left ? done : Math.max(done - 1, 0);
+    const comparison = iterate(string);
+    retire(1);
+    if (comparison !== undefined && (count === 1n || ends(comparison, instruction))) {
+      setFlags(cpu, comparison, instruction.operandWidth);
+      finished = true;
+    }
   }
+  if (finished || string.at(SLOT.rcx) === 0n) cpu.W[2 * SLOT.rflags] &= ~FLAG.rf;
+  else goOnLater(cpu);
+  if (done > 0) cpu.extraRetired -= 1;
 };
 
 /** MOVS, STOS, LODS, CMPS and SCAS, alone or repeated. SDM Vol. 1, 7.3.9 String Operations */

@@ -156,30 +156,18 @@ const markUnfinished = (cpu: ProcessorDraft, unfinished: boolean): void => {
   if (unfinished) {
     cpu.nextRip = cpu.rip;
     cpu.W[2 * SLOT.rflags] |= FLAG.rf;
+    cpu.boundaryWork = true;
   } else cpu.W[2 * SLOT.rflags] &= ~FLAG.rf;
 };
 
-const interrupted = (cpu: ProcessorDraft): boolean =>
-  cpu.pendingDebug !== 0 || cpu.nmiPending || cpu.bus.pendingInterrupt() >= 0;
-
-// SDM Vol. 2, REP: a fault leaves the registers as after the iterations before it
+/** One iteration: each transfer has its own place in time. SDM Vol. 2, REP: registers and RIP are those between iterations */
 const repeated = (string: StringPort): void => {
-  const { cpu } = string;
-  let done = 0;
-  let left = true;
-  try {
-    while (string.count !== 0n && done < Math.max(cpu.iterationBudget, 1)) {
-      if (done > 0 && (interrupted(cpu) || cpu.flag(FLAG.tf))) break;
-      string.ask();
-      string.transfer();
-      string.retire();
-      done++;
-    }
-    markUnfinished(cpu, string.count !== 0n);
-    left = false;
-  } finally {
-    cpu.extraRetired += left ? done : Math.max(done - 1, 0);
+  if (string.count !== 0n) {
+    string.ask();
+    string.transfer();
+    string.retire();
   }
+  markUnfinished(string.cpu, string.count !== 0n);
 };
 
 const stringPort =

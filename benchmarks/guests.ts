@@ -1,0 +1,35 @@
+import { readFileSync } from 'node:fs';
+import { processor } from '../src/cpu/presets';
+import { createMachine, loadImage, type MachineState } from '../src/machine';
+
+const MIB = 2 ** 20;
+
+const loaded = (bytes: Uint8Array, memoryBytes: number, options: Parameters<typeof loadImage>[2]) => {
+  const outcome = loadImage(
+    createMachine({ processor: processor('skylake', ['-vmx']), memoryBytes }),
+    bytes,
+    options,
+  );
+  if (!outcome.ok) throw new Error(outcome.fault.says);
+  return outcome.value;
+};
+
+/** The bundled guest `compute`, about to run; its processor was never used before, so that no engine is warm for it. */
+export const computeGuest = (rounds: number): MachineState =>
+  loaded(readFileSync('guests/images/compute.elf'), 64 * MIB, {
+    fileName: 'compute.elf',
+    commandLine: `rounds=${rounds}`,
+  });
+
+const LOAD = 0x10_0000;
+
+/** 32-bit machine code about to run without paging. */
+export const rawGuest = (code: readonly number[], memoryBytes = 64 * MIB): MachineState =>
+  loaded(Uint8Array.from(code), memoryBytes, { format: 'raw', load: LOAD, fileName: 'benchmark' });
+
+const dword = (value: number): readonly number[] => [0, 8, 16, 24].map((shift) => (value >>> shift) & 255);
+
+/** VMCALL `count` times, then HLT. */
+export const vmcallGuest = (count: number): MachineState =>
+  // mov ecx, count; again: vmcall; dec ecx; jnz again; hlt
+  rawGuest([0xb9, ...dword(count), 0x0f, 0x01, 0xc1, 0x49, 0x75, 0xfa, 0xf4]);

@@ -1,0 +1,85 @@
+import { type Choice, preferred } from '../core';
+import type { InterruptionEvent } from '../cpu/event';
+import type { ProcessorDraft, ProcessorWatcher } from '../cpu/processor-draft';
+import type { DeviceEffect } from '../platform';
+import type { VmExit } from '../vmx';
+import { giveBack, takeIdleMachine } from './machine-pool';
+import type { MachineState } from './machine-state';
+import type { StopReason } from './running-machine';
+
+/** What happened in a step that the next state alone does not tell. */
+export type ArchitecturalEvent =
+  /** An exception or interrupt reached its handler through the IDT. */
+  | { readonly kind: 'delivered'; readonly event: InterruptionEvent }
+  /** VM entry loaded the guest state; an event that it injects follows as `delivered`. */
+  | { readonly kind: 'vm-entry' }
+  | { readonly kind: 'vm-exit'; readonly exit: VmExit }
+  /** A device did something outside the machine: a byte on the serial line, the end of an interrupt... */
+  | { readonly kind: 'device'; readonly effect: DeviceEffect }
+  /** No instruction retired, or none will after this one. */
+  | { readonly kind: 'stopped'; readonly stop: StopReason };
+
+export interface StepResult {
+  readonly state: MachineState;
+  /** In the order in which they happened; empty for most instructions. */
+  readonly events: readonly ArchitecturalEvent[];
+}
+
+const NO_EVENTS: readonly ArchitecturalEvent[] = Object.freeze([]);
+
+/** Writes down what happens during one step. */
+class EventList implements ProcessorWatcher {
+  private events: ArchitecturalEvent[] | undefined;
+
+  private add(event: ArchitecturalEvent): void {
+    this.events ??= [];
+    this.events.push(Object.freeze(event));
+  }
+
+  delivered(_cpu: ProcessorDraft, event: InterruptionEvent): void {
+    this.add({ kind: 'delivered', event });
+  }
+  enteredNonRoot(): void {
+    this.add({ kind: 'vm-entry' });
+  }
+  leftNonRoot(_cpu: ProcessorDraft, exit: unknown): void {
+    this.add({ kind: 'vm-exit', exit: exit as VmExit });
+  }
+  readonly device = (effect: DeviceEffect): void => this.add({ kind: 'device', effect });
+  stopped(stop: StopReason): void {
+    if (stop.kind !== 'limit') this.add({ kind: 'stopped', stop });
+  }
+
+  take(): readonly ArchitecturalEvent[] {
+    const { events } = this;
+    if (events === undefined) return NO_EVENTS;
+    this.events = undefined;
+    return Object.freeze(events);
+  }
+}
+
+/** Instructions run one at a time while somebody looks at each. */
+const alone = (): void => {};
+
+/**
+ * The next state: one instruction retires (or one iteration of a repeated string instruction), after the events that come before it. `choice` answers where
+ * the manual leaves something open; default what real processors do. When nothing can retire, the last event is `stopped` and says why. `run(state,
+ * { maxInstructions: n })` gives the state of n steps.
+ */
+export const step = (state: MachineState, choice: Choice = preferred): StepResult => {
+  const machine = takeIdleMachine(state.config, 'closures', state);
+  const { cpu, engine } = machine;
+  const events = new EventList();
+  machine.load(state);
+  machine.onEffect = events.device;
+  cpu.watcher = events;
+  engine.beforeInstruction = alone;
+  const stop = machine.run(1, choice);
+  engine.beforeInstruction = undefined;
+  cpu.watcher = undefined;
+  machine.onEffect = undefined;
+  events.stopped(stop);
+  const next = machine.publish();
+  giveBack(machine);
+  return { state: next, events: events.take() };
+};
