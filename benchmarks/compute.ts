@@ -1,6 +1,6 @@
 import { type MachineState, type RunResult, run } from '../src/machine';
 import { computeGuest } from './guests';
-import { atLeast, expect, type Measure, repeated, type Row, timed } from './measure';
+import { atLeast, expect, type Measure, type Row, repeated, timed } from './measure';
 
 const UNIT = 'M instr/s';
 /** What was promised of the same work, in million instructions a second. */

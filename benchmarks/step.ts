@@ -1,6 +1,6 @@
 import { type MachineState, run, step } from '../src/machine';
 import { computeGuest } from './guests';
-import { atLeast, expect, repeated, type Row, timed } from './measure';
+import { atLeast, expect, type Row, repeated, timed } from './measure';
 
 /** Instructions of `compute` before the measured ones: past its start-up, in the hashes. */
 const START = 2_000_000;

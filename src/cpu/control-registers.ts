@@ -1,4 +1,4 @@
-import { maskOf } from '../core';
+import { maskOf, shiftRight } from '../core';
 import { announces, type FeatureName, physicalAddressWidth } from './presets/features';
 import type { ProcessorDraft } from './processor-draft';
 import { SYSTEM_TYPE, typeOf } from './segments';
@@ -34,7 +34,7 @@ export const cr4Writable = (cpu: ProcessorDraft): number =>
   CR4_FEATURES.reduce((all, [bit, feature]) => (announces(cpu.cpuid, feature) ? all | bit : all), CR4.pce);
 
 const low = (value: bigint): number => Number(BigInt.asIntN(32, value));
-const high = (value: bigint): bigint => value >> 32n;
+const high = (value: bigint): bigint => shiftRight(value, 32n);
 
 // SDM Vol. 3A, 5.3 Paging Modes: PAE and 32-bit paging are not built.
 const enterPaging = (cpu: ProcessorDraft): void => {

@@ -1,4 +1,4 @@
-import { bitfield, isCanonical, u64 } from '../core';
+import { bitfield, isCanonical, shiftRight, u64 } from '../core';
 import type { SegmentNumber } from './decode/instruction';
 import { VECTOR } from './event';
 import type { ProcessorDraft } from './processor-draft';
@@ -231,7 +231,7 @@ const readSystemDescriptor = (cpu: ProcessorDraft, selector: number, types: read
     cpu.generalProtection(selectorError(selector));
   if (!isPresent(value.rights)) cpu.raise(VECTOR.np, selectorError(selector));
   const base = value.base | (BigInt.asUintN(32, upper) << 32n);
-  if (((upper >> 40n) & 0x1fn) !== 0n || !isReachable(cpu, base))
+  if ((shiftRight(upper, 40n) & 0x1fn) !== 0n || !isReachable(cpu, base))
     cpu.generalProtection(selectorError(selector));
   return { ...value, base, linear };
 };

@@ -1,4 +1,14 @@
-import { type Gpa, type Hpa, hpa, indexAt, MemoryDraft, type MemoryRoot, ModelError } from '../core';
+import {
+  type Gpa,
+  type Hpa,
+  high32,
+  hpa,
+  indexAt,
+  low32,
+  MemoryDraft,
+  type MemoryRoot,
+  ModelError,
+} from '../core';
 import { EPT_ENTRY, EPT_MEMORY_TYPE, EPT_RIGHTS } from './entry';
 import { EPTP } from './eptp';
 import { highHalf, lowHalf } from './nested-walk';
@@ -78,8 +88,8 @@ export class EptTables {
   write(at: Hpa, entry: number | bigint): this {
     const { words } = this.draft.ownedPage(Math.floor(at / 4096));
     const value = BigInt.asUintN(64, BigInt(entry));
-    words[(at & 4095) >> 2] = Number(BigInt.asIntN(32, value));
-    words[((at & 4095) >> 2) + 1] = Number(BigInt.asIntN(32, value >> 32n));
+    words[(at & 4095) >> 2] = low32(value);
+    words[((at & 4095) >> 2) + 1] = high32(value);
     return this;
   }
 

@@ -17,6 +17,7 @@ import {
   ok,
   type PagingFormat,
   RadixWalk,
+  shiftRight,
 } from '../core';
 import { accessAllowed, type PagingRights, pageFaultErrorCode } from '../cpu/page-fault';
 import { ia32ePaging } from '../cpu/paging-format';
@@ -83,8 +84,8 @@ const GUEST_BITS = [
 
 const decodeGuestEntry = (entry: bigint): Readonly<Record<string, bigint>> => ({
   ...Object.fromEntries(GUEST_BITS.map((name, position) => [name, (entry >> BigInt(position)) & 1n])),
-  address: (entry >> 12n) & 0xff_ffff_ffffn,
-  noExecute: entry >> 63n,
+  address: shiftRight(entry, 12n) & 0xff_ffff_ffffn,
+  noExecute: shiftRight(entry, 63n),
 });
 
 /** Reads memory and writes down every reference, with the rights that its path has so far. */

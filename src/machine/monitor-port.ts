@@ -1,3 +1,4 @@
+import { shiftRight } from '../core';
 import { ERROR_CODE_VECTORS } from '../cpu/event';
 import { FLAG, SLOT } from '../cpu/slots';
 import type { HostReply, HostRequest } from './host-port';
@@ -85,7 +86,7 @@ export class MonitorPort {
       case 'xsetbv':
         R[SLOT.rcx] = BigInt(request.index >>> 0);
         R[SLOT.rax] = request.value & 0xffff_ffffn;
-        R[SLOT.rdx] = request.value >> 32n;
+        R[SLOT.rdx] = shiftRight(request.value, 32n);
         return;
       case 'mov-to-cr':
       case 'mov-to-dr':

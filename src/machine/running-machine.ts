@@ -182,6 +182,7 @@ export class RunningMachine {
 
   private deadlineChanged(): void {
     const { engine, bus } = this;
+    this.cpu.boundaryWork = true;
     engine.goal = Math.min(engine.goal, engine.retired + Math.max(0, bus.deadline - engine.now()));
   }
 

@@ -1,4 +1,4 @@
-import { type BitRange, bitfield, maskOf } from '../core';
+import { type BitRange, bitfield, maskOf, shiftRight } from '../core';
 import { CONTROLS, type Control, type ControlRow } from './vmcs/controls';
 import type { FieldRow } from './vmcs/field-row';
 import { VMCS_FIELDS } from './vmcs/fields';
@@ -184,7 +184,7 @@ export const allowed1 = (capabilities: VmxCapabilities, field: ControlField): bi
     case 'vmFunctionControls':
       return capabilities.ia32VmxVmfunc ?? 0n;
     default:
-      return (settingsOf(capabilities, field) ?? 0n) >> HIGH_HALF;
+      return shiftRight(settingsOf(capabilities, field) ?? 0n, HIGH_HALF);
   }
 };
 

@@ -46,6 +46,11 @@ export class CodeCache implements CodeFrames {
     this.epochChanged();
   }
 
+  /** Forgets all blocks; whoever calls has seen to their links. */
+  forget(): void {
+    this.pages.clear();
+  }
+
   clear(): void {
     this.pages.clear();
     this.fast.unlink();

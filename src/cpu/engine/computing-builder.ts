@@ -1,4 +1,4 @@
-import { ModelError, maskOf, u64, type Width } from '../../core';
+import { ModelError, maskOf, shiftRight, u64, type Width } from '../../core';
 import {
   type Instruction,
   type MemoryOperand,
@@ -136,7 +136,7 @@ export class ComputingBuilder implements Builder<Value, boolean> {
   }
 
   private readRegister({ number, width, high }: RegisterOperand): Value {
-    return sized(width, high ? this.cpu.R[number] >> 8n : this.cpu.R[number]);
+    return sized(width, high ? shiftRight(this.cpu.R[number], 8n) : this.cpu.R[number]);
   }
 
   private writeRegister({ number, width, high }: RegisterOperand, value: bigint): void {
@@ -203,7 +203,7 @@ export class ComputingBuilder implements Builder<Value, boolean> {
   }
   byteSwap(a: Value): Value {
     let swapped = 0n;
-    for (let rest = a.value, left = a.width; left > 0; left -= 8, rest >>= 8n)
+    for (let rest = a.value, left = a.width; left > 0; left -= 8, rest = shiftRight(rest, 8n))
       swapped = (swapped << 8n) | (rest & 0xffn);
     return sized(a.width, swapped);
   }

@@ -68,6 +68,10 @@ export class Engine {
     this.code = new CodeCache(memory.fast, () => {
       cpu.W[EPOCH] = memory.fast.epoch();
     });
+    memory.fast.onWrap = () => {
+      this.jumps.fill(null);
+      this.code.forget();
+    };
     memory.code = this.code;
     memory.cpu = cpu;
     this.builder = new BlockBuilder(cpu, memory, environmentOf(cpu, memory, this), tier);

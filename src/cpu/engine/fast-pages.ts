@@ -7,6 +7,7 @@ import type { Page } from '../../core';
 export const FAST_ENTRIES = 1024;
 const NOTHING = -1;
 const CONTEXTS = 256;
+const LAST_GENERATION = 0x7f_ffff;
 
 /** Entry that a linear page falls on. */
 export const fastIndex = (low: number, high: number): number => ((low >>> 12) ^ high) & (FAST_ENTRIES - 1);
@@ -26,7 +27,9 @@ export class FastPages {
   private generation = 1;
   private current = 0;
   private contexts = 0;
-  private readonly keys = new Int32Array(CONTEXTS * 4);
+  private readonly keys = new Float64Array(CONTEXTS * 4);
+  /** Called when epoch numbers begin anew: whatever holds an old one must forget it. */
+  onWrap: () => void = () => {};
 
   constructor() {
     const words = new Int32Array(1024);
@@ -65,13 +68,20 @@ export class FastPages {
 
   /** Invalidates links between blocks in every context. */
   unlink(): void {
-    this.generation = (this.generation + 1) & 0x7fffff;
+    this.generation++;
+    if (this.generation < LAST_GENERATION) return;
+    this.generation = 1;
+    this.onWrap();
   }
 
+  /** Drops everything; the current context stays known, as number 0. */
   flush(): void {
     this.dropReads();
     this.dropWrites();
-    this.contexts = 0;
+    if (this.contexts > 0) {
+      this.keys.copyWithin(0, this.current * 4, this.current * 4 + 4);
+      this.contexts = 1;
+    }
     this.current = 0;
     this.unlink();
   }

@@ -125,7 +125,8 @@ export class LinearMemory implements Mmu {
       ((W[2 * SLOT.efer]! & EFER.nxe) !== 0 ? 16 : 0) |
       (cpu.paging ? 32 : 0) |
       (cpu.nonRoot ? 64 : 0) |
-      ((W[RFLAGS]! & FLAG.ac) !== 0 && user && (W[2 * SLOT.cr0]! & CR0.am) !== 0 ? 128 : 0);
+      ((W[RFLAGS]! & FLAG.ac) !== 0 && user && (W[2 * SLOT.cr0]! & CR0.am) !== 0 ? 128 : 0) |
+      (cpu.codeSize << 8);
     const root = cpu.nonRoot ? cpu.virtualization!.translationRoot(cpu) : 0;
     W[2 * SLOT.engine] = this.fast.select(key, W[2 * SLOT.cr3]!, W[2 * SLOT.cr3 + 1]!, root) << 4;
     W[2 * SLOT.engine + 1] = this.fast.epoch();
@@ -137,7 +138,9 @@ export class LinearMemory implements Mmu {
     this.watched.clear();
     this.onPagesReplaced();
     this.fast.contextStale = true;
-    if (this.cpu) this.cpu.W[2 * SLOT.engine + 1] = this.fast.epoch();
+    if (this.cpu === undefined) return;
+    this.cpu.W[2 * SLOT.engine] = 0;
+    this.cpu.W[2 * SLOT.engine + 1] = this.fast.epoch();
   }
 
   /** The memory was published: every page is shared now, and must be copied before it is written. */

@@ -1,3 +1,4 @@
+import { shiftRight } from '../../core';
 import type { ProcessorDraft } from '../processor-draft';
 
 /** The bits of `word` at the set positions of `mask`, gathered to the right; `scatter` is the inverse. */
@@ -18,7 +19,7 @@ const scatter = (gathered: bigint, mask: number): number => {
   for (let bit = 1; bit <= mask; bit <<= 1)
     if ((mask & bit) !== 0) {
       if ((rest & 1n) === 1n) word |= bit;
-      rest >>= 1n;
+      rest = shiftRight(rest, 1n);
     }
   return word;
 };

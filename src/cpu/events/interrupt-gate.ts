@@ -1,4 +1,4 @@
-import { isCanonical, u64 } from '../../core';
+import { isCanonical, shiftRight, u64 } from '../../core';
 import { EVENT_TYPE, type InterruptionEvent, VECTOR } from '../event';
 import type { ProcessorDraft } from '../processor-draft';
 import { linearAddressBits } from '../segmented-address';
@@ -54,7 +54,7 @@ const readGate = (cpu: ProcessorDraft, event: InterruptionEvent): Gate => {
   const linear = u64(cpu.R[SLOT.idtrBase] + BigInt(event.vector * bytes));
   const low = cpu.mmu.read(linear, 8, { implicit: true });
   const high = cpu.longMode ? cpu.mmu.read(u64(linear + 8n), 8, { implicit: true }) : 0n;
-  const rights = Number((low >> 40n) & 0xffn);
+  const rights = Number(shiftRight(low, 40n) & 0xffn);
   const type = rights & 0x1f;
   const gates: readonly number[] = cpu.longMode
     ? [SYSTEM_TYPE.interruptGate, SYSTEM_TYPE.trapGate]
@@ -65,18 +65,18 @@ const readGate = (cpu: ProcessorDraft, event: InterruptionEvent): Gate => {
         SYSTEM_TYPE.interruptGate,
         SYSTEM_TYPE.trapGate,
       ];
-  if (!gates.includes(type) || ((high >> 40n) & 0x1fn) !== 0n) cpu.generalProtection(errorCode);
+  if (!gates.includes(type) || (shiftRight(high, 40n) & 0x1fn) !== 0n) cpu.generalProtection(errorCode);
   if (isSoftware(event) && dplOf(rights) < cpu.cpl) cpu.generalProtection(errorCode);
   if (!isPresent(rights)) cpu.raise(VECTOR.np, errorCode);
   if (type === SYSTEM_TYPE.taskGate) cpu.unbuilt('task gate');
   const narrow = type === SYSTEM_TYPE.interruptGate16 || type === SYSTEM_TYPE.trapGate16;
   const offset =
-    (low & 0xffffn) | (narrow ? 0n : ((low >> 48n) & 0xffffn) << 16n) | ((high & 0xffffffffn) << 32n);
+    (low & 0xffffn) | (narrow ? 0n : (shiftRight(low, 48n) & 0xffffn) << 16n) | ((high & 0xffffffffn) << 32n);
   return {
-    selector: Number((low >> 16n) & 0xffffn),
+    selector: Number(shiftRight(low, 16n) & 0xffffn),
     offset,
     type,
-    interruptStack: cpu.longMode ? Number((low >> 32n) & 7n) : 0,
+    interruptStack: cpu.longMode ? Number(shiftRight(low, 32n) & 7n) : 0,
   };
 };
 

@@ -1,4 +1,4 @@
-import { ModelError, maskOf } from '../../core';
+import { high32, low32, ModelError, maskOf } from '../../core';
 import { allowed0, allowed1, type ControlField, VMX_BASIC } from '../capabilities';
 import { CONTROLS, type Control, type ControlRow, fieldIndex, type VmcsData, type VmcsField } from '../vmcs';
 import type { PhysicalReader, VmEntryContext } from './context';
@@ -52,7 +52,7 @@ export const fixedZeros = (field: ControlField, msr: string): Term => {
   const low = lowHalf(field);
   const forbidden = ofCapabilities((capabilities) => {
     const mask = ~allowed1(capabilities, field);
-    return { low: Number(BigInt.asIntN(32, mask)), high: Number(BigInt.asIntN(32, mask >> 32n)) };
+    return { low: low32(mask), high: high32(mask) };
   });
   return term(`no bit that ${msr} clears is 1`, [field], (context) => {
     const mask = forbidden(context);

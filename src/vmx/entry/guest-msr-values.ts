@@ -1,4 +1,4 @@
-import { isCanonical, maskOf } from '../../core';
+import { isCanonical, maskOf, shiftRight } from '../../core';
 import type { GuestEntryContext } from './guest-context';
 import { bits } from './guest-terms';
 
@@ -94,7 +94,7 @@ const LEGAL: ReadonlyMap<number, Legal> = new Map<number, Legal>([
   [0x179, readOnly], // IA32_MCG_CAP
   [0x17a, within(0xfn)], // IA32_MCG_STATUS
   [0x1d9, (value, { processor }) => (value & ~debugctlBits(processor.features)) === 0n],
-  [0x277, (value) => isPat(Number(value & maskOf(32)), Number(value >> 32n))],
+  [0x277, (value) => isPat(Number(value & maskOf(32)), Number(shiftRight(value, 32n)))],
   [0x309, within(maskOf(48))], // IA32_FIXED_CTR0 to IA32_FIXED_CTR2
   [0x30a, within(maskOf(48))],
   [0x30b, within(maskOf(48))],

@@ -1,3 +1,4 @@
+import { shiftRight } from '../../core';
 import { readMsr, writeMsr } from '../../cpu/msrs';
 import type { ProcessorDraft } from '../../cpu/processor-draft';
 import { fieldIndex, type VmcsData } from '../vmcs';
@@ -48,7 +49,7 @@ const eachEntry = (
   for (let place = 0; place < entries; place++) {
     const at = first + place * ENTRY_BYTES;
     const head = cpu.mmu.readPhysical(at, 8);
-    if (head >> 32n !== 0n || !process(Number(head), at + 8)) return place + 1;
+    if (shiftRight(head, 32n) !== 0n || !process(Number(head), at + 8)) return place + 1;
   }
   return 0;
 };

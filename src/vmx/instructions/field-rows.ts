@@ -1,3 +1,4 @@
+import { shiftRight } from '../../core';
 import type { Instruction, Operand } from '../../cpu/decode/instruction';
 import type { SystemRow } from '../../cpu/engine/row';
 import type { ProcessorDraft } from '../../cpu/processor-draft';
@@ -71,7 +72,7 @@ const vmread = (cpu: ProcessorDraft, instruction: Instruction): VmxResult => {
   if (access === undefined) return 'unsupportedVmcsComponent';
   const width = operandWidth(cpu);
   const word = vmx.current.data.words[access.index];
-  const value = BigInt.asUintN(width, access.high ? word >> 32n : word);
+  const value = BigInt.asUintN(width, access.high ? shiftRight(word, 32n) : word);
   if (destination.kind === 'memory') {
     const bytes = width / 8;
     cpu.mmu.write(operandAddress(cpu, destination, bytes, true), bytes, value);

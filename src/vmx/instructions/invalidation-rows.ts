@@ -1,4 +1,4 @@
-import { isCanonical, u64 } from '../../core';
+import { isCanonical, shiftRight, u64 } from '../../core';
 import type { Instruction } from '../../cpu/decode/instruction';
 import type { SystemRow } from '../../cpu/engine/row';
 import type { ProcessorDraft } from '../../cpu/processor-draft';
@@ -69,7 +69,7 @@ const invvpid = (cpu: ProcessorDraft, instruction: Instruction): VmxResult => {
   if (capability === undefined || !offers(vmx, capability)) return 'invalidInveptInvvpidOperand';
   const [vpid, address] = readDescriptor(cpu, instruction);
   const isBad =
-    vpid >> 16n !== 0n ||
+    shiftRight(vpid, 16n) !== 0n ||
     (type !== INVVPID_ALL && vpid === 0n) ||
     (type === INVVPID_INDIVIDUAL && !isCanonical(address, vmx.linearAddressWidth));
   if (isBad) return 'invalidInveptInvvpidOperand';

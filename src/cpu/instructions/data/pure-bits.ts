@@ -1,4 +1,4 @@
-import { bitOf, maskOf, type Width } from '../../../core';
+import { bitOf, maskOf, shiftRight, type Width } from '../../../core';
 import type { PureOperation } from '../../engine/builder';
 import { flagIf, resultFlags } from '../../engine/computed-flags';
 import { AF, CF, OF, PF, SF, ZF } from './row';
@@ -164,7 +164,7 @@ const accumulateCrc = (dataWidth: Width): PureOperation => ({
   compute: ({ values: [crc, data], flags }) => {
     let rest = crc ^ data;
     for (let bit = 0; bit < dataWidth; bit++)
-      rest = (rest & 1n) === 1n ? (rest >> 1n) ^ CRC32C_POLYNOMIAL : rest >> 1n;
+      rest = shiftRight(rest, 1n) ^ ((rest & 1n) === 1n ? CRC32C_POLYNOMIAL : 0n);
     return { results: [rest], flags };
   },
 });

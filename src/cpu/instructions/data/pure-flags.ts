@@ -1,4 +1,4 @@
-import { maskOf } from '../../../core';
+import { maskOf, shiftRight } from '../../../core';
 import type { PureOperation } from '../../engine/builder';
 import { flagIf } from '../../engine/computed-flags';
 import { AF, CF, OF, PF, SF, ZF } from './row';
@@ -48,7 +48,9 @@ export const compareExchange8: PureOperation = {
     const low = (value: bigint): bigint => value & maskOf(32);
     const same = memory === ((low(rdx) << 32n) | low(rax));
     return {
-      results: same ? [(low(rcx) << 32n) | low(rbx), rax, rdx] : [memory, low(memory), memory >> 32n],
+      results: same
+        ? [(low(rcx) << 32n) | low(rbx), rax, rdx]
+        : [memory, low(memory), shiftRight(memory, 32n)],
       flags: withZero(flags, same),
     };
   },

@@ -1,3 +1,4 @@
+import { shiftRight } from '../../../core';
 import { writeCr0, writeCr3, writeCr4 } from '../../control-registers';
 import type { Instruction } from '../../decode/instruction';
 import { ACTIVITY, type ProcessorDraft } from '../../processor-draft';
@@ -62,7 +63,7 @@ const writeControl = (cpu: ProcessorDraft, control: number, value: bigint): void
       writeCr4(cpu, owned(cpu, 4, value));
       return;
     case 8:
-      if (value >> 4n !== 0n) cpu.generalProtection();
+      if (shiftRight(value, 4n) !== 0n) cpu.generalProtection();
       cpu.bus.writeTaskPriority(Number(value));
       cpu.boundaryWork = true;
       return;

@@ -1,3 +1,4 @@
+import { shiftRight } from '../../../core';
 import type { Instruction } from '../../decode/instruction';
 import { debugException } from '../../events';
 import type { ProcessorDraft } from '../../processor-draft';
@@ -38,7 +39,7 @@ const moveDebug = (cpu: ProcessorDraft, instruction: Instruction): void => {
     return;
   }
   const value = BigInt.asUintN(width, cpu.R[register]);
-  if (debug >= 4 && value >> 32n !== 0n) cpu.generalProtection();
+  if (debug >= 4 && shiftRight(value, 32n) !== 0n) cpu.generalProtection();
   cpu.R[slot] = written(slot, value);
   cpu.mmu.contextChanged();
   cpu.boundaryWork = true;

@@ -1,4 +1,4 @@
-import { isCanonical } from '../../../core';
+import { isCanonical, shiftRight } from '../../../core';
 import type { Instruction } from '../../decode/instruction';
 import type { ProcessorDraft } from '../../processor-draft';
 import { linearAddressBits } from '../../segmented-address';
@@ -80,7 +80,7 @@ const examine = (cpu: ProcessorDraft, selector: number): Examined | undefined =>
   const linear = descriptorAddress(cpu, selector);
   if (linear === undefined) return undefined;
   const raw = cpu.mmu.read(linear, 8, { implicit: true });
-  return { value: segmentValue(selector, raw), upper: Number(raw >> 32n) };
+  return { value: segmentValue(selector, raw), upper: Number(shiftRight(raw, 32n)) };
 };
 
 const LONG_SYSTEM = [SYSTEM_TYPE.ldt, SYSTEM_TYPE.tss, SYSTEM_TYPE.busyTss] as const;

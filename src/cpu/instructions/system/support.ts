@@ -1,4 +1,4 @@
-import { maskOf, u64 } from '../../../core';
+import { maskOf, shiftRight, u64 } from '../../../core';
 import type { Instruction, MemoryOperand, Operand, RegisterOperand } from '../../decode/instruction';
 import { RIP_BASE } from '../../decode/instruction';
 import type { SystemRow } from '../../engine/row';
@@ -67,7 +67,7 @@ export const pair = (cpu: ProcessorDraft): bigint =>
   (general(cpu, SLOT.rdx, 32) << 32n) | general(cpu, SLOT.rax, 32);
 export const setPair = (cpu: ProcessorDraft, value: bigint): void => {
   setGeneral(cpu, SLOT.rax, 32, value);
-  setGeneral(cpu, SLOT.rdx, 32, value >> 32n);
+  setGeneral(cpu, SLOT.rdx, 32, shiftRight(value, 32n));
 };
 
 export const registerOf = (operand: Operand | undefined): RegisterOperand => operand as RegisterOperand;

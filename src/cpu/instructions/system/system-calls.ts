@@ -1,4 +1,4 @@
-import { isCanonical, MASK32 } from '../../../core';
+import { isCanonical, MASK32, shiftRight } from '../../../core';
 import type { Instruction, SegmentNumber } from '../../decode/instruction';
 import type { ProcessorDraft } from '../../processor-draft';
 import { linearAddressBits } from '../../segmented-address';
@@ -44,7 +44,7 @@ const systemCall = (cpu: ProcessorDraft): void => {
   requireSyscall(cpu);
   const { R } = cpu;
   const flags = cpu.rflags & ~BigInt(FLAG.rf);
-  const selector = Number((R[SLOT.star] >> 32n) & 0xfffcn);
+  const selector = Number(shiftRight(R[SLOT.star], 32n) & 0xfffcn);
   R[SLOT.rcx] = cpu.nextRip;
   R[SLOT.r11] = flags;
   cpu.rflags = flags & ~R[SLOT.fmask];
@@ -62,7 +62,7 @@ const systemReturn = (cpu: ProcessorDraft, instruction: Instruction): void => {
   const wide = instruction.operandWidth === 64;
   const target = R[SLOT.rcx];
   if (wide && !isCanonical(target, linearAddressBits(cpu))) cpu.generalProtection();
-  const selector = Number((R[SLOT.star] >> 48n) & 0xffffn);
+  const selector = Number(shiftRight(R[SLOT.star], 48n) & 0xffffn);
   cpu.rflags = (R[SLOT.r11] & LOADABLE) | 2n;
   setFlatMode(cpu, 3, selector + (wide ? 16 : 0), selector + 8, wide);
   cpu.nextRip = wide ? target : target & MASK32;
