@@ -1,8 +1,8 @@
-// npm run bench [-- --smoke] [-- --markdown] [-- --runs N] [-- ROW...]
+// npm run bench [-- --smoke] [-- --markdown] [-- --runs N] [-- --thread-time] [-- ROW...]
 import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { computeGenerated, computeOnClosures } from './compute';
-import type { Effort, Measure, Row } from './measure';
+import { type Effort, type Measure, type Row, useThreadTime } from './measure';
 import { nestedWalk } from './nested-walk';
 import { json, markdown, table, thisMachine } from './report';
 import { snapshotAndFork } from './snapshot';
@@ -34,7 +34,12 @@ const measured = async (names: readonly string[], effort: Effort): Promise<reado
 const main = async (): Promise<number> => {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
-    options: { smoke: { type: 'boolean' }, markdown: { type: 'boolean' }, runs: { type: 'string' } },
+    options: {
+      smoke: { type: 'boolean' },
+      markdown: { type: 'boolean' },
+      runs: { type: 'string' },
+      'thread-time': { type: 'boolean' },
+    },
   });
   const smoke = values.smoke === true;
   const runs = values.runs === undefined ? RUNS : Number(values.runs);
@@ -42,6 +47,8 @@ const main = async (): Promise<number> => {
   if (unknown !== undefined) throw new Error(`no row ${unknown}; there are ${Object.keys(ROWS).join(', ')}`);
   if (!Number.isInteger(runs) || runs < 1)
     throw new Error(`--runs ${values.runs}: give a number of runs, 1 or more`);
+  if (values['thread-time'] === true && !useThreadTime())
+    throw new Error('--thread-time: not on this system');
   const names = positionals.length > 0 ? positionals : Object.keys(ROWS);
   const measures = await measured(names, { smoke, runs: smoke ? 1 : runs });
   const machine = thisMachine();

@@ -1,4 +1,4 @@
-import { isCanonical, maskOf, u64 } from '../core';
+import { isCanonical, maskOf, shiftRight, u64 } from '../core';
 import { writeEfer } from './control-registers';
 import { announces, type FeatureName, linearAddressWidth, physicalAddressWidth } from './presets/features';
 import type { ProcessorDraft } from './processor-draft';
@@ -31,7 +31,9 @@ const isMemoryType = (value: bigint): boolean => MEMORY_TYPES.includes(Number(va
 const everyByte =
   (types: readonly number[]): Check =>
   (_, value) =>
-    [0n, 8n, 16n, 24n, 32n, 40n, 48n, 56n].every((at) => types.includes(Number((value >> at) & 0xffn)));
+    [0n, 8n, 16n, 24n, 32n, 40n, 48n, 56n].every((at) =>
+      types.includes(Number(shiftRight(value, at) & 0xffn)),
+    );
 
 const bySlot = (slot: number, allows: Check = anything): Pick<MsrRow, 'read' | 'write'> => ({
   read: (cpu) => cpu.R[slot],

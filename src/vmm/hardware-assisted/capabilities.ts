@@ -18,6 +18,8 @@ import { ask, halt, type Program, resultOf, tell } from './program';
 const REQUIRED: readonly Control[] = [
   'externalInterruptExiting',
   'hltExiting',
+  'cr8LoadExiting',
+  'cr8StoreExiting',
   'useTscOffsetting',
   'useIoBitmaps',
   'useMsrBitmaps',

@@ -110,7 +110,8 @@ export const bitFieldExtract: PureOperation = {
   name: 'bextr',
   results: 1,
   compute: ({ width, values: [source, control] }) => {
-    const field = (source >> (control & 0xffn)) & maskOf(Number((control >> 8n) & 0xffn)) & maskOf(width);
+    const field =
+      (source >> (control & 0xffn)) & maskOf(Number(shiftRight(control, 8n) & 0xffn)) & maskOf(width);
     return { results: [field], flags: flagIf(field === 0n, ZF), undefinedFlags: AF | SF | PF };
   },
 };

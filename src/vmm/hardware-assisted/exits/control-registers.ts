@@ -6,7 +6,7 @@ import { CR0, CR0_HELD, CR0_MODE, CR4, EFER } from '../initial-vmcs';
 import { generalProtection } from '../injection';
 import { memoryPlan, OPERAND } from '../memory-plan';
 import { loadPdptes } from '../paging/pdptes';
-import { halt, type Program, tell, vmread, vmwrite, vmwrites } from '../program';
+import { ask, halt, type Program, resultOf, tell, value, vmread, vmwrite, vmwrites } from '../program';
 
 const QUALIFICATION = bitfield(EXIT_REASONS.controlRegisterAccess.qualification);
 const ACCESS = { movTo: 0n, movFrom: 1n, clts: 2n, lmsw: 3n } as const;
@@ -63,10 +63,10 @@ function* writeCr0(exit: Exit, wanted: bigint, now: bigint): Program<Exit> {
 }
 
 /** Only where CR3-load exiting cannot be off. SDM Vol. 3A, 5.10.4.1 Operations that Invalidate TLBs */
-function* writeCr3(exit: Exit, value: bigint): Program<Exit> {
+function* writeCr3(exit: Exit, wanted: bigint): Program<Exit> {
   const [cr0, cr4, efer] = yield* vmread('guestCr0', 'guestCr4', 'guestIa32Efer');
-  const kept = (cr4 & CR4.pcide) !== 0n && (value & NO_FLUSH) !== 0n;
-  const next = kept ? value & ~NO_FLUSH : value;
+  const kept = (cr4 & CR4.pcide) !== 0n && (wanted & NO_FLUSH) !== 0n;
+  const next = kept ? wanted & ~NO_FLUSH : wanted;
   const longMode = (efer & EFER.lma) !== 0n;
   if (longMode && next >> BigInt(exit.guest.physicalBits) !== 0n) return yield* generalProtection(exit);
   if (!longMode && (cr0 & CR0_MODE.pg) !== 0n && (cr4 & CR4.pae) !== 0n) {
@@ -79,20 +79,30 @@ function* writeCr3(exit: Exit, value: bigint): Program<Exit> {
   return exit;
 }
 
+/** The task priority is the host's local APIC's, as its memory-mapped registers are. SDM Vol. 3A, 11.8.6 Task Priority in IA-32e Mode */
+function* writeCr8(exit: Exit, wanted: bigint): Program<Exit> {
+  const [reply] = yield* ask([{ op: 'mov-to-cr', control: 8, value: wanted }]);
+  if (resultOf(reply) === undefined) return yield* generalProtection(exit);
+  yield* complete();
+  return exit;
+}
+
 function* movTo(exit: Exit, control: bigint, source: bigint, cr0: bigint): Program<Exit> {
   if (control === 0n) return yield* writeCr0(exit, source, cr0);
   if (control === 3n) return yield* writeCr3(exit, source);
   // The only bit of CR4 that the monitor holds is VMXE, which is reserved on the guest's processor.
   if (control === 4n) return yield* generalProtection(exit);
+  if (control === 8n) return yield* writeCr8(exit, source);
   return yield* halt(`MOV to CR${control} exited`);
 }
 
 function* movFrom(exit: Exit, control: bigint, register: number): Program<Exit> {
-  if (control !== 3n) return yield* halt(`MOV from CR${control} exited`);
-  const [cr3] = yield* vmread('guestCr3');
+  if (control !== 3n && control !== 8n) return yield* halt(`MOV from CR${control} exited`);
+  const read =
+    control === 3n ? (yield* vmread('guestCr3'))[0] : yield* value({ op: 'mov-from-cr', control: 8 });
   yield* complete();
-  if (register === RSP) yield* tell(vmwrites({ guestRsp: cr3 }));
-  return withRegister(exit, register, cr3);
+  if (register === RSP) yield* tell(vmwrites({ guestRsp: read }));
+  return withRegister(exit, register, read);
 }
 
 /** SDM Vol. 3C, 26.1.3 Instructions That Cause VM Exits Conditionally; 28.2.1, Table 28-3 */
