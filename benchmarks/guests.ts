@@ -23,13 +23,18 @@ export const computeGuest = (rounds: number): MachineState =>
 
 const LOAD = 0x10_0000;
 
-/** 32-bit machine code about to run without paging. */
+/** 64-bit machine code about to run, identity-mapped. */
 export const rawGuest = (code: readonly number[], memoryBytes = 64 * MIB): MachineState =>
-  loaded(Uint8Array.from(code), memoryBytes, { format: 'raw', load: LOAD, fileName: 'benchmark' });
+  loaded(Uint8Array.from(code), memoryBytes, {
+    format: 'raw',
+    mode: 'long',
+    load: LOAD,
+    fileName: 'benchmark',
+  });
 
 const dword = (value: number): readonly number[] => [0, 8, 16, 24].map((shift) => (value >>> shift) & 255);
 
 /** VMCALL `count` times, then HLT. */
 export const vmcallGuest = (count: number): MachineState =>
   // mov ecx, count; again: vmcall; dec ecx; jnz again; hlt
-  rawGuest([0xb9, ...dword(count), 0x0f, 0x01, 0xc1, 0x49, 0x75, 0xfa, 0xf4]);
+  rawGuest([0xb9, ...dword(count), 0x0f, 0x01, 0xc1, 0xff, 0xc9, 0x75, 0xf9, 0xf4]);

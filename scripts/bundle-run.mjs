@@ -1,7 +1,7 @@
 // Bundles a TypeScript program and runs it: node scripts/bundle-run.mjs FILE.ts [ARGUMENT...]. Bundled code runs at full speed, which programs
 // that measure need; flags of Node (--prof, --cpu-prof) go before this file's name.
 import { mkdirSync } from 'node:fs';
-import { basename, join } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { build } from 'tsup';
 
@@ -16,10 +16,9 @@ if (file === undefined) {
 }
 const name = `${basename(join(file, '..'))}-${basename(file, '.ts')}`;
 mkdirSync(OUTPUT, { recursive: true });
-process.chdir(ROOT);
 await build({
   config: false,
-  entry: { [name]: file },
+  entry: { [name]: resolve(file) },
   outDir: OUTPUT,
   format: 'esm',
   target: 'node20',
@@ -29,5 +28,6 @@ await build({
   silent: true,
 });
 const bundle = join(OUTPUT, `${name}.js`);
+process.chdir(ROOT);
 process.argv = [process.argv[0], bundle, ...rest];
 await import(pathToFileURL(bundle).href);

@@ -35,8 +35,7 @@ export interface Label {
 
 export const bytesOf = (value: bigint | number, count: number): readonly number[] => {
   const bytes: number[] = [];
-  for (let i = 0; i < count; i++)
-    bytes.push(Number(BigInt.asUintN(8, BigInt(value) >> BigInt(8 * i))));
+  for (let i = 0; i < count; i++) bytes.push(Number(BigInt.asUintN(8, BigInt(value) >> BigInt(8 * i))));
   return bytes;
 };
 
@@ -86,7 +85,13 @@ export class Assembler {
   // ---- operands
 
   /** Prefixes, opcode and ModRM for a register operand in rm. */
-  rr(opcode: readonly number[], reg: number, rm: number, width: Width = 64, prefix: readonly number[] = []): this {
+  rr(
+    opcode: readonly number[],
+    reg: number,
+    rm: number,
+    width: Width = 64,
+    prefix: readonly number[] = [],
+  ): this {
     // A REX prefix also for SPL to DIL.
     const rex = 0x40 | (width === 64 ? 8 : 0) | ((reg & 8) >> 1) | ((rm & 8) >> 3);
     if (width === 16) this.emit(0x66);
@@ -96,7 +101,13 @@ export class Assembler {
   }
 
   /** Prefixes, opcode and ModRM for a memory operand. */
-  rm(opcode: readonly number[], reg: number, memory: MemoryAt, width: Width = 64, prefix: readonly number[] = []): this {
+  rm(
+    opcode: readonly number[],
+    reg: number,
+    memory: MemoryAt,
+    width: Width = 64,
+    prefix: readonly number[] = [],
+  ): this {
     const { base, displacement = 0 } = memory;
     const rex = 0x40 | (width === 64 ? 8 : 0) | ((reg & 8) >> 1) | (((base ?? 0) & 8) >> 3);
     if (width === 16) this.emit(0x66);
@@ -137,7 +148,9 @@ export class Assembler {
 
   /** MOV of a sign-extended 32-bit (or 8-bit) constant to memory. */
   storeConstant(memory: MemoryAt, value: number, width: 8 | 32 | 64 = 32): this {
-    return this.rm([width === 8 ? 0xc6 : 0xc7], 0, memory, width).emit(...bytesOf(value, width === 8 ? 1 : 4));
+    return this.rm([width === 8 ? 0xc6 : 0xc7], 0, memory, width).emit(
+      ...bytesOf(value, width === 8 ? 1 : 4),
+    );
   }
 
   /** ADD OR ADC SBB AND SUB XOR CMP (0 to 7) with a sign-extended 32-bit constant. */

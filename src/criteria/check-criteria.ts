@@ -7,8 +7,9 @@ import type { DeviceEffect } from '../platform';
 import { BareRun, type SavedBareRun } from './bare-run';
 import { compareObservations, type Divergence } from './compare';
 import { Efficiency } from './efficiency';
-import { locate } from './locate';
-import { MonitoredRun, type MonitoredRunOptions, type SavedRun } from './monitored-run';
+import { locate, withoutResumeFlag } from './locate';
+import type { MonitoredRunOptions, SavedRun } from './monitored-progress';
+import { MonitoredRun } from './monitored-run';
 import type { GuestEnd, Observation } from './observation';
 import {
   type CriteriaReport,
@@ -33,7 +34,7 @@ export interface CheckOptions {
   readonly endlessAfter?: number;
   /** Clocks (instructions, when the guest runs) after which the monitor must have the processor again, at most. */
   readonly mostLease?: number;
-  /** Instructions of host and guest between two `Progress` values. */
+  /** Instructions of host and guest between two `Progress` values, at first; more while the guest makes no observations. */
   readonly slice?: number;
   /** What leaves the monitored machine: serial output and the like. */
   readonly onEffect?: (effect: DeviceEffect) => void;
@@ -42,6 +43,8 @@ export interface CheckOptions {
 const ENDLESS_AFTER = 256;
 const MOST_LEASE = 100_000_000;
 const SLICE = 1_000_000;
+/** How much longer a slice may become. */
+const LONGEST_SLICE = 32;
 
 /** Adds pages that only one observation changed to the other, so that a report shows both sides. */
 const padded = (
@@ -65,6 +68,7 @@ class Check {
   private readonly resources: ResourceControl;
   private readonly efficiency = new Efficiency();
   private divergence: DivergenceReport | undefined;
+  private slice: number;
   private observations = 0;
   private deviceAccesses = 0;
   private exceptions = 0;
@@ -82,6 +86,7 @@ class Check {
       endlessAfter = ENDLESS_AFTER,
       mostLease = MOST_LEASE,
     } = options;
+    this.slice = options.slice ?? SLICE;
     this.resources = new ResourceControl(mostLease);
     this.bareOptions = { tier, choice, endlessAfter, time: this.time };
     this.monitoredOptions = {
@@ -115,23 +120,29 @@ class Check {
     const { monitored, options } = this;
     const from = monitored.save();
     const most = options.maxInstructions ?? Number.POSITIVE_INFINITY;
-    const slice = options.slice ?? SLICE;
+    const { slice } = this;
     if (monitored.position + slice >= most) {
       monitored.seek(most);
       if (!monitored.ended && monitored.position >= most) monitored.end({ kind: 'limit' });
     } else monitored.runSlice(slice);
     this.resources.examineChanges(monitored);
-    for (const observation of monitored.take()) {
+    const observations = monitored.take();
+    for (const observation of observations) {
       if (this.over) break;
       this.follow(observation, from);
     }
+    const shortest = options.slice ?? SLICE;
+    this.slice = observations.length > 0 ? shortest : Math.min(2 * slice, LONGEST_SLICE * shortest);
     this.time.forgetReplayed();
   }
 
   private follow(right: Observation, from: SavedRun): void {
     const before = this.bare.save();
     const left = this.bare.next(right);
-    const outcome = compareObservations(left, right);
+    const outcome =
+      right.end?.kind === 'limit'
+        ? compareObservations(withoutResumeFlag(left), withoutResumeFlag(right))
+        : compareObservations(left, right);
     this.observations++;
     this.deviceAccesses += right.accesses.length;
     if (right.event?.kind === 'interrupt') this.interrupts++;

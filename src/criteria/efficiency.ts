@@ -1,7 +1,8 @@
 import { SYSTEM_ROWS } from '../cpu/instructions/system';
 import { VMX_ROWS, type VmExit } from '../vmx';
 import type { GuestInstruction } from './guest-instruction';
-import type { MonitoredRun, MonitoredRunListener } from './monitored-run';
+import type { MonitoredRunListener } from './monitored-progress';
+import type { MonitoredRun } from './monitored-run';
 
 /** Exits that come from what the guest meets, not from what its instruction is. SDM Vol. 3C, 26.2 Other Causes of VM Exits */
 const BY_EVENT: ReadonlySet<VmExit['reason']> = new Set([

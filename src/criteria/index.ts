@@ -1,9 +1,11 @@
 export { type CheckOptions, checkCriteria } from './check-criteria';
 export { compareObservations, type Difference, type Divergence } from './compare';
-export { isSensitive } from './efficiency';
+export { Efficiency, type EfficiencyResult, isSensitive, type NeedlessExit } from './efficiency';
 export { type EptReach, eptReach } from './ept-reach';
 export type { GuestInstruction } from './guest-instruction';
 export { GUEST_REGISTERS, type GuestRegister, type GuestRegisters } from './guest-registers';
+export type { MonitoredRunListener, MonitoredRunOptions, SavedRun } from './monitored-progress';
+export { MonitoredRun } from './monitored-run';
 export type { ChangedPage, DeliveredEvent, DeviceAccess, GuestEnd, Observation } from './observation';
 export type {
   AccessReport,
@@ -17,4 +19,9 @@ export type {
   Progress,
   ViolationReport,
 } from './report';
-export type { ResourceViolationKind } from './resource-control';
+export {
+  ResourceControl,
+  type ResourceControlResult,
+  type ResourceViolation,
+  type ResourceViolationKind,
+} from './resource-control';

@@ -1,7 +1,8 @@
 import { BareRun, type BareRunOptions, type SavedBareRun } from './bare-run';
 import { compareObservations } from './compare';
 import type { GuestInstruction } from './guest-instruction';
-import { MonitoredRun, type MonitoredRunOptions, type SavedRun } from './monitored-run';
+import type { MonitoredRunOptions, SavedRun } from './monitored-progress';
+import { MonitoredRun } from './monitored-run';
 import type { Observation } from './observation';
 
 /** Two runs that were equal once and are not any more. */
@@ -19,7 +20,7 @@ export interface Parting {
 
 /** RF depends on how the monitor came to be asked, until the instruction has executed. */
 const RESUME = 1n << 16n;
-const withoutResumeFlag = (observation: Observation): Observation => ({
+export const withoutResumeFlag = (observation: Observation): Observation => ({
   ...observation,
   registers: { ...observation.registers, rflags: observation.registers.rflags & ~RESUME },
 });

@@ -1,8 +1,7 @@
-import { type Choice, type ChoiceQuestion, type MemoryRoot, ModelError } from '../core';
-import type { Tier } from '../cpu/engine/block-builder';
+import { type Choice, type MemoryRoot, ModelError } from '../core';
 import type { InterruptionEvent } from '../cpu/event';
 import { ACTIVITY, type ProcessorDraft } from '../cpu/processor-draft';
-import { FLAG, SLOT } from '../cpu/slots';
+import { SLOT } from '../cpu/slots';
 import type { BusEvent } from '../machine/machine-bus';
 import type { MachineState } from '../machine/machine-state';
 import { RunningMachine, type StopReason } from '../machine/running-machine';
@@ -12,89 +11,21 @@ import { deliveredEvent } from './guest-events';
 import { GuestCode } from './guest-instruction';
 import { GuestMemory } from './guest-memory';
 import { type GuestRegisters, readGuestRegisters } from './guest-registers';
-import type { DeliveredEvent, DeviceAccess, GuestEnd, Observation } from './observation';
-import { isTimeSite, type TimeRecord } from './time-sources';
-
-/** Told what a monitored run does; changes nothing. */
-export interface MonitoredRunListener {
-  /** Guest state is loaded; an event that VM entry injects is not delivered yet. */
-  entered?(run: MonitoredRun): void;
-  /** Guest state is still in the processor; `position` counts up to here. */
-  left?(run: MonitoredRun, exit: VmExit): void;
-  /** Guest execution touched a frame of the machine. */
-  touched?(
-    run: MonitoredRun,
-    frame: number,
-    use: 'data' | 'fetch' | 'paging-structure',
-    write: boolean,
-  ): void;
-  /** Guest execution reached a device without the monitor. */
-  reached?(run: MonitoredRun, access: string): void;
-  /** The machine stopped while the guest was running. */
-  stopped?(run: MonitoredRun, stop: StopReason): void;
-}
-
-export interface MonitoredRunOptions {
-  readonly tier: Tier;
-  readonly choice: Choice;
-  /** Deliveries without a retired guest instruction between them that count as endless. */
-  readonly endlessAfter: number;
-  readonly time?: TimeRecord;
-  readonly listeners?: readonly MonitoredRunListener[];
-  readonly onEffect?: (effect: DeviceEffect) => void;
-}
-
-/** The exit that the monitor is dealing with. */
-interface PendingExit {
-  readonly reason: VmExit['reason'];
-  readonly rip: bigint;
-  readonly rcx: bigint;
-  /** The instruction repeats, so that one iteration of it may be emulated at a time. */
-  readonly repeated: boolean;
-  /** The guest's registers, when it does not come back. */
-  readonly registers: GuestRegisters;
-  /** It reads the time-stamp counter: how a report names it. */
-  readonly readsTime: string | undefined;
-}
-
-/** What a run knows beyond the machine's state. Plain data; copied to be saved. */
-interface Progress {
-  /** Guest instructions retired before the present stay in non-root operation. */
-  completed: number;
-  started: boolean;
-  exit: PendingExit | undefined;
-  accesses: DeviceAccess[];
-  accessedAt: bigint | undefined;
-  exitCode: number | undefined;
-  /** Position, registers and pages of a guest that was lost to a triple fault. */
-  lost: Observation | undefined;
-  observations: number;
-  /** Memory at the last observation. */
-  root: MemoryRoot;
-  /** VM exits and deliveries at one position without a retired instruction. */
-  exits: number;
-  deliveries: number;
-  stalledAt: number;
-  ended: boolean;
-}
-
-/** A run at one point, to go on from. */
-export interface SavedRun {
-  readonly state: MachineState;
-  readonly progress: Readonly<Progress>;
-  readonly position: number;
-}
-
-const copied = (progress: Readonly<Progress>): Progress => ({
-  ...progress,
-  accesses: [...progress.accesses],
-});
+import {
+  copied,
+  type MonitoredRunOptions,
+  NOTHING_YET,
+  type PendingExit,
+  type Progress,
+  type SavedRun,
+} from './monitored-progress';
+import type { DeliveredEvent, GuestEnd, Observation } from './observation';
+import { isStuck, pendingExit, recordTime } from './pending-exit';
 
 /** Observations kept before a slice of the run ends. */
 const MOST_OBSERVATIONS = 256;
 /** Host instructions after a guest's end in which the monitor must come back to it or stop. */
 const AFTER_END = 200_000;
-const TIME_STAMP_MSR = 0x10n;
 
 /** More exits than this for each delivery are an endless delivery even if no handler is entered. */
 const EXITS_A_DELIVERY = 8;
@@ -111,6 +42,8 @@ export class MonitoredRun {
   private enteredAt: number;
   private queue: Observation[] = [];
   private stopsAtEntry = false;
+  /** The guest's registers are being read, by nobody in the machine. */
+  private looking = false;
 
   constructor(
     from: SavedRun | MachineState,
@@ -133,7 +66,9 @@ export class MonitoredRun {
       leftNonRoot: (cpu, exit) => this.left(cpu, exit as VmExit),
     };
     machine.bus.onAccess = (event) => this.accessed(event);
-    machine.bus.onInternal = (what) => this.reached(what);
+    machine.bus.onInternal = (what) => {
+      if (!this.looking) this.reached(what);
+    };
     machine.onEffect = (effect) => this.effect(effect);
     const listeners = options.listeners ?? [];
     if (listeners.some((listener) => listener.touched !== undefined))
@@ -148,19 +83,9 @@ export class MonitoredRun {
       'progress' in from
         ? copied(from.progress)
         : {
-            completed: 0,
-            started: false,
-            exit: undefined,
+            ...NOTHING_YET,
             accesses: [],
-            accessedAt: undefined,
-            exitCode: undefined,
-            lost: undefined,
-            observations: 0,
             root: state.memory,
-            exits: 0,
-            deliveries: 0,
-            stalledAt: -1,
-            ended: false,
           };
     if ('progress' in from) this.enteredAt -= from.position - from.progress.completed;
   }
@@ -183,7 +108,10 @@ export class MonitoredRun {
     return this.inGuest ? Math.max(0, this.machine.engine.retired - this.enteredAt) : 0;
   }
   get registers(): GuestRegisters {
-    return readGuestRegisters(this.machine.cpu);
+    this.looking = true;
+    const registers = readGuestRegisters(this.machine.cpu);
+    this.looking = false;
+    return registers;
   }
 
   save(): SavedRun {
@@ -234,7 +162,9 @@ export class MonitoredRun {
 
   private readonly choice: Choice = (question) => {
     const answer = this.options.choice(question);
-    this.recordTime(question, answer);
+    const { time } = this.options;
+    if (time !== undefined)
+      recordTime(time, question, answer, this.machine.cpu, this.code, this.progress.exit?.rip);
     return answer;
   };
 
@@ -243,7 +173,7 @@ export class MonitoredRun {
       case 'limit':
       case 'interrupted':
       case 'exit':
-        if (stop.kind === 'exit' && this.inGuest) this.observe(undefined, { kind: 'exit', code: stop.code });
+        if (this.inGuest) this.completedAccesses();
         return;
       case 'stuck':
       case 'triple-fault':
@@ -257,6 +187,14 @@ export class MonitoredRun {
         this.monitorStopped(stop.reason);
         return;
     }
+  }
+
+  /** The guest reached a device by itself: its instruction has completed. */
+  private completedAccesses(): void {
+    const { accesses, accessedAt, exitCode } = this.progress;
+    if (accesses.length === 0 || accessedAt === this.machine.cpu.rip) return;
+    this.observe();
+    if (exitCode !== undefined) this.observe(undefined, { kind: 'exit', code: exitCode });
   }
 
   private monitorStopped(reason: string): void {
@@ -285,7 +223,7 @@ export class MonitoredRun {
     progress.exit = undefined;
     for (const listener of this.options.listeners ?? []) listener.entered?.(this);
     if (progress.exitCode !== undefined) this.observe(undefined, { kind: 'exit', code: progress.exitCode });
-    else if (this.isStuck(cpu)) this.observe(undefined, { kind: 'stuck' });
+    else if (isStuck(this.machine)) this.observe(undefined, { kind: 'stuck' });
     if (this.stopsAtEntry) this.machine.end(CONTROL);
   }
 
@@ -302,43 +240,16 @@ export class MonitoredRun {
     if (progress.accesses.length > 0) this.observe();
   }
 
-  /** In HLT with nothing to come. */
-  private isStuck(cpu: ProcessorDraft): boolean {
-    if (cpu.activity !== ACTIVITY.hlt) return false;
-    const { bus } = this.machine;
-    return (
-      !cpu.flag(FLAG.if) || (bus.deadline === Number.POSITIVE_INFINITY && cpu.bus.pendingInterrupt() < 0)
-    );
-  }
-
   private left(cpu: ProcessorDraft, exit: VmExit): void {
     const { progress } = this;
     const { position } = this;
     for (const listener of this.options.listeners ?? []) listener.left?.(this, exit);
     progress.completed = position;
     this.enteredAt = Number.POSITIVE_INFINITY;
-    progress.exit = {
-      reason: exit.reason,
-      rip: cpu.rip,
-      rcx: cpu.R[SLOT.rcx],
-      repeated: this.isRepeated(cpu, exit),
-      registers: this.registers,
-      readsTime: this.timeRead(cpu, exit),
-    };
+    progress.exit = pendingExit(cpu, exit, this.code, this.registers);
     if (exit.reason === 'tripleFault')
       progress.lost = this.observation(this.machine.publishMemory(), undefined, { kind: 'triple-fault' });
     if (cpu.activity !== ACTIVITY.hlt) this.stall(position, false);
-  }
-
-  private isRepeated(cpu: ProcessorDraft, exit: VmExit): boolean {
-    if (exit.reason === 'ioInstruction') return exit.repeated;
-    return exit.reason === 'eptViolation' && this.code.at(cpu.rip)?.repeat !== undefined;
-  }
-
-  private timeRead(cpu: ProcessorDraft, { reason }: VmExit): string | undefined {
-    if (reason === 'rdtsc' || reason === 'rdtscp') return reason;
-    const index = BigInt.asUintN(32, cpu.R[SLOT.rcx]);
-    return reason === 'rdmsr' && index === TIME_STAMP_MSR ? 'rdmsr' : undefined;
   }
 
   private delivered(cpu: ProcessorDraft, event: InterruptionEvent): void {
@@ -365,6 +276,7 @@ export class MonitoredRun {
     else if (progress.exit === undefined) return;
     progress.accesses.push({ space, direction, address, bytes, value });
     progress.accessedAt = cpu.nonRoot ? cpu.rip : progress.exit?.rip;
+    if (cpu.nonRoot) machine.end(CONTROL);
   }
 
   private reached(what: string): void {
@@ -375,17 +287,6 @@ export class MonitoredRun {
   private effect(effect: DeviceEffect): void {
     if (effect.kind === 'exit') this.progress.exitCode = effect.code;
     this.options.onEffect?.(effect);
-  }
-
-  private recordTime({ site }: ChoiceQuestion, answer: bigint): void {
-    const { time } = this.options;
-    if (time === undefined || !isTimeSite(site)) return;
-    const { cpu } = this.machine;
-    if (cpu.nonRoot) {
-      const name = this.code.at(cpu.rip)?.mnemonic ?? 'unknown';
-      time.record(site, answer, site === 'timer-count' ? TIMER_COUNT : name, cpu.rip);
-    } else if (site === 'timer-count' && this.progress.exit !== undefined)
-      time.record(site, answer, TIMER_COUNT, this.progress.exit.rip);
   }
 
   // ---- observations
@@ -417,6 +318,3 @@ export class MonitoredRun {
     };
   }
 }
-
-/** How a report names a read of the local APIC timer's current-count register. */
-export const TIMER_COUNT = 'read of the local APIC timer';

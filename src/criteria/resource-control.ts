@@ -4,7 +4,8 @@ import type { StopReason } from '../machine/running-machine';
 import { type VmcsField, type VmExit, Vmx } from '../vmx';
 import { type EptReach, eptReach } from './ept-reach';
 import type { GuestInstruction } from './guest-instruction';
-import type { MonitoredRun, MonitoredRunListener } from './monitored-run';
+import type { MonitoredRunListener } from './monitored-progress';
+import type { MonitoredRun } from './monitored-run';
 
 /** What broke resource control. */
 export type ResourceViolationKind =
@@ -62,6 +63,8 @@ function area(name: string, field: VmcsField, count: VmcsField) {
 }
 
 const MOST_VIOLATIONS = 64;
+/** Violations at which RIP is exact; a data access may come from the middle of a block. */
+const AT_INSTRUCTION: ReadonlySet<ResourceViolationKind> = new Set(['device', 'lost-control']);
 
 /** Watches a monitored run for guest execution that reaches what is not the guest's, or keeps the processor. */
 export class ResourceControl implements MonitoredRunListener {
@@ -141,12 +144,13 @@ export class ResourceControl implements MonitoredRunListener {
     const vmx = run.machine.cpu.virtualization;
     if (!(vmx instanceof Vmx) || vmx.current === undefined) return;
     const { data } = vmx.current;
+    this.root = run.machine.publishMemory();
     this.eptp = data.get('eptPointer');
     this.structures = {};
     this.own(run, 'VMXON region', vmx.vmxonPointer!, 4096);
     for (const { address } of vmx.active.values()) this.own(run, 'VMCS', address, 4096);
     for (const { name, field, bytes } of STRUCTURES) this.own(run, name, Number(data.get(field)), bytes(vmx));
-    if (!data.has('enableEpt')) {
+    if (!vmx.eptEnabled) {
       this.violate(run, 'foreign-mapping', "the guest runs without EPT: its addresses are the host's");
       return;
     }
@@ -176,7 +180,7 @@ export class ResourceControl implements MonitoredRunListener {
     const known = this.violations.get(key);
     if (known !== undefined) known.count++;
     else if (this.violations.size < MOST_VIOLATIONS) {
-      const instruction = run.inGuest ? run.code.describe(run.machine.cpu.rip) : undefined;
+      const instruction = AT_INSTRUCTION.has(kind) ? run.code.describe(run.machine.cpu.rip) : undefined;
       const violation = { kind, says, count: 1, ...(instruction === undefined ? {} : { instruction }) };
       this.violations.set(key, { violation, count: 1 });
     }

@@ -63,3 +63,7 @@ export const eptpError = (eptp: bigint, capabilities: EptCapabilities): EptpErro
 
 /** Byte address of the top table. */
 export const eptRoot = (eptp: bigint): number => Number(EPTP.get(eptp, 'rootAddress')) * 4096;
+
+/** The same from the halves of an EPTP. */
+export const eptRootOf = (low: number, high: number): number =>
+  (high & 0xf_ffff) * 0x1_0000_0000 + ((low & -4096) >>> 0);

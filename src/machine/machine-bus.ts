@@ -19,7 +19,7 @@ import type { MemoryRange } from './memory-map';
 /** What an access or the passing of time did outside the machine. */
 export type EffectListener = (effect: DeviceEffect) => void;
 
-/** An access of a processor to a device register, as the board saw it. */
+/** An access of a processor to a port or a device register, as the board saw it; memory addresses where nothing answers are none. */
 export interface BusEvent {
   readonly space: 'port' | 'memory';
   readonly direction: 'read' | 'write';
@@ -35,7 +35,7 @@ export class MachineBus implements Bus {
   board!: Board;
   onEffect: EffectListener = () => {};
   onAccess: ((event: BusEvent) => void) | undefined;
-  /** A register of the interrupt controller was written inside the processor. */
+  /** A register of the interrupt controller was reached inside the processor. */
   onInternal: ((register: 'CR8' | 'IA32_APIC_BASE') => void) | undefined;
   /** Clock value at which the board has something to do. */
   deadline = Number.POSITIVE_INFINITY;
@@ -75,7 +75,8 @@ export class MachineBus implements Bus {
     const answer = readBus(this.board, { space, address, bytes, now: this.now() });
     this.changed(answer.board, answer.effects);
     const value = this.isTimerCount(space, address) ? this.timerCount(answer.value) : answer.value;
-    this.onAccess?.({ space, direction: 'read', address, bytes, value });
+    if (answer.decoded || space === 'port')
+      this.onAccess?.({ space, direction: 'read', address, bytes, value });
     return value;
   }
 
@@ -86,8 +87,9 @@ export class MachineBus implements Bus {
   }
 
   private write(space: 'port' | 'memory', address: number, bytes: 1 | 2 | 4, value: number): void {
-    this.onAccess?.({ space, direction: 'write', address, bytes, value });
     const answer = writeBus(this.board, { space, address, bytes, now: this.now() }, value);
+    if (answer.decoded || space === 'port')
+      this.onAccess?.({ space, direction: 'write', address, bytes, value });
     this.changed(answer.board, answer.effects);
   }
 
@@ -129,6 +131,7 @@ export class MachineBus implements Bus {
   }
 
   readTaskPriority(): number {
+    this.onInternal?.('CR8');
     const apic = localApicOf(this.board);
     return apic === undefined ? 0 : cr8Of(apic);
   }

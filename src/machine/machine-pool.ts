@@ -9,7 +9,7 @@ const KEPT = 4;
 /** A machine that nobody uses, fit for this configuration; the one that still holds `state` when there is one. */
 export const takeIdleMachine = (
   config: MachineConfig,
-  tier: Tier = 'closures',
+  tier: Tier = 'generated',
   state?: MachineState,
 ): RunningMachine => {
   let found = -1;

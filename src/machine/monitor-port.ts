@@ -1,24 +1,62 @@
 import { shiftRight } from '../core';
 import { ERROR_CODE_VECTORS } from '../cpu/event';
 import { FLAG, SLOT } from '../cpu/slots';
-import type { HostReply, HostRequest } from './host-port';
+import { statusFlagsOf } from '../cpu/status-flags';
+import type { GeneralRegisters, HostReply, HostRequest } from './host-port';
 import { stubOffset, VECTOR_ENTRIES, VECTOR_ENTRY_BYTES } from './host-stub';
 import type { AttachedMonitor, MonitorProgress } from './machine-state';
 import type { RunningMachine, StopReason } from './running-machine';
 
 const NOTHING = 0n;
-const EDX_EAX = new Set(['rdmsr', 'rdtsc']);
+const RSP = SLOT.rsp;
+
+/** The general-purpose registers as they were when the monitor was given them, and as it knows them. */
+class GivenRegisters {
+  private readonly halves = new Int32Array(32);
+  private values: GeneralRegisters = [];
+
+  /** The registers as a value; those that did not change since the last time are the same objects. */
+  take(R: BigUint64Array, W: Int32Array): GeneralRegisters {
+    const { halves, values } = this;
+    const known = values.length === 16;
+    const next = new Array<bigint>(16);
+    for (let i = 0; i < 16; i++) {
+      const low = W[2 * i];
+      const high = W[2 * i + 1];
+      if (known && halves[2 * i] === low && halves[2 * i + 1] === high) next[i] = values[i];
+      else {
+        next[i] = R[i];
+        halves[2 * i] = low;
+        halves[2 * i + 1] = high;
+      }
+    }
+    this.values = next;
+    return next;
+  }
+
+  /** Loads all registers but RSP. */
+  load(R: BigUint64Array, W: Int32Array, registers: GeneralRegisters): void {
+    if (registers === this.values) {
+      const { halves } = this;
+      for (let i = 0; i < 32; i++) if (i >> 1 !== RSP) W[i] = halves[i];
+    } else for (let i = 0; i < 16; i++) if (i !== RSP) R[i] = registers[i];
+  }
+}
 
 /** Carries a monitor's requests out, as instructions of the processor where it runs, and tells it what came of them. */
 export class MonitorPort {
   private attached: AttachedMonitor | undefined;
   private progress: MonitorProgress | undefined;
+  /** Where the instruction of the request under way stands in the page of the port. */
+  private stub = 0;
+  private readonly given = new GivenRegisters();
 
   constructor(private readonly machine: RunningMachine) {}
 
   load(attached: AttachedMonitor | undefined): void {
     this.attached = attached;
     this.progress = attached?.progress;
+    this.stub = this.progress === undefined ? 0 : stubOffset(this.progress.request);
     this.machine.engine.portPage = attached === undefined ? -1n : attached.layout.portEntry >> 12n;
   }
 
@@ -32,17 +70,20 @@ export class MonitorPort {
   turn(): StopReason | undefined {
     const { monitor, layout } = this.attached!;
     const { progress } = this;
-    const offset = this.machine.cpu.W[2 * SLOT.rip] & 4095;
+    const { cpu } = this.machine;
+    const { W } = cpu;
+    const offset = W[2 * SLOT.rip] & 4095;
     // A repeated instruction that is not finished goes on.
-    if (progress !== undefined && offset === stubOffset(progress.request)) return this.execute();
+    if (progress !== undefined && offset === this.stub) return this.execute();
     const [state, request] =
       progress === undefined
         ? monitor.start(layout)
         : monitor.resume(progress.state, this.reply(progress.request, offset));
     this.progress = { state, request };
     if (request.op === 'halt-machine') return { kind: 'monitor-stopped', reason: request.reason };
-    const { cpu } = this.machine;
-    cpu.rip = layout.portEntry + BigInt(stubOffset(request));
+    this.stub = stubOffset(request);
+    // The port is one page.
+    W[2 * SLOT.rip] = (W[2 * SLOT.rip] & -4096) | this.stub;
     this.loadOperands(request);
     return this.execute();
   }
@@ -53,7 +94,7 @@ export class MonitorPort {
   }
 
   private loadOperands(request: HostRequest): void {
-    const { R } = this.machine.cpu;
+    const { R, W } = this.machine.cpu;
     switch (request.op) {
       case 'load':
         R[SLOT.rdx] = request.address;
@@ -113,7 +154,7 @@ export class MonitorPort {
       case 'vmlaunch':
       case 'vmresume':
       case 'vmcall':
-        for (let i = 0; i < 16; i++) if (i !== SLOT.rsp) R[i] = request.registers[i];
+        this.given.load(R, W, request.registers);
         return;
       default:
         return;
@@ -121,29 +162,17 @@ export class MonitorPort {
   }
 
   private reply(request: HostRequest, offset: number): HostReply {
-    if (offset === 0) return { kind: 'vm-exit', registers: this.registers() };
+    const { R, W } = this.machine.cpu;
+    if (offset === 0) return { kind: 'vm-exit', registers: this.given.take(R, W) };
     if (offset >= VECTOR_ENTRIES) return this.exception((offset - VECTOR_ENTRIES) / VECTOR_ENTRY_BYTES);
-    const { cpu } = this.machine;
-    const { R, W } = cpu;
-    const flags = Number(cpu.rflags & 0x41n);
-    const low = R[SLOT.rax];
-    const value = EDX_EAX.has(request.op) ? (R[SLOT.rdx] << 32n) | (low & 0xffff_ffffn) : low;
-    const done = {
-      kind: 'done',
-      value: narrowed(request, value),
-      cf: (flags & FLAG.cf) !== 0,
-      zf: (flags & FLAG.zf) !== 0,
-    } as const;
-    if (request.op !== 'cpuid') return done;
+    const flags = statusFlagsOf(W);
+    const cf = (flags & FLAG.cf) !== 0;
+    const zf = (flags & FLAG.zf) !== 0;
+    const value = result(request, R);
+    if (request.op !== 'cpuid') return { kind: 'done', value, cf, zf };
     const word = (slot: number): number => W[2 * slot] >>> 0;
-    return { ...done, cpuid: [word(SLOT.rax), word(SLOT.rbx), word(SLOT.rcx), word(SLOT.rdx)] };
-  }
-
-  private registers(): readonly bigint[] {
-    const { R } = this.machine.cpu;
-    const registers = new Array<bigint>(16);
-    for (let i = 0; i < 16; i++) registers[i] = R[i];
-    return registers;
+    const cpuid = [word(SLOT.rax), word(SLOT.rbx), word(SLOT.rcx), word(SLOT.rdx)] as const;
+    return { kind: 'done', value, cf, zf, cpuid };
   }
 
   /** Takes the frame that the delivery pushed off the stack again. */
@@ -162,6 +191,16 @@ export class MonitorPort {
   }
 }
 
-/** The part of RAX that the instruction wrote. */
-const narrowed = (request: HostRequest, value: bigint): bigint =>
-  request.op === 'load' || request.op === 'in' ? BigInt.asUintN(8 * request.bytes, value) : value;
+/** What the instruction wrote of RAX, or EDX:EAX. */
+const result = (request: HostRequest, R: BigUint64Array): bigint => {
+  switch (request.op) {
+    case 'rdmsr':
+    case 'rdtsc':
+      return (R[SLOT.rdx] << 32n) | BigInt.asUintN(32, R[SLOT.rax]);
+    case 'load':
+    case 'in':
+      return BigInt.asUintN(8 * request.bytes, R[SLOT.rax]);
+    default:
+      return R[SLOT.rax];
+  }
+};

@@ -10,7 +10,7 @@ export interface RunOptions {
   readonly maxInstructions?: number;
   /** Answers where the manual leaves something open; default what real processors do. */
   readonly choice?: Choice;
-  /** How instructions run; the result is the same. Default `generated` where code generation is allowed. */
+  /** How instructions run; the result is the same. Default `generated`. */
   readonly tier?: Tier;
   /** Bytes sent to the serial port, and whatever else leaves the machine. */
   readonly onEffect?: (effect: DeviceEffect) => void;
@@ -25,7 +25,7 @@ export interface RunResult {
 
 /** Runs a machine; the given state does not change. */
 export const run = (state: MachineState, options: RunOptions = {}): RunResult => {
-  const machine = takeIdleMachine(state.config, options.tier ?? 'closures', state);
+  const machine = takeIdleMachine(state.config, options.tier ?? 'generated', state);
   machine.load(state);
   machine.onEffect = options.onEffect;
   const before = machine.engine.retired;

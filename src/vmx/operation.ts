@@ -1,11 +1,10 @@
 import { type EntrySource, high32, low32 } from '../core';
 import type { Mmu } from '../cpu/mmu';
-import { type EptCapabilities, EptWalk, eptPaging, eptRoot } from '../ept';
+import { type EptCapabilities, EptWalk, eptPaging, eptRootOf } from '../ept';
 import { eptVpidCap, type VmxCapabilities, vmxMisc } from './capabilities';
 import type { VmEntryProcessor } from './entry/context';
 import { VmEntryChecker } from './entry/vm-entry-checker';
 import { ActiveVmcs, VMX_OFF, type VmxState } from './state';
-import { fieldIndex } from './vmcs';
 import { controlMask, halfOf } from './vmcs/halves';
 import { supportedFields } from './vmcs/supported-fields';
 
@@ -61,7 +60,7 @@ const PRIMARY = halfOf('primaryProcBasedControls');
 const SECONDARY = halfOf('secondaryProcBasedControls');
 const SECONDARY_ACTIVE = controlMask('activateSecondaryControls');
 const ENABLE_EPT = controlMask('enableEpt');
-const EPTP = fieldIndex('eptPointer');
+const EPTP = halfOf('eptPointer');
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
@@ -128,13 +127,12 @@ export class VmxOperation {
 
   /** Reads the controls of the current VMCS, which are constant in non-root operation. */
   readControls(): void {
-    const { data } = this.current!;
-    const { halves } = data;
+    const { halves } = this.current!.data;
     this.pin = halves[PIN];
     this.primary = halves[PRIMARY];
     this.secondary = (this.primary & SECONDARY_ACTIVE) === 0 ? 0 : halves[SECONDARY];
     this.eptEnabled = (this.secondary & ENABLE_EPT) !== 0;
-    if (this.eptEnabled) this.eptWalk.root = eptRoot(data.words[EPTP]);
+    if (this.eptEnabled) this.eptWalk.root = eptRootOf(halves[EPTP], halves[EPTP + 1]);
   }
 
   /** Takes over a published state; VMCSs that are already held are kept. */

@@ -7,7 +7,7 @@ import { EmittingBuilder, ENVIRONMENT, LEFT_AT, NotEmitted } from './emitting-bu
 import { GeneratingBuilder } from './generating-builder';
 import type { LinearMemory } from './linear-memory';
 import { endsBlock, type InstructionRow } from './row';
-import { type EnvironmentValues, type Factory, shapeOf } from './shapes';
+import { type EnvironmentValues, type Factory, MAY_COMPILE, shapeOf } from './shapes';
 
 /** How instructions run: every row on the computing builder, closures, or generated functions for blocks that are hot. */
 export type Tier = 'oracle' | 'closures' | 'generated';
@@ -20,6 +20,7 @@ export class BlockBuilder {
     private readonly cpu: ProcessorDraft,
     private readonly memory: LinearMemory,
     private readonly environment: EnvironmentValues,
+    private readonly missed: (from: Block, kind: 0 | 1) => null,
     private readonly tier: Tier,
   ) {}
 
@@ -41,7 +42,7 @@ export class BlockBuilder {
   /** Replaces the closures of a hot block by one generated function; a block with a row that cannot be emitted stays as it is. */
   generate(block: Block): void {
     const { rows } = block;
-    if (!this.cpu.mode64) return;
+    if (!MAY_COMPILE || !this.cpu.mode64) return;
     const x = new GeneratingBuilder(block.instructions[0], block.address);
     const final = rows.length - 1;
     const last = rows[final];
@@ -74,7 +75,7 @@ export class BlockBuilder {
   private operation(block: Block, index: number, row: InstructionRow): LastOperation {
     const instruction = block.instructions[index];
     if (row.kind === 'system') return this.system(block, index, row.execute);
-    if (this.tier !== 'oracle' && this.cpu.mode64 && !this.cpu.asksUndefinedFlags) {
+    if (MAY_COMPILE && this.tier !== 'oracle' && this.cpu.mode64 && !this.cpu.asksUndefinedFlags) {
       const closure = this.closure(block, index, row, instruction);
       if (closure !== undefined) return closure;
     }
@@ -149,13 +150,14 @@ export class BlockBuilder {
 
   /** The block goes on in the next one: after its last instruction, or at the end of the page. */
   private continueAfter(block: Block, operation: Operation): LastOperation {
+    const { W } = this.cpu;
+    const { missed } = this;
     block.takenTarget = block.addressOf(block.count);
-    const link = this.factory(LINK_BODY, 0)(block);
     return () => {
       operation();
-      return link();
+      return block.takenEpoch === W[EPOCH] ? block.taken : missed(block, 0);
     };
   }
 }
 
-const LINK_BODY = `return X.takenEpoch===W[${2 * SLOT.engine + 1}]?X.taken:missed(X,0);`;
+const EPOCH = 2 * SLOT.engine + 1;

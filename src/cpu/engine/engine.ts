@@ -74,7 +74,13 @@ export class Engine {
     };
     memory.code = this.code;
     memory.cpu = cpu;
-    this.builder = new BlockBuilder(cpu, memory, environmentOf(cpu, memory, this), tier);
+    this.builder = new BlockBuilder(
+      cpu,
+      memory,
+      environmentOf(cpu, memory, this),
+      (from, kind) => this.missed(from, kind),
+      tier,
+    );
   }
 
   /** Machine clock: instructions retired before the one in execution. */
@@ -177,7 +183,8 @@ export class Engine {
           block = next;
           continue;
         }
-        if (this.linkFrom === null) break;
+        // The next instruction is not fetched when nothing may retire any more.
+        if (this.linkFrom === null || W[LEFT_AT] === 0) break;
         block = null;
         block = this.follow();
       }
@@ -199,7 +206,6 @@ export class Engine {
     const { W } = cpu;
     W[LEFT_AT] = 1;
     this.budget = 1;
-    this.executing = true;
     let block: Block | null = null;
     const token = beginInstruction(cpu);
     try {
@@ -207,6 +213,7 @@ export class Engine {
       block = this.lookUp(true);
       this.beforeInstruction?.(block.instructions[0], block.address);
       memory.alone = true;
+      this.executing = true;
       W[LEFT_AT] = 0;
       const next = block.last();
       if (next !== null) cpu.rip = next.address;

@@ -8,6 +8,17 @@ export type Factory = (block: Block | undefined, ...parameters: readonly unknown
 /** A shape bound to no engine yet. */
 export type Shape = (...environment: EnvironmentValues) => Factory;
 
+const probe = (): boolean => {
+  try {
+    return new Function('return true')() === true;
+  } catch {
+    return false;
+  }
+};
+
+/** Whether code may be made from text here; a page's content security policy may forbid it. Then every row runs on the computing builder. */
+export const MAY_COMPILE: boolean = probe();
+
 const compiled = new Map<string, Shape>();
 
 /** Source of a shape: a function over the environment that returns the factory. */

@@ -1,6 +1,5 @@
 import { Unbuilt } from '../../core';
 import { CR0, FLAG } from '../../cpu/slots';
-import { EPTP } from '../../ept';
 import { CONTROLS, type Control, type ControlRow, type VmcsData, type VmcsField } from '../vmcs';
 import { halfOf } from '../vmcs/halves';
 
@@ -68,9 +67,11 @@ const FIELDS = (
 }));
 
 const PRIMARY = halfOf('primaryProcBasedControls');
+const SECONDARY = halfOf('secondaryProcBasedControls');
 const EXIT = halfOf('vmExitControls');
 const ENTRY = halfOf('vmEntryControls');
 const ACTIVITY_STATE = halfOf('guestActivityState');
+const EPT_POINTER = halfOf('eptPointer');
 const SECONDARY_ACTIVE = 1 << CONTROLS.activateSecondaryControls.bit;
 const HOST_64 = 1 << CONTROLS.hostAddressSpaceSize.bit;
 const GUEST_64 = 1 << CONTROLS.ia32eModeGuest.bit;
@@ -86,29 +87,36 @@ const GUEST_CR0 = halfOf('guestCr0');
 const GUEST_RFLAGS = halfOf('guestRflags');
 
 /** Of the modes outside IA-32e mode the core has protected mode without paging. */
-const requireProtectedModeWithoutPaging = ({ halves }: VmcsData): void => {
+const requireProtectedModeWithoutPaging = (halves: Int32Array): void => {
   if ((halves[GUEST_CR0] & CR0.pe) === 0) throw new Unbuilt('real-address mode');
   if ((halves[GUEST_CR0] & CR0.pg) !== 0) throw new Unbuilt('paging outside IA-32e mode');
   if ((halves[GUEST_RFLAGS] & FLAG.vm) !== 0) throw new Unbuilt('virtual-8086 mode');
 };
 
+// Low half of the EPT pointer. SDM Vol. 3C, 25.6.11 Extended-Page-Table Pointer (EPTP)
+const EPTP_ACCESSED_DIRTY = 1 << 6;
+const EPTP_SHADOW_STACK = 1 << 7;
+const EPTP_WALK_LENGTH = 7 << 3;
+const EPTP_4_LEVELS = 3 << 3;
+
+const requireBuiltEptPointer = (eptp: number): void => {
+  if ((eptp & EPTP_ACCESSED_DIRTY) !== 0) throw new Unbuilt('accessed and dirty flags for EPT');
+  if ((eptp & EPTP_SHADOW_STACK) !== 0) throw new Unbuilt('supervisor shadow-stack control of EPT');
+  if ((eptp & EPTP_WALK_LENGTH) !== EPTP_4_LEVELS) throw new Unbuilt('5-level EPT');
+};
+
 /** Raises `Unbuilt` for a VM entry, legal on this processor, that the model cannot carry out. */
 export const requireBuilt = (vmcs: VmcsData): void => {
   const { halves } = vmcs;
-  const secondaryActive = (halves[PRIMARY] & SECONDARY_ACTIVE) !== 0;
-  for (const { field, half, unbuilt } of FIELDS) {
-    if (field === 'secondaryProcBasedControls' && !secondaryActive) continue;
-    const set = halves[half] & unbuilt;
+  const secondary = (halves[PRIMARY] & SECONDARY_ACTIVE) === 0 ? 0 : halves[SECONDARY];
+  for (let i = 0; i < FIELDS.length; i++) {
+    const { field, half, unbuilt } = FIELDS[i];
+    const set = (half === SECONDARY ? secondary : halves[half]) & unbuilt;
     if (set !== 0) throw new Unbuilt(`the control "${nameOf(field, set)}"`);
   }
   if ((halves[EXIT] & HOST_64) === 0) throw new Unbuilt('VM exit to a 32-bit host');
-  if ((halves[ENTRY] & GUEST_64) === 0) requireProtectedModeWithoutPaging(vmcs);
+  if ((halves[ENTRY] & GUEST_64) === 0) requireProtectedModeWithoutPaging(halves);
   if (halves[ACTIVITY_STATE] > LAST_BUILT_ACTIVITY)
     throw new Unbuilt('VM entry to shutdown or wait-for-SIPI');
-  const ept = secondaryActive && (halves[halfOf('secondaryProcBasedControls')] & ENABLE_EPT) !== 0;
-  if (!ept) return;
-  const eptp = EPTP.decode(vmcs.get('eptPointer'));
-  if (eptp.accessedDirtyEnable === 1n) throw new Unbuilt('accessed and dirty flags for EPT');
-  if (eptp.supervisorShadowStack === 1n) throw new Unbuilt('supervisor shadow-stack control of EPT');
-  if (eptp.walkLengthMinus1 !== 3n) throw new Unbuilt('5-level EPT');
+  if ((secondary & ENABLE_EPT) !== 0) requireBuiltEptPointer(halves[EPT_POINTER]);
 };

@@ -2,6 +2,7 @@ import type { Instruction } from '../../cpu/decode/instruction';
 import type { SystemRow } from '../../cpu/engine/row';
 import type { ProcessorDraft } from '../../cpu/processor-draft';
 import { enterGuest } from '../entry/vm-entry';
+import type { VmExit } from '../exit/vm-exit';
 import { checkMode, inRootOperation, vmxOf } from './prologue';
 import { type VmxResult, vmxRow } from './results';
 
@@ -14,10 +15,13 @@ const entry =
   };
 
 // SDM Vol. 3C, VMCALL—Call to VM Monitor: no dual-monitor treatment, so that root operation always fails.
-const vmcall = (cpu: ProcessorDraft, instruction: Instruction): VmxResult => {
+const vmcall = (cpu: ProcessorDraft, instruction: Instruction): VmxResult | 'exits' => {
   const vmx = vmxOf(cpu);
   if (instruction.lock || !vmx.on) cpu.invalidOpcode();
-  if (cpu.nonRoot) cpu.leave({ reason: 'vmcall', length: instruction.length });
+  if (cpu.nonRoot) {
+    cpu.exit = { reason: 'vmcall', length: instruction.length } satisfies VmExit;
+    return 'exits';
+  }
   checkMode(cpu);
   if (cpu.cpl > 0) cpu.generalProtection();
   return 'vmcallInVmxRoot';

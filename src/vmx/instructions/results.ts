@@ -1,7 +1,7 @@
 import { ModelError } from '../../core';
 import type { Instruction } from '../../cpu/decode/instruction';
 import type { SystemRow } from '../../cpu/engine/row';
-import type { ProcessorDraft } from '../../cpu/processor-draft';
+import { LEFT, type ProcessorDraft } from '../../cpu/processor-draft';
 import { FLAG } from '../../cpu/slots';
 import { storeStatusFlags } from '../../cpu/status-flags';
 import { VmxOperation } from '../operation';
@@ -30,15 +30,18 @@ export const conclude = (cpu: ProcessorDraft, result: VmxResult): void => {
   }
 };
 
-/** A VMX instruction as a row; `entered` leaves the flags to the state that was loaded. */
+/** A VMX instruction as a row; `entered` leaves the flags to the state that was loaded, `exits`: `cpu.exit` holds a VM exit. */
 export const vmxRow = (
   mnemonic: string,
-  semantics: (cpu: ProcessorDraft, instruction: Instruction) => VmxResult | 'entered',
+  semantics: (cpu: ProcessorDraft, instruction: Instruction) => VmxResult | 'entered' | 'exits',
 ): SystemRow => ({
   kind: 'system',
   mnemonic,
   execute: (cpu, instruction) => {
     const result = semantics(cpu, instruction);
-    if (result !== 'entered') conclude(cpu, result);
+    if (result === 'entered') return;
+    // Thrown here and not where it arises: a function that never returns is never compiled.
+    if (result === 'exits') throw LEFT;
+    conclude(cpu, result);
   },
 });

@@ -1,0 +1,99 @@
+import type { Choice, MemoryRoot } from '../core';
+import type { Tier } from '../cpu/engine/block-builder';
+import type { MachineState } from '../machine/machine-state';
+import type { StopReason } from '../machine/running-machine';
+import type { DeviceEffect } from '../platform';
+import type { VmExit } from '../vmx';
+import type { GuestRegisters } from './guest-registers';
+import type { MonitoredRun } from './monitored-run';
+import type { DeviceAccess, Observation } from './observation';
+import type { TimeRecord } from './time-sources';
+
+/** Told what a monitored run does; changes nothing. */
+export interface MonitoredRunListener {
+  /** Guest state is loaded; an event that VM entry injects is not delivered yet. */
+  entered?(run: MonitoredRun): void;
+  /** Guest state is still in the processor; `position` counts up to here. */
+  left?(run: MonitoredRun, exit: VmExit): void;
+  /** Guest execution touched a frame of the machine. */
+  touched?(
+    run: MonitoredRun,
+    frame: number,
+    use: 'data' | 'fetch' | 'paging-structure',
+    write: boolean,
+  ): void;
+  /** Guest execution reached a device without the monitor. */
+  reached?(run: MonitoredRun, access: string): void;
+  /** The machine stopped while the guest was running. */
+  stopped?(run: MonitoredRun, stop: StopReason): void;
+}
+
+export interface MonitoredRunOptions {
+  readonly tier: Tier;
+  readonly choice: Choice;
+  /** Deliveries without a retired guest instruction between them that count as endless. */
+  readonly endlessAfter: number;
+  readonly time?: TimeRecord;
+  readonly listeners?: readonly MonitoredRunListener[];
+  readonly onEffect?: (effect: DeviceEffect) => void;
+}
+
+/** The exit that the monitor is dealing with. */
+export interface PendingExit {
+  readonly reason: VmExit['reason'];
+  readonly rip: bigint;
+  readonly rcx: bigint;
+  /** The instruction repeats, so that one iteration of it may be emulated at a time. */
+  readonly repeated: boolean;
+  /** The guest's registers, when it does not come back. */
+  readonly registers: GuestRegisters;
+  /** It reads the time-stamp counter: how a report names it. */
+  readonly readsTime: string | undefined;
+}
+
+/** What a run knows beyond the machine's state. Plain data; copied to be saved. */
+export interface Progress {
+  /** Guest instructions retired before the present stay in non-root operation. */
+  completed: number;
+  started: boolean;
+  exit: PendingExit | undefined;
+  accesses: DeviceAccess[];
+  accessedAt: bigint | undefined;
+  exitCode: number | undefined;
+  /** Position, registers and pages of a guest that was lost to a triple fault. */
+  lost: Observation | undefined;
+  observations: number;
+  /** Memory at the last observation. */
+  root: MemoryRoot;
+  /** VM exits and deliveries at one position without a retired instruction. */
+  exits: number;
+  deliveries: number;
+  stalledAt: number;
+  ended: boolean;
+}
+
+/** A run at one point, to go on from. */
+export interface SavedRun {
+  readonly state: MachineState;
+  readonly progress: Readonly<Progress>;
+  readonly position: number;
+}
+
+export const NOTHING_YET: Omit<Progress, 'root' | 'accesses'> = Object.freeze({
+  completed: 0,
+  started: false,
+  exit: undefined,
+  accessedAt: undefined,
+  exitCode: undefined,
+  lost: undefined,
+  observations: 0,
+  exits: 0,
+  deliveries: 0,
+  stalledAt: -1,
+  ended: false,
+});
+
+export const copied = (progress: Readonly<Progress>): Progress => ({
+  ...progress,
+  accesses: [...progress.accesses],
+});
