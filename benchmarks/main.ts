@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { computeGenerated, computeOnClosures } from './compute';
 import { type Effort, type Measure, type Row, useThreadTime } from './measure';
-import { nestedWalk } from './nested-walk';
+import { nestedWalks } from './nested-walk';
 import { json, markdown, table, thisMachine } from './report';
 import { snapshotAndFork } from './snapshot';
 import { singleStep } from './step';
@@ -14,7 +14,7 @@ const ROWS: Readonly<Record<string, Row>> = {
   generated: computeGenerated,
   step: singleStep,
   snapshot: snapshotAndFork,
-  walk: nestedWalk,
+  walk: nestedWalks,
   vmcall: vmcallRoundTrip,
 };
 const RESULTS = 'benchmarks/results.json';

@@ -1,8 +1,6 @@
 import { Bench, type FnOptions } from 'tinybench';
 import { MemoryDraft, preferred } from '../src/core';
-import type { MachineState } from '../src/machine';
-import { giveBack, takeIdleMachine } from '../src/machine/machine-pool';
-import { type MemoryRange, ramRanges } from '../src/machine/memory-map';
+import { giveBack, type MachineState, type MemoryRange, ramRanges, takeIdleMachine } from '../src/machine';
 import { rawGuest } from './guests';
 import { atMost, type Effort, expect, type Measure, type Row, type Target } from './measure';
 

@@ -78,6 +78,7 @@ int main(void) {
   descriptor_tables();
   flags_and_time();
   ports();
+  direction();
   page_invalidation();
   vmx_instructions();
   user_mode();

@@ -16,6 +16,7 @@ void extended_state(void);
 void descriptor_tables(void);
 void flags_and_time(void);
 void ports(void);
+void direction(void);
 void page_invalidation(void);
 void vmx_instructions(void);
 void user_mode(void);

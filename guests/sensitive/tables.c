@@ -88,6 +88,13 @@ void ports(void) {
   check("rep insb: rdi", (uint64_t)to - (uint64_t)in, 4);
 }
 
+/* DF is 1 while an instruction runs that a monitor emulates, and must be 1 after it. */
+void direction(void) {
+  uint64_t flags;
+  asm volatile("std; outb %%al, $0xE0; pushfq; popq %0; cld" : "=r"(flags) : "a"(0) : "memory");
+  check("out with DF = 1: DF", (flags >> 10) & 1, 1);
+}
+
 /* One more page at 512 GiB, mapped first to one frame and then to another. */
 void page_invalidation(void) {
   static _Alignas(4096) uint64_t pdpt[512], pd[512], pt[512], one[512] = {1}, two[512] = {2};

@@ -153,7 +153,7 @@ export const MSR_ROWS: readonly MsrRow[] = [
     index: TSC_ADJUST,
     name: 'IA32_TSC_ADJUST',
     feature: 'tsc-adjust',
-    read: (cpu) => cpu.msrs.get(TSC_ADJUST) ?? 0n,
+    read: (cpu) => cpu.decide('time-stamp', 1n << 64n, cpu.msrs.get(TSC_ADJUST) ?? 0n),
     write: (cpu, value) => {
       moveTimeStamp(cpu, value - (cpu.msrs.get(TSC_ADJUST) ?? 0n));
       return true;

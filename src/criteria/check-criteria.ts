@@ -140,7 +140,7 @@ class Check {
     const before = this.bare.save();
     const left = this.bare.next(right);
     const outcome =
-      right.end?.kind === 'limit'
+      right.end?.kind === 'limit' || right.end?.kind === 'endless-delivery'
         ? compareObservations(withoutResumeFlag(left), withoutResumeFlag(right))
         : compareObservations(left, right);
     this.observations++;

@@ -8,7 +8,8 @@ import type { GuestRegisters } from './guest-registers';
 import type { PendingExit } from './monitored-progress';
 import { isTimeSite, type TimeRecord } from './time-sources';
 
-const TIME_STAMP_MSR = 0x10n;
+/** IA32_TIME_STAMP_COUNTER and IA32_TSC_ADJUST, which shows by how much software moved it: the time of the move. */
+const TIME_MSRS: readonly bigint[] = [0x10n, 0x3bn];
 /** How a report names a read of the timer's current-count register. */
 const TIMER_COUNT = 'read of the local APIC timer';
 
@@ -20,7 +21,7 @@ const isRepeated = (cpu: ProcessorDraft, exit: VmExit, code: GuestCode): boolean
 const timeRead = (cpu: ProcessorDraft, { reason }: VmExit): string | undefined => {
   if (reason === 'rdtsc' || reason === 'rdtscp') return reason;
   const index = BigInt.asUintN(32, cpu.R[SLOT.rcx]);
-  return reason === 'rdmsr' && index === TIME_STAMP_MSR ? 'rdmsr' : undefined;
+  return reason === 'rdmsr' && TIME_MSRS.includes(index) ? 'rdmsr' : undefined;
 };
 
 /** What has to be known of an exit at the VM entry that follows; the guest's state is still in the processor. */

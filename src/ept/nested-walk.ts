@@ -1,5 +1,8 @@
 import { ENTRY, type EntrySource, type PagingFormat, RadixWalk, type WalkEnd } from '../core';
+import { ia32ePaging } from '../cpu/paging-format';
 import { EPT_RIGHTS } from './entry';
+import { type EptCapabilities, eptRoot } from './eptp';
+import { eptPaging } from './paging-format';
 
 const HIGH = 2 ** 32;
 /** 4-level EPT translates guest-physical addresses of 48 bits; beyond, nothing is present. */
@@ -138,3 +141,10 @@ export class NestedWalk implements EntrySource {
     return this.eptEnd === ENTRY.reserved ? NESTED_END.eptMisconfiguration : NESTED_END.eptViolation;
   }
 }
+
+/** A walk of 4 guest levels, no-execute enabled, behind 4-level EPT; `entries` reads host-physical memory. */
+export const nestedWalk = (eptp: bigint, entries: EntrySource, capabilities: EptCapabilities): NestedWalk => {
+  const ept = new EptWalk(eptPaging(capabilities), entries);
+  ept.root = eptRoot(eptp);
+  return new NestedWalk(ia32ePaging(capabilities.physicalAddressWidth, true), ept, entries);
+};

@@ -9,6 +9,7 @@ export {
   type ValueDifference,
 } from './difference';
 export * from './host-port';
+export { giveBack, takeIdleMachine } from './machine-pool';
 export * from './machine-state';
 export * from './memory-map';
 export * from './monitored-machine';

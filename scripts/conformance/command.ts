@@ -1,0 +1,124 @@
+import { createHash } from 'node:crypto';
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+import { BadInput, type Expectation, parseExpectations } from './expectations';
+import { differences, type Outcome } from './outcome';
+import { markdown, table } from './report';
+import { runImage } from './run-image';
+
+/** Where text goes. */
+export interface Output {
+  readonly out: (text: string) => void;
+  readonly error: (text: string) => void;
+  /** A line that the next one replaces; absent where nobody looks. */
+  readonly progress?: (text: string) => void;
+}
+
+const USAGE = 'npm run conformance -- DIR [--expectations FILE] [--document FILE] [--only IMAGE]...';
+const STATUS = { asExpected: 0, otherwise: 1, badInput: 2 } as const;
+
+const readText = (file: string): string => {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    throw new BadInput(`${file}: cannot be read (${(error as NodeJS.ErrnoException).code})`);
+  }
+};
+
+/** Every image is looked for before the first one runs. */
+const requireImages = (folder: string, images: readonly Expectation[]): void => {
+  if (!existsSync(folder))
+    throw new BadInput(`${folder}: no such folder; give the one that holds the built images`);
+  if (!statSync(folder).isDirectory()) throw new BadInput(`${folder}: not a folder`);
+  const missing = [...new Set(images.map(({ image }) => image))].filter(
+    (image) => !existsSync(join(folder, image)),
+  );
+  if (missing.length > 0)
+    throw new BadInput(
+      `${folder}: without ${missing.join(', ')}; build the suite, or name the folder of its images`,
+    );
+};
+
+/** SHA-256 over the names and contents of all files below a folder. */
+export const folderHash = (folder: string): string => {
+  const hash = createHash('sha256');
+  const files = readdirSync(folder, { recursive: true, encoding: 'utf8' })
+    .map((name) => name.replaceAll('\\', '/'))
+    .filter((name) => statSync(join(folder, name)).isFile())
+    .sort();
+  for (const name of files)
+    hash
+      .update(name)
+      .update('\0')
+      .update(readFileSync(join(folder, name)))
+      .update('\0');
+  return hash.digest('hex');
+};
+
+const readArguments = (argv: readonly string[]) => {
+  try {
+    const { values, positionals } = parseArgs({
+      args: [...argv],
+      allowPositionals: true,
+      options: {
+        expectations: { type: 'string', default: 'conformance/expectations.json' },
+        document: { type: 'string', default: 'docs/conformance.md' },
+        only: { type: 'string', multiple: true },
+      },
+    });
+    if (positionals.length !== 1) throw new BadInput(`give one folder of images: ${USAGE}`);
+    return { folder: positionals[0], ...values };
+  } catch (error) {
+    if (error instanceof BadInput) throw error;
+    throw new BadInput(`${(error as Error).message.split('. ')[0]}: ${USAGE}`);
+  }
+};
+
+const outcomesOf = async (
+  folder: string,
+  images: readonly Expectation[],
+  { error, progress }: Output,
+): Promise<readonly Outcome[]> => {
+  const outcomes: Outcome[] = [];
+  for (const expectation of images) {
+    const name = `${expectation.command} ${expectation.image}`;
+    const result = await runImage(join(folder, expectation.image), expectation, (instructions) =>
+      progress?.(`${name}: ${instructions.toLocaleString('en-US')} instructions`),
+    );
+    progress?.('');
+    outcomes.push({ expectation, result, differences: differences(expectation, result) });
+    error(`${name}: ${result.seconds.toFixed(1)} s\n`);
+  }
+  return outcomes;
+};
+
+const run = async (argv: readonly string[], directory: string, output: Output): Promise<number> => {
+  const { folder, expectations, document, only } = readArguments(argv);
+  const { suite, images } = parseExpectations(expectations, readText(resolve(expectations)));
+  const unknown = only?.find((one) => !images.some(({ image }) => image === one));
+  if (unknown !== undefined) throw new BadInput(`--only ${unknown}: ${expectations} has no such image`);
+  const chosen = images.filter(({ image }) => only === undefined || only.includes(image));
+  const place = resolve(directory, folder);
+  requireImages(place, chosen);
+  const outcomes = await outcomesOf(place, chosen, output);
+  output.out(`${table(outcomes)}\n`);
+  // A part is no record.
+  if (only === undefined) writeFileSync(resolve(document), markdown(suite, folderHash('src'), outcomes));
+  return outcomes.every((outcome) => outcome.differences.length === 0) ? STATUS.asExpected : STATUS.otherwise;
+};
+
+/** Runs the images of a folder against the expectations; `directory` is where the user's paths begin. Gives the exit status: 0 all as expected, 1 not, 2 bad input. */
+export const conformance = async (
+  argv: readonly string[],
+  directory: string,
+  output: Output,
+): Promise<number> => {
+  try {
+    return await run(argv, directory, output);
+  } catch (error) {
+    if (!(error instanceof BadInput)) throw error;
+    output.error(`conformance: ${error.message}\n`);
+    return STATUS.badInput;
+  }
+};

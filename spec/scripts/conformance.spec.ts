@@ -1,0 +1,148 @@
+import { copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { conformance, folderHash } from '../../scripts/conformance/command';
+import { differences, tally } from '../../scripts/conformance/outcome';
+
+let folder = '';
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'vtmodel-conformance-'));
+  copyFileSync('guests/images/hello.elf', join(folder, 'hello.elf'));
+});
+afterAll(() => {
+  rmSync(folder, { recursive: true });
+});
+
+const HELLO = {
+  image: 'hello.elf',
+  command: 'run',
+  append: '',
+  memoryMib: 16,
+  maxInstructions: 100_000,
+  passed: 0,
+  failed: 0,
+  skipped: 0,
+  status: 1,
+};
+
+/** The command on the folder, with expectations written into it. */
+const command = async (expectations: unknown, ...argv: readonly string[]) => {
+  const file = join(folder, 'expectations.json');
+  writeFileSync(file, typeof expectations === 'string' ? expectations : JSON.stringify(expectations));
+  const document = join(folder, 'conformance.md');
+  rmSync(document, { force: true });
+  let out = '';
+  let error = '';
+  const status = await conformance(
+    [...(argv.length > 0 ? argv : ['.']), '--expectations', file, '--document', document],
+    folder,
+    {
+      out: (text) => {
+        out += text;
+      },
+      error: (text) => {
+        error += text;
+      },
+    },
+  );
+  return { status, out, error, document: existsSync(document) ? readFileSync(document, 'utf8') : undefined };
+};
+
+const suite = (...images: readonly object[]) => ({ suite: 'images of a test', images });
+
+describe('the reports of a guest', () => {
+  test('are counted by their first word', () => {
+    const output =
+      'PASS: a\nFAIL: b\r\nSKIP: c\n PASS: not at the start\nXFAIL: d\nXPASS: e\nKFAIL: f\nSUMMARY: 6 tests\n';
+    expect(tally(output)).toEqual({ passed: 3, failed: 2, skipped: 1, disagreement: '' });
+  });
+
+  test('must agree with the summary', () => {
+    expect(tally('PASS: a\nSUMMARY: 2 tests, 1 skipped\n').disagreement).toBe(
+      'the summary counts 2 tests, the lines 1',
+    );
+    expect(tally('no reports at all')).toEqual({ passed: 0, failed: 0, skipped: 0, disagreement: '' });
+  });
+
+  test('every difference from what was expected is said', () => {
+    const result = {
+      ...tally('FAIL: a\n'),
+      ended: 'triple-fault',
+      instructions: 5,
+      seconds: 0,
+      broken: ['equivalence fails'],
+    };
+    expect(differences({ ...HELLO, command: 'check', passed: 1 }, result)).toEqual([
+      'passed 0 instead of 1',
+      'failed 1 instead of 0',
+      'ended with triple-fault instead of 1',
+      'equivalence fails',
+    ]);
+  });
+});
+
+describe('a folder of images', () => {
+  test('as expected: a table, the document, status 0', async () => {
+    const { status, out, document } = await command(suite(HELLO, { ...HELLO, command: 'check' }));
+    expect(out.split('\n').map((line) => line.split(/ +/).slice(0, 6).join(' '))).toEqual([
+      'image mode passed failed skipped status',
+      'hello.elf run 0 0 0 1',
+      'hello.elf check 0 0 0 1',
+      '',
+    ]);
+    expect(status).toBe(0);
+    expect(document).toContain('| hello.elf | check | 0 | 0 | 0 | 1 |');
+    expect(document).toContain(folderHash('src'));
+  });
+
+  test('otherwise than expected: the difference, status 1', async () => {
+    const { status, out } = await command(suite({ ...HELLO, passed: 2 }));
+    expect(out).toContain('NO: passed 0 instead of 2');
+    expect(status).toBe(1);
+  });
+
+  test('an image that does not end in time is a difference', async () => {
+    const { status, out } = await command(suite({ ...HELLO, maxInstructions: 10 }));
+    expect(out).toContain('ended with limit instead of 1');
+    expect(status).toBe(1);
+  });
+
+  test('a part of it leaves no document', async () => {
+    const { status, document } = await command(suite(HELLO), '.', '--only', 'hello.elf');
+    expect(status).toBe(0);
+    expect(document).toBeUndefined();
+  });
+});
+
+describe('bad input is one line and status 2', () => {
+  const cases: readonly (readonly [string, unknown, readonly string[], RegExp])[] = [
+    ['no folder given', suite(HELLO), ['--only', 'hello.elf'], /give one folder/],
+    ['a folder that is not there', suite(HELLO), ['nowhere'], /nowhere: no such folder/],
+    ['a file for a folder', suite(HELLO), ['hello.elf'], /hello\.elf: not a folder/],
+    ['an image that is not there', suite({ ...HELLO, image: 'other.flat' }), ['.'], /without other\.flat/],
+    ['an unknown option', suite(HELLO), ['.', '--fast'], /Unknown option '--fast'/],
+    ['an unknown image', suite(HELLO), ['.', '--only', 'x'], /--only x/],
+    ['expectations that are not JSON', '{', ['.'], /expectations\.json: not JSON/],
+    [
+      'a field of the wrong kind',
+      suite({ ...HELLO, passed: 'ten' }),
+      ['.'],
+      /images\.0\.passed must be integer/,
+    ],
+    [
+      'a path instead of a name',
+      suite({ ...HELLO, image: '../hello.elf' }),
+      ['.'],
+      /images\.0\.image must match/,
+    ],
+    ['too little memory', suite({ ...HELLO, memoryMib: 1 }), ['.'], /hello\.elf/],
+  ];
+  test.each(cases)('%s', async (_, expectations, argv, says) => {
+    const { status, out, error } = await command(expectations, ...argv);
+    expect(error).toMatch(says);
+    expect(error.trimEnd().split('\n')).toHaveLength(1);
+    expect(out).toBe('');
+    expect(status).toBe(2);
+  });
+});
