@@ -1,5 +1,3 @@
-import { Ajv } from 'ajv';
-
 /** What one image must do. */
 export interface Expectation {
   /** File name in the folder of images. */
@@ -28,47 +26,63 @@ export interface Expectations {
 /** What the user gave cannot be used: one line that names it and what would mend it. */
 export class BadInput extends Error {}
 
-const COUNT = { type: 'integer', minimum: 0 };
-const PROPERTIES = {
+type Check = (value: unknown) => string | undefined;
+
+const integer =
+  (least: number, most = Number.MAX_SAFE_INTEGER): Check =>
+  (value) =>
+    Number.isSafeInteger(value) && (value as number) >= least && (value as number) <= most
+      ? undefined
+      : `must be an integer from ${least} on${most < Number.MAX_SAFE_INTEGER ? `, at most ${most}` : ''}`;
+const text: Check = (value) => (typeof value === 'string' ? undefined : 'must be text');
+
+const FIELDS: Readonly<Record<keyof Expectation, Check>> = {
   // A name in the folder, never a path out of it.
-  image: { type: 'string', pattern: '^[A-Za-z0-9_-][A-Za-z0-9._-]*$' },
-  command: { enum: ['run', 'check'] },
-  append: { type: 'string' },
-  memoryMib: { type: 'integer', minimum: 1 },
-  maxInstructions: { type: 'integer', minimum: 1 },
-  passed: COUNT,
-  failed: COUNT,
-  skipped: COUNT,
-  status: { type: 'integer', minimum: 1, maximum: 255 },
+  image: (value) =>
+    typeof value === 'string' && /^[\w-][\w.-]*$/.test(value) ? undefined : 'must be the name of a file',
+  command: (value) => (value === 'run' || value === 'check' ? undefined : 'must be run or check'),
+  append: text,
+  memoryMib: integer(1),
+  maxInstructions: integer(1),
+  passed: integer(0),
+  failed: integer(0),
+  skipped: integer(0),
+  status: integer(1, 255),
 };
-const isExpectations = new Ajv().compile<Expectations>({
-  type: 'object',
-  required: ['suite', 'images'],
-  additionalProperties: false,
-  properties: {
-    suite: { type: 'string' },
-    images: {
-      type: 'array',
-      minItems: 1,
-      items: {
-        type: 'object',
-        required: Object.keys(PROPERTIES),
-        additionalProperties: false,
-        properties: PROPERTIES,
-      },
-    },
-  },
-});
+
+const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+/** What is wrong with the fields of an object; `undefined` when nothing is. */
+const wrongField = (value: unknown, checks: Readonly<Record<string, Check>>): string | undefined => {
+  if (!isRecord(value)) return 'must be an object';
+  const unknown = Object.keys(value).find((name) => !(name in checks));
+  if (unknown !== undefined) return `${unknown} is unknown`;
+  for (const [name, check] of Object.entries(checks)) {
+    const wrong = name in value ? check(value[name]) : 'is missing';
+    if (wrong !== undefined) return `${name} ${wrong}`;
+  }
+  return undefined;
+};
+
+const images: Check = (value) => {
+  if (!Array.isArray(value) || value.length === 0) return 'must be a list of at least one';
+  for (const [index, one] of value.entries()) {
+    const wrong = wrongField(one, FIELDS);
+    if (wrong !== undefined) return `${index}: ${wrong}`;
+  }
+  return undefined;
+};
 
 /** Throws `BadInput` with the field that is wrong. */
-export const parseExpectations = (file: string, text: string): Expectations => {
+export const parseExpectations = (file: string, json: string): Expectations => {
   let value: unknown;
   try {
-    value = JSON.parse(text);
+    value = JSON.parse(json);
   } catch (error) {
     throw new BadInput(`${file}: not JSON (${(error as Error).message})`);
   }
-  if (isExpectations(value)) return value;
-  const { instancePath, message } = isExpectations.errors![0];
-  throw new BadInput(`${file}: ${instancePath.slice(1).replaceAll('/', '.') || 'the whole'} ${message}`);
+  const wrong = wrongField(value, { suite: text, images });
+  if (wrong !== undefined) throw new BadInput(`${file}: ${wrong}`);
+  return value as Expectations;
 };

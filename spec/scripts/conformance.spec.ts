@@ -128,13 +128,13 @@ describe('bad input is one line and status 2', () => {
       'a field of the wrong kind',
       suite({ ...HELLO, passed: 'ten' }),
       ['.'],
-      /images\.0\.passed must be integer/,
+      /images 0: passed must be an integer/,
     ],
     [
       'a path instead of a name',
       suite({ ...HELLO, image: '../hello.elf' }),
       ['.'],
-      /images\.0\.image must match/,
+      /images 0: image must be the name of a file/,
     ],
     ['too little memory', suite({ ...HELLO, memoryMib: 1 }), ['.'], /hello\.elf/],
   ];
