@@ -51,7 +51,11 @@ const main = async (): Promise<number> => {
     throw new Error('--thread-time: not on this system');
   const names = positionals.length > 0 ? positionals : Object.keys(ROWS);
   const measures = await measured(names, { smoke, runs: smoke ? 1 : runs });
-  const machine = thisMachine();
+  const machine = thisMachine(
+    values['thread-time'] === true
+      ? 'processor time of the main thread (other work ran beside it)'
+      : 'wall clock',
+  );
   process.stdout.write(`${table(measures)}\n`);
   // A look that was too short to measure, or a part of the rows, is no record.
   if (smoke) return 0;

@@ -33,8 +33,8 @@ export const LINEAR = {
   largeAlias: 0x40_0000,
   /** A 2-MiB page where there is no memory. */
   nothing: 0x60_0000,
-  /** A 1-GiB page of physical address 0, for the kernel. */
-  hugeAlias: 0x4000_0000,
+  /** A 1-GiB page of physical address 0, for the kernel, far from where random addresses point. */
+  hugeAlias: 0x7f_c000_0000,
   localApic: 0xfee0_0000,
 } as const;
 

@@ -51,10 +51,11 @@ const pageTables: readonly Piece[] = [
     words(AT.pml4[root], [BigInt(AT.pdpt[root]) | TABLE]),
     words(AT.pdpt[root], [
       BigInt(AT.directory[root]) | TABLE,
-      LARGE | PRESENT | WRITABLE | GLOBAL,
+      0n,
       0n,
       BigInt(AT.apicDirectory) | TABLE,
     ]),
+    words(AT.pdpt[root] + 8 * 511, [LARGE | PRESENT | WRITABLE | GLOBAL]),
     words(AT.directory[root], [
       BigInt(AT.lowTable) | TABLE,
       BigInt(AT.windowTable[root]) | TABLE,

@@ -1,6 +1,7 @@
 export * from './address';
 export * from './bitfield';
 export * from './choice';
+export * from './manual';
 export * from './memory';
 export * from './outcome';
 export * from './radix-walk';

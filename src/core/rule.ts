@@ -1,11 +1,12 @@
+import type { SectionTitle } from './manual';
+
 /**
  * A rule of the architecture as a row. `when` says whether it applies, `holds` whether the state obeys it; `reads` names every
  * state field that the two look at. Ids are permanent, section numbers are not (they live in `manual.ts`).
  */
 export interface Rule<Context, Field extends string = string> {
   readonly id: string;
-  /** Key of a section in `manual.ts`. */
-  readonly section: string;
+  readonly section: SectionTitle;
   /** What must hold, in our own words. */
   readonly says: string;
   readonly reads: readonly Field[];

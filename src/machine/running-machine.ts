@@ -4,6 +4,7 @@ import { Engine, type EngineStop } from '../cpu/engine/engine';
 import { LinearMemory } from '../cpu/engine/linear-memory';
 import { ACTIVITY, ProcessorDraft } from '../cpu/processor-draft';
 import { ProcessorPublisher, type ProcessorState } from '../cpu/processor-state';
+import { FLAG } from '../cpu/slots';
 import type { DeviceEffect } from '../platform';
 import { MachineBus } from './machine-bus';
 import type { MachineConfig, MachineState } from './machine-state';
@@ -26,6 +27,9 @@ export type StopReason =
   /** A listener asked for it. */
   | { readonly kind: 'interrupted' };
 
+/** Deadlines that may pass in vain while all processors sleep. */
+const MOST_WAKELESS = 65_536;
+
 /** A machine under way: the draft of a state with its engine. It belongs to nobody; `load` and `publish` move states in and out. */
 export class RunningMachine {
   readonly bus: MachineBus;
@@ -40,6 +44,9 @@ export class RunningMachine {
   private readonly port: MonitorPort;
   private published: MachineState | undefined;
   private stop: StopReason | undefined;
+  /** Deadlines that passed since the processor fell asleep, and how many instructions had retired then. */
+  private wakeless = 0;
+  private asleepAt = -1;
   onEffect: ((effect: DeviceEffect) => void) | undefined;
 
   constructor(
@@ -126,6 +133,7 @@ export class RunningMachine {
     const { engine, bus, cpu } = this;
     this.choice = choice;
     this.stop = undefined;
+    this.asleepAt = -1;
     engine.stopRequested = false;
     const end = engine.retired + instructions;
     while (this.stop === undefined) {
@@ -167,10 +175,21 @@ export class RunningMachine {
       ? (cpu.virtualization?.nextDeadline(cpu) ?? Number.POSITIVE_INFINITY)
       : Number.POSITIVE_INFINITY;
     const deadline = Math.min(bus.deadline, own);
-    if (deadline === Number.POSITIVE_INFINITY) return { kind: 'stuck' };
+    if (deadline === Number.POSITIVE_INFINITY || this.sleepsForEver()) return { kind: 'stuck' };
     const wait = deadline - engine.now();
     if (wait > 0) engine.clockStart += wait;
     return undefined;
+  }
+
+  /** Deadlines come, but none can wake it: interrupts are off, or those that come are of too low a priority. */
+  private sleepsForEver(): boolean {
+    const { engine, cpu } = this;
+    if (!cpu.nonRoot && !cpu.flag(FLAG.if)) return true;
+    if (engine.retired !== this.asleepAt) {
+      this.asleepAt = engine.retired;
+      this.wakeless = 0;
+    }
+    return ++this.wakeless > MOST_WAKELESS;
   }
 
   /** Ends the run after the instruction in execution. */

@@ -28,7 +28,7 @@ const STACK_SEGMENT = 2;
 
 /** Scratch slots: operands and results of pure operations, then the index of the instruction in a generated block. */
 export const PURE_SLOT = FIRST_SCRATCH_SLOT;
-export const PURE_SLOTS = 4;
+export const PURE_SLOTS = 6;
 export const INDEX_AT: number = 2 * (FIRST_SCRATCH_SLOT + PURE_SLOTS);
 /** Instructions that may still retire before `execute` returns. */
 export const LEFT_AT: number = INDEX_AT + 1;
@@ -621,6 +621,8 @@ export class EmittingBuilder implements Builder<Text, string> {
   // ---- pure operations
 
   pure(operation: PureOperation, width: Width, values: readonly Text[]): readonly Text[] {
+    if (Math.max(values.length, operation.results) > PURE_SLOTS)
+      throw new ModelError(`${operation.name} has more operands than there are slots`);
     values.forEach((value, i) => {
       this.out(
         `W[${2 * (PURE_SLOT + i)}]=${value.low};W[${2 * (PURE_SLOT + i) + 1}]=${value.width === 64 ? value.high : '0'};`,

@@ -1,4 +1,4 @@
-import { high32, low32, ModelError, maskOf } from '../../core';
+import { high32, low32, ModelError, maskOf, type SectionTitle } from '../../core';
 import { allowed0, allowed1, type ControlField, VMX_BASIC } from '../capabilities';
 import { CONTROLS, type Control, type ControlRow, fieldIndex, type VmcsData, type VmcsField } from '../vmcs';
 import type { PhysicalReader, VmEntryContext } from './context';
@@ -149,7 +149,7 @@ export type Extras = Pick<
 
 /** The row constructor of one section: an id, when the rule applies, what must hold; all violations show the same way. */
 export const rowsOf =
-  (section: string, failure: VmEntryFailure) =>
+  (section: SectionTitle, failure: VmEntryFailure) =>
   <const Id extends string>(id: Id, when: Term, holds: Term, extras: Extras = {}): Row<Id> => ({
     id,
     section,

@@ -1,4 +1,4 @@
-import { high32, low32 } from '../../core';
+import { high32, low32, type SectionTitle } from '../../core';
 import { controlSupported, type VmxCapabilities } from '../capabilities';
 import { CONTROLS, type Control, type ControlRow, fieldIndex, VMCS_FIELDS, type VmcsField } from '../vmcs';
 import type { StateField } from './context';
@@ -247,7 +247,7 @@ type Extras = Pick<VmEntryRule, 'unconfirmed' | 'feature' | 'needsMemory' | 'fai
  * given exit qualification. SDM Vol. 3C, 26.7 VM-Entry Failures During or After Loading Guest State
  */
 export const rulesOf =
-  (section: string, qualification = 0) =>
+  (section: SectionTitle, qualification = 0) =>
   <const Id extends string>(id: Id, when: Term, holds: Term, extras: Extras = {}): GuestRow<Id> => ({
     id,
     section,
