@@ -49,12 +49,7 @@ export const windowTable = (root: number, pages: readonly WindowPage[]): Piece =
 const pageTables: readonly Piece[] = [
   ...[0, 1].flatMap((root) => [
     words(AT.pml4[root], [BigInt(AT.pdpt[root]) | TABLE]),
-    words(AT.pdpt[root], [
-      BigInt(AT.directory[root]) | TABLE,
-      0n,
-      0n,
-      BigInt(AT.apicDirectory) | TABLE,
-    ]),
+    words(AT.pdpt[root], [BigInt(AT.directory[root]) | TABLE, 0n, 0n, BigInt(AT.apicDirectory) | TABLE]),
     words(AT.pdpt[root] + 8 * 511, [LARGE | PRESENT | WRITABLE | GLOBAL]),
     words(AT.directory[root], [
       BigInt(AT.lowTable) | TABLE,

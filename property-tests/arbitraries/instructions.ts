@@ -90,13 +90,21 @@ const OTHERS: readonly Form[] = [
   { opcode: [0x0f, 0xb1], bytes: true, lockable: true },
   { opcode: [0x0f, 0xc1], bytes: true, lockable: true },
   { opcode: [0x0f, 0xc7], bytes: false, digit: 1, operand: 'memory', lockable: true, widths: [32, 64] },
-  ...range(16).map((condition): Form => ({ opcode: [0x0f, 0x40 | condition], bytes: false })),
-  ...range(16).map(
-    (condition): Form => ({ opcode: [0x0f, 0x90 | condition], bytes: false, digit: 0, widths: [8] }),
-  ),
 ];
 
-const FORMS: readonly Form[] = [...ARITHMETIC, ...SHIFTS, ...UNARY, ...MOVES, ...BITS, ...OTHERS];
+/** CMOVcc and SETcc: they see what the flags are. */
+const CONDITIONAL: readonly Form[] = range(16).flatMap((condition): Form[] => [
+  { opcode: [0x0f, 0x40 | condition], bytes: false },
+  { opcode: [0x0f, 0x90 | condition], bytes: false, digit: 0, widths: [8] },
+]);
+
+/** How often a form is taken from which table. */
+const FORMS: readonly fc.WeightedArbitrary<Form>[] = [
+  { arbitrary: fc.constantFrom(...ARITHMETIC), weight: 6 },
+  { arbitrary: fc.constantFrom(...SHIFTS, ...UNARY), weight: 4 },
+  { arbitrary: fc.constantFrom(...CONDITIONAL), weight: 5 },
+  { arbitrary: fc.constantFrom(...MOVES, ...BITS, ...OTHERS), weight: 5 },
+];
 
 /** Instructions without operands that fault nowhere but on the stack: flags, sign extension, stack, strings with small counts. */
 const PLAIN: readonly (readonly number[])[] = [
@@ -171,7 +179,7 @@ const widthsOf = ({ bytes, widths }: Form): readonly Width[] =>
   widths ?? (bytes ? [8, 16, 32, 64] : [16, 32, 64]);
 
 /** One instruction of the table on registers and the memory at `BASE`. */
-export const tableInstruction: fc.Arbitrary<Emit> = fc.constantFrom(...FORMS).chain((form) =>
+export const tableInstruction: fc.Arbitrary<Emit> = fc.oneof(...FORMS).chain((form) =>
   fc
     .record({
       width: fc.constantFrom(...widthsOf(form)),

@@ -93,7 +93,12 @@ const outcomesOf = async (
   return outcomes;
 };
 
-const run = async (argv: readonly string[], directory: string, output: Output): Promise<number> => {
+const run = async (
+  argv: readonly string[],
+  directory: string,
+  output: Output,
+  sources: string,
+): Promise<number> => {
   const { folder, expectations, document, only } = readArguments(argv);
   const { suite, images } = parseExpectations(expectations, readText(resolve(expectations)));
   const unknown = only?.find((one) => !images.some(({ image }) => image === one));
@@ -101,21 +106,28 @@ const run = async (argv: readonly string[], directory: string, output: Output): 
   const chosen = images.filter(({ image }) => only === undefined || only.includes(image));
   const place = resolve(directory, folder);
   requireImages(place, chosen);
+  const sourceHash = folderHash(sources);
   const outcomes = await outcomesOf(place, chosen, output);
   output.out(`${table(outcomes)}\n`);
-  // A part is no record.
-  if (only === undefined) writeFileSync(resolve(document), markdown(suite, folderHash('src'), outcomes));
+  // A part is no record, nor is a run of code that is not there any more.
+  if (folderHash(sources) !== sourceHash)
+    output.error(`conformance: ${sources}/ changed during the run; ${document} was not written\n`);
+  else if (only === undefined) writeFileSync(resolve(document), markdown(suite, sourceHash, outcomes));
   return outcomes.every((outcome) => outcome.differences.length === 0) ? STATUS.asExpected : STATUS.otherwise;
 };
 
-/** Runs the images of a folder against the expectations; `directory` is where the user's paths begin. Gives the exit status: 0 all as expected, 1 not, 2 bad input. */
+/**
+ * Runs the images of a folder against the expectations; `directory` is where the user's paths begin, `sources` the folder whose hash is
+ * recorded. Gives the exit status: 0 all as expected, 1 not, 2 bad input.
+ */
 export const conformance = async (
   argv: readonly string[],
   directory: string,
   output: Output,
+  sources = 'src',
 ): Promise<number> => {
   try {
-    return await run(argv, directory, output);
+    return await run(argv, directory, output, sources);
   } catch (error) {
     if (!(error instanceof BadInput)) throw error;
     output.error(`conformance: ${error.message}\n`);

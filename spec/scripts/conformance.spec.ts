@@ -108,6 +108,27 @@ describe('a folder of images', () => {
     expect(status).toBe(1);
   });
 
+  test('sources that change during the run leave no document', async () => {
+    const sources = mkdtempSync(join(tmpdir(), 'vtmodel-sources-'));
+    const file = join(folder, 'changing.json');
+    writeFileSync(file, JSON.stringify(suite(HELLO)));
+    const document = join(folder, 'changing.md');
+    let said = '';
+    const output = {
+      out: () => {},
+      error: (text: string) => {
+        said += text;
+        writeFileSync(join(sources, 'changed.ts'), '');
+      },
+    };
+    const argv = ['.', '--expectations', file, '--document', document];
+    const status = await conformance(argv, folder, output, sources);
+    rmSync(sources, { recursive: true });
+    expect(said).toContain('changed during the run');
+    expect(existsSync(document)).toBe(false);
+    expect(status).toBe(0);
+  });
+
   test('a part of it leaves no document', async () => {
     const { status, document } = await command(suite(HELLO), '.', '--only', 'hello.elf');
     expect(status).toBe(0);

@@ -1,5 +1,6 @@
 import { type Choice, preferred } from '../core';
 import type { Tier } from '../cpu/engine/block-builder';
+import { HEAT } from '../cpu/engine/engine';
 import type { DeviceEffect } from '../platform';
 import { giveBack, takeIdleMachine } from './machine-pool';
 import type { MachineState } from './machine-state';
@@ -12,6 +13,8 @@ export interface RunOptions {
   readonly choice?: Choice;
   /** How instructions run; the result is the same. Default `generated`. */
   readonly tier?: Tier;
+  /** In the generated tier: runs of a block after which it is generated; default 2,000. The result is the same. */
+  readonly heat?: number;
   /** Bytes sent to the serial port, and whatever else leaves the machine. */
   readonly onEffect?: (effect: DeviceEffect) => void;
 }
@@ -28,6 +31,7 @@ export const run = (state: MachineState, options: RunOptions = {}): RunResult =>
   const machine = takeIdleMachine(state.config, options.tier ?? 'generated', state);
   machine.load(state);
   machine.onEffect = options.onEffect;
+  machine.engine.heat = options.heat ?? HEAT;
   const before = machine.engine.retired;
   const stop = machine.run(options.maxInstructions ?? Number.MAX_SAFE_INTEGER, options.choice ?? preferred);
   const result = { state: machine.publish(), stop, retired: machine.engine.retired - before };

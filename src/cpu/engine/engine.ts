@@ -28,6 +28,9 @@ const JUMP_ENTRIES = 4096;
 const LARGEST_BUDGET = 0x3fff_ffff;
 const NO_LINK = -1;
 
+/** Runs after which a block is generated, unless told otherwise: generating costs as much as about so many. */
+export const HEAT = 2000;
+
 /** Why `Engine.run` returned before its budget was used up. */
 export type EngineStop = 'budget' | 'inactive' | 'host-port' | 'triple-fault' | 'delivery-loop' | 'stopped';
 
@@ -44,6 +47,8 @@ export class Engine {
   portPage = -1n;
   /** Set by a device that ends the run. */
   stopRequested = false;
+  /** Runs after which a block decoded from now on is generated. */
+  heat = HEAT;
   /** Called before each instruction when set; then instructions run one at a time. */
   beforeInstruction: ((instruction: Instruction, address: bigint) => void) | undefined;
 
@@ -409,7 +414,7 @@ export class Engine {
       cpu.W[RIP + 1],
       instructions,
       rows,
-      alone ? ALONE : this.tier === 'generated' ? HEAT : NEVER_HOT,
+      alone ? ALONE : this.tier === 'generated' ? this.heat : NEVER_HOT,
     );
     this.code.add(frame, key, block, offset, at - offset, next);
     this.builder.build(block);
@@ -445,8 +450,6 @@ export class Engine {
 
 /** `heat` of a block that holds one instruction to be run alone. */
 const ALONE = -1;
-/** Runs after which a block is generated. */
-const HEAT = 2000;
 const NEVER_HOT = 0x7fff_ffff;
 
 const jumpEntry = (low: number, high: number): number => (low ^ (low >>> 11) ^ high) & (JUMP_ENTRIES - 1);

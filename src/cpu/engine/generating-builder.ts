@@ -204,11 +204,13 @@ export class GeneratingBuilder extends EmittingBuilder {
 
   /** An even condition code from what is known; undefined when the slots must be asked. */
   private positive(code: number): string | undefined {
-    const { kind, a, b, result, overflow } = this.known;
+    const { kind, a, b, result, carry, overflow } = this.known;
     if (code === 2) return this.carryNow();
     if (kind === 'slots') return undefined;
     const zero = this.isZero(result!);
     const sign = isNegative(result!);
+    // After SBB, whose carry is known by itself, the order of the operands does not give SF and OF.
+    const ordered = kind === 'sub' && carry === undefined;
     switch (code) {
       case 4:
         return `(${zero})`;
@@ -218,14 +220,10 @@ export class GeneratingBuilder extends EmittingBuilder {
         return sign;
       case 12:
         if (overflow !== undefined) return undefined;
-        return kind === 'sub' ? less(a!, b!) : kind === 'logic' ? sign : undefined;
+        return ordered ? less(a!, b!) : kind === 'logic' ? sign : undefined;
       case 14:
         if (overflow !== undefined) return undefined;
-        return kind === 'sub'
-          ? `(${zero}||${less(a!, b!)})`
-          : kind === 'logic'
-            ? `(${zero}||${sign})`
-            : undefined;
+        return ordered ? `(${zero}||${less(a!, b!)})` : kind === 'logic' ? `(${zero}||${sign})` : undefined;
       default:
         return undefined;
     }

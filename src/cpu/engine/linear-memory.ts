@@ -50,6 +50,9 @@ class CurrentAccess implements PhysicalAccess {
   }
 }
 
+/** Bits 63:32 of the last canonical addresses of the lower half. */
+const LAST_LOW_HIGH = 0x7fff;
+
 /**
  * Linear memory of one processor: checks, walks, and the fast arrays. Semantically it walks on every access (policy `none`): frames that a walk
  * used are watched, and a write to one of them drops everything derived.
@@ -341,7 +344,8 @@ export class LinearMemory implements Mmu {
     const cpu = this.cpu;
     if (cpu.mode64) {
       const top = high >> 15;
-      if (top !== 0 && top !== -1) cpu.raise(stack ? VECTOR.ss : VECTOR.gp, 0);
+      const ends = high === LAST_LOW_HIGH && (low >>> 0) + bytes > 0x1_0000_0000;
+      if ((top !== 0 && top !== -1) || ends) cpu.raise(stack ? VECTOR.ss : VECTOR.gp, 0);
     }
     if (
       (low & (bytes - 1)) !== 0 &&
