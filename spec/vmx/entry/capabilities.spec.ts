@@ -39,7 +39,13 @@ describe('A VMX Capability Reporting Facility', () => {
     expect(names.filter((name) => !controlSupported(FULL_CAPABILITIES, name))).toEqual([]);
     for (const name of ['virtualNmis', 'monitorTrapFlag', 'enableVmFunctions'] as const)
       expect(controlSupported(SKYLAKE_CAPABILITIES, name)).toBe(false);
-    for (const name of ['enableEpt', 'enableVpid', 'unrestrictedGuest', 'cr3LoadExiting', 'loadHostIa32Efer'] as const)
+    for (const name of [
+      'enableEpt',
+      'enableVpid',
+      'unrestrictedGuest',
+      'cr3LoadExiting',
+      'loadHostIa32Efer',
+    ] as const)
       expect(controlSupported(SKYLAKE_CAPABILITIES, name)).toBe(true);
   });
 

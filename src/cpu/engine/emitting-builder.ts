@@ -557,7 +557,7 @@ export class EmittingBuilder implements Builder<Text, string> {
   }
 
   protected setFlags(kind: FlagKind, a: Text, b: Text, result: Text): void {
-    this.out(this.flagStores(kind, a, b, result) + `W[${KIND_AT}]=${flagCode(kind, result.width)};`);
+    this.out(`${this.flagStores(kind, a, b, result)}W[${KIND_AT}]=${flagCode(kind, result.width)};`);
   }
 
   protected flagStores(kind: FlagKind, a: Text, b: Text, result: Text): string {

@@ -174,12 +174,13 @@ export class Engine {
       if (memory.fast.contextStale) memory.selectContext();
       block = this.lookUp(false);
       for (;;) {
-        if ((W[LEFT_AT] -= block.instructions.length) < 0) {
-          W[LEFT_AT] += block.instructions.length;
+        const rest = W[LEFT_AT] - block.instructions.length;
+        if (rest < 0) {
           R[SLOT.rip] = block.address;
           this.aloneNext = W[LEFT_AT] > 0;
           break;
         }
+        W[LEFT_AT] = rest;
         if (--block.heat === 0) this.builder.generate(block);
         const operations = block.operations;
         for (index = 0; index < operations.length; index++) operations[index]();

@@ -330,7 +330,10 @@ export class LinearMemory implements Mmu {
   ): void {
     this.checkAddress(low, high, bytes, stack);
     const offset = low & 4095;
-    if (offset + bytes > 4096) return this.writeCrossing(low, high, bytes, valueLow, valueHigh);
+    if (offset + bytes > 4096) {
+      this.writeCrossing(low, high, bytes, valueLow, valueHigh);
+      return;
+    }
     const frame = this.translate(low, high, true, false, false);
     if (this.cpu.bus.isRam(frame)) {
       if (!this.alone && this.code.hit(frame, offset, bytes)) this.restart();
