@@ -27,7 +27,11 @@ const CASES: readonly (readonly [string, readonly string[], RegExp])[] = [
     /--memory 600G: more than 39 physical address bits/,
   ],
   ['unknown format', ['run', HELLO, '--format', 'pe'], /--format pe: unknown; choose auto, multiboot, elf64/],
-  ['raw without address', ['run', HELLO, '--format', 'raw'], /hello\.elf: load: undefined is not a physical/],
+  [
+    'raw without address',
+    ['run', HELLO, '--format', 'raw'],
+    /hello\.elf: load: a raw image does not say where it goes/,
+  ],
   ['bad address', ['run', HELLO, '--load', '1MB'], /--load 1MB: not an address of at most 52 bits/],
   ['bad entry', ['run', HELLO, '--entry', '0x1'], /entry: 0x1 is outside what the image loads/],
   ['bad mode', ['run', HELLO, '--mode', 'real'], /--mode real: unknown; choose protected or long/],

@@ -168,4 +168,15 @@ describe('vtmodel check', () => {
     expect(io.out).toMatch(/\nhello +holds +holds +holds /);
     expect(io.out).toMatch(/\nhalt +holds +holds +holds /);
   });
+
+  it('takes a raw image, and takes VMX off the processor', async () => {
+    const io = new MemoryIo();
+    // mov eax, 1; cpuid; and ecx, 1 << 5; shr ecx, 5; mov eax, ecx; mov dx, 0xf4; out dx, eax: exits with CPUID.1:ECX.VMX
+    const code = 'b801000000 0fa2 83e120 c1e905 89c8 66baf400 ef'.replaceAll(' ', '');
+    io.files.set('code.bin', Uint8Array.from(Buffer.from(code, 'hex')));
+    const raw = ['--format', 'raw', '--load', '0x100000', '--mode', 'long', '--processor', 'skylake,-smep'];
+    expect(await io.command('check', 'code.bin', ...raw)).toBe(0);
+    expect(io.out).toMatch(/\ncode\.bin +holds +holds +holds .* exit code 0\n/);
+    expect(await io.command('run', 'code.bin', ...raw)).toBe(3);
+  });
 });

@@ -23,6 +23,12 @@ describe('vtmodel run', () => {
     );
   });
 
+  it('knows the bundled guests by name', async () => {
+    const io = new MemoryIo();
+    expect(await io.command('run', 'hello', '--quiet')).toBe(1);
+    expect(io.out).toBe('hello from long mode\n');
+  });
+
   it('--quiet prints the guest alone', async () => {
     const io = new MemoryIo();
     expect(await io.command('run', HELLO, '--quiet')).toBe(1);

@@ -4,13 +4,11 @@ import type { MachineState } from '../machine';
 import { hardwareAssistedMonitor } from '../vmm/hardware-assisted';
 import { type CheckedGuest, checkJson, checkText } from './check-report';
 import { EXIT_STATUS } from './exit-status';
+import { bundledGuests, describeImage, guestPath, guestState, type ImageArguments } from './image-options';
 import type { CommandIo } from './io';
-import { guestState } from './run-options';
 import { count } from './values';
 
-export interface CheckArguments {
-  readonly memory?: string;
-  readonly append?: string;
+export interface CheckArguments extends ImageArguments {
   readonly maxInstructions?: string;
   readonly json?: true;
   readonly quiet?: true;
@@ -29,19 +27,20 @@ const EXAMPLES = `
 Examples:
   vtmodel check                         all bundled guests
   vtmodel check kernel sensitive        two of them
-  vtmodel check kernel.elf --memory 1G  an image of yours (multiboot or ELF64)
+  vtmodel check kernel.elf --memory 1G  an image of yours
+  vtmodel check boot.bin --format raw --load 0x7c00 --mode long
   vtmodel check --json | jq .holds
 
 Each guest runs twice from the same memory: on the bare machine, and unmodified under the hardware-assisted monitor (VMX, EPT).
 Exit status: 0 all criteria hold, 1 one does not, 2 bad input, 4 a guest needs what the model lacks, 130 Ctrl-C.`;
 
 export const describeCheck = (command: Command): Command =>
-  command
-    .summary('check the Popek-Goldberg criteria on guests')
-    .description('Checks equivalence, resource control and efficiency of the hardware-assisted monitor.')
-    .argument('[guest...]', 'names of bundled guests, or images (default: all bundled guests)')
-    .option('--memory <size>', 'RAM of the guest, with K, M or G (default: 128M)')
-    .option('--append <text>', 'multiboot: command line after the name of the image')
+  describeImage(
+    command
+      .summary('check the Popek-Goldberg criteria on guests')
+      .description('Checks equivalence, resource control and efficiency of the hardware-assisted monitor.')
+      .argument('[guest...]', 'names of bundled guests, or images (default: all bundled guests)'),
+  )
     .option('--max-instructions <n>', 'compare the runs up to this many guest instructions')
     .option('--json', 'the full reports, for programs')
     .option('--quiet', 'no progress')
@@ -52,21 +51,13 @@ interface Guest {
   readonly state: MachineState;
 }
 
-const baseName = (path: string): string => path.replace(/^.*[\\/]/, '').replace(/\.elf$/, '');
+/** Edits of the processor: a guest sees no VMX, so the bare machine has none. */
+const WITHOUT_VMX = ['-vmx'];
 
 /** The guests that the arguments name, loaded. */
 const guests = (io: CommandIo, names: readonly string[], options: CheckArguments): readonly Guest[] => {
-  const bundled = io.bundledGuests();
-  const paths = names.length === 0 ? bundled : names;
-  return paths.map((given) => {
-    const path = bundled.find((one) => baseName(one) === given) ?? given;
-    const state = guestState(io, path, {
-      processor: 'skylake,-vmx',
-      ...(options.memory === undefined ? {} : { memory: options.memory }),
-      ...(options.append === undefined ? {} : { append: options.append }),
-    });
-    return { name: bundled.includes(path) ? baseName(path) : path, state };
-  });
+  const chosen = names.length === 0 ? bundledGuests(io) : names.map((given) => guestPath(io, given));
+  return chosen.map(({ name, path }) => ({ name, state: guestState(io, path, options, WITHOUT_VMX) }));
 };
 
 const BETWEEN_LINES = 0.1;

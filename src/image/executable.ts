@@ -70,7 +70,14 @@ export const readExecutable = (bytes: Uint8Array, options: ImageOptions): Outcom
 /** A raw image: its bytes at `load`, in the mode that the caller names. */
 export const readRaw = (bytes: Uint8Array, options: ImageOptions): Outcome<ImagePlan, ImageError> => {
   const { fileName: file, load, mode = 'protected' } = options;
-  if (load === undefined || !Number.isSafeInteger(load) || load < 0)
+  if (load === undefined)
+    return refuse(
+      file,
+      'load',
+      'a raw image does not say where it goes',
+      'give its physical address, as in 0x7c00',
+    );
+  if (!Number.isSafeInteger(load) || load < 0)
     return refuse(file, 'load', `${load} is not a physical address`, 'give the load address of a raw image');
   if (bytes.length === 0) return refuse(file, 'file', 'it is empty', 'give an image with code');
   const placement = new Placement(options.memoryBytes);

@@ -1,0 +1,117 @@
+import { type Command, Option } from 'commander';
+import type { ImageModule, ImageOptions } from '../image';
+import { createMachine, loadImage, type MachineState } from '../machine';
+import { BadInput } from './exit-status';
+import { readInput } from './files';
+import type { CommandIo } from './io';
+import { address, choice, memorySize, moduleArgument, processorModel } from './values';
+
+/** What `run` and `check` take to make a machine with an image: texts, checked here. */
+export interface ImageArguments {
+  readonly format?: string;
+  readonly load?: string;
+  readonly entry?: string;
+  readonly mode?: string;
+  readonly append?: string;
+  readonly module?: readonly string[];
+  readonly memory?: string;
+  readonly processor?: string;
+}
+
+const FORMATS = ['auto', 'multiboot', 'elf64', 'raw'] as const;
+const MODES = ['protected', 'long'] as const;
+const DEFAULT_MEMORY = '128M';
+const DEFAULT_PROCESSOR = 'skylake';
+
+/** The names of the options, as in `ImageArguments`. */
+export const IMAGE_OPTIONS = [
+  'format',
+  'load',
+  'entry',
+  'mode',
+  'append',
+  'module',
+  'memory',
+  'processor',
+] as const satisfies readonly (keyof ImageArguments)[];
+
+/** Adds the options of `ImageArguments`. */
+export const describeImage = (command: Command): Command =>
+  command
+    .addOption(new Option('--format <name>', `image format: ${FORMATS.join(', ')} (default: auto)`))
+    .option('--load <address>', 'raw: physical address of the image')
+    .option('--entry <address>', 'first instruction, instead of the one that the image names')
+    .option('--mode <mode>', `raw: ${MODES.join(' or ')} (default: protected)`)
+    .option('--append <text>', 'multiboot: command line after the name of the image')
+    .option(
+      '--module <file>',
+      'multiboot: FILE or FILE=ARGUMENTS, may be repeated',
+      (one: string, all: readonly string[] | undefined) => [...(all ?? []), one],
+    )
+    .option('--memory <size>', `RAM, with K, M or G (default: ${DEFAULT_MEMORY})`)
+    .option('--processor <model>', `preset with edits, as skylake,-smep (default: ${DEFAULT_PROCESSOR})`);
+
+const baseName = (path: string): string => path.replace(/^.*[\\/]/, '').replace(/\.elf$/, '');
+
+/** A guest by its path, and the name to show: short for those that come with the package. */
+export interface GuestPath {
+  readonly name: string;
+  readonly path: string;
+}
+
+/** The guests that come with the package. */
+export const bundledGuests = (io: CommandIo): readonly GuestPath[] =>
+  io.bundledGuests().map((path) => ({ name: baseName(path), path }));
+
+/** The guest that an argument means: the name of a bundled one, or the path of an image. */
+export const guestPath = (io: CommandIo, given: string): GuestPath =>
+  bundledGuests(io).find(({ name, path }) => name === given || path === given) ?? {
+    name: given,
+    path: given,
+  };
+
+const imageModule = (io: CommandIo, text: string): ImageModule => {
+  const { file, commandLine } = moduleArgument(text);
+  return {
+    name: file,
+    bytes: readInput(io, file, 'module'),
+    ...(commandLine === undefined ? {} : { commandLine }),
+  };
+};
+
+const imageOptions = (
+  io: CommandIo,
+  fileName: string,
+  { format, load, entry, mode, append, module }: ImageArguments,
+): Omit<ImageOptions, 'memoryBytes'> => ({
+  fileName,
+  ...(format === undefined ? {} : { format: choice('--format', format, FORMATS) }),
+  ...(load === undefined ? {} : { load: address('--load', load) }),
+  ...(entry === undefined ? {} : { entry: BigInt(address('--entry', entry)) }),
+  ...(mode === undefined ? {} : { mode: choice('--mode', mode, MODES) }),
+  ...(append === undefined ? {} : { commandLine: append }),
+  ...(module === undefined ? {} : { modules: module.map((one) => imageModule(io, one)) }),
+});
+
+/** A machine with an image loaded; `edits` change whatever processor is asked for. */
+export const guestState = (
+  io: CommandIo,
+  image: string,
+  options: ImageArguments,
+  edits: readonly string[] = [],
+): MachineState => {
+  const model = [options.processor ?? DEFAULT_PROCESSOR, ...edits].join(',');
+  const processor = processorModel('--processor', model);
+  const memoryBytes = memorySize(
+    '--memory',
+    options.memory ?? DEFAULT_MEMORY,
+    processor.physicalAddressWidth,
+  );
+  const load = imageOptions(io, image, options);
+  const board =
+    options.append === undefined ? {} : { board: { commandLine: { address: 0, text: options.append } } };
+  const machine = createMachine({ processor, memoryBytes, ...board });
+  const loaded = loadImage(machine, readInput(io, image, 'image'), load);
+  if (!loaded.ok) throw new BadInput(loaded.fault.says);
+  return loaded.value;
+};
