@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { processor } from '../src/api/cpu';
+import { processor } from '../src/cpu/presets';
 import { type CriteriaReport, checkCriteria } from '../src/criteria';
 import { createMachine, loadImage, type MachineState, type Monitor } from '../src/machine';
 import { hardwareAssistedMonitor } from '../src/vmm/hardware-assisted';
@@ -9,7 +9,7 @@ import { brokenMonitors } from './mutants/monitors';
 const IMAGE = new URL('../guests/images/sensitive.elf', import.meta.url);
 
 const bareMachine = (): MachineState => {
-  const machine = createMachine({ processor: processor('skylake', { vmx: false }), memoryBytes: 32 << 20 });
+  const machine = createMachine({ processor: processor('skylake', ['-vmx']), memoryBytes: 32 << 20 });
   const loaded = loadImage(machine, readFileSync(IMAGE), { fileName: 'sensitive.elf' });
   if (!loaded.ok) throw new Error(loaded.fault.says);
   return loaded.value;
