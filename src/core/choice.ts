@@ -15,15 +15,11 @@ export type Choice = (question: ChoiceQuestion) => bigint;
 /** Every site with what it decides. */
 export const CHOICE_SITES = {
   'undefined-flags': 'the value of status flags that the manual calls undefined (default: Intel processors)',
-  'undefined-result':
-    'the destination that the manual calls undefined, as of BSF with a zero source (default: Intel)',
   'time-stamp': 'what RDTSC, RDTSCP and the TSC and TSC_ADJUST MSRs return (default: the machine clock)',
   'timer-count': 'what the local APIC timer current-count register returns (default: by the machine clock)',
   'vm-entry-failure':
     'which of several violated VM-entry rules is reported (default: the first in the manual)',
   rdrand: 'the value of RDRAND and RDSEED (default: a fixed sequence)',
-  'active-vmcs-access':
-    'what software finds or changes in the memory of an active VMCS (default: the stored image)',
 } as const;
 
 export type ChoiceSite = keyof typeof CHOICE_SITES;
