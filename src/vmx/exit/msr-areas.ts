@@ -34,14 +34,14 @@ const mayLoad = (index: number): boolean =>
 // SDM Vol. 3C, 28.4 Saving MSRs
 const mayStore = (index: number): boolean => index !== SMBASE && !isX2Apic(index);
 
-/** Place of the first entry that cannot be processed, counted from 1; 0 when all were. */
+/** Place of the first entry that cannot be transferred, counted from 1; 0 when all were. */
 type Failing = number;
 
 const eachEntry = (
   cpu: ProcessorDraft,
   vmcs: VmcsData,
   { count, address }: ReturnType<typeof area>,
-  process: (index: number, at: number) => boolean,
+  transfer: (index: number, at: number) => boolean,
 ): Failing => {
   const entries = vmcs.halves[count] >>> 0;
   if (entries === 0) return 0;
@@ -49,7 +49,7 @@ const eachEntry = (
   for (let place = 0; place < entries; place++) {
     const at = first + place * ENTRY_BYTES;
     const head = cpu.mmu.readPhysical(at, 8);
-    if (shiftRight(head, 32n) !== 0n || !process(Number(head), at + 8)) return place + 1;
+    if (shiftRight(head, 32n) !== 0n || !transfer(Number(head), at + 8)) return place + 1;
   }
   return 0;
 };
