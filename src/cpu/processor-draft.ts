@@ -58,6 +58,8 @@ export class ProcessorDraft {
   asksUndefinedFlags = false;
   /** The IRET in execution ended blocking by NMI (or virtual-NMI blocking); cleared when an instruction retires or an event is delivered. */
   nmiUnblocked = false;
+  /** What the instruction in execution began with and ends (`beginInstruction`); 0 once a VM entry has replaced the state that it began in. */
+  begun = 0;
   /** An event that VM entry injected met endless nested deliveries; the engine stops. */
   deliveryLoop = false;
   watcher: ProcessorWatcher | undefined;

@@ -94,6 +94,8 @@ export interface Virtualization {
   unblockNmi(cpu: ProcessorDraft): boolean;
   /** Machine clock at which `instructionBoundary` must be called (preemption timer); Infinity when none. */
   nextDeadline(cpu: ProcessorDraft): number;
+  /** A VM exit could not be completed: the processor is in a shutdown state that only RESET ends. */
+  isAborted(cpu: ProcessorDraft): boolean;
   /** Carries out the exit given to `leave`. RIP is that of the instruction (or as the exit demands). */
   performExit(cpu: ProcessorDraft, exit: unknown, during: InterruptionEvent | undefined): void;
   /** Reset value and access to MSRs that belong to virtualization (0x480 to 0x493); undefined when the MSR is not one of them. */

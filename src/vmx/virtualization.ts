@@ -74,6 +74,10 @@ export class Vmx extends VmxOperation implements Virtualization {
     return this.nonRoot ? this.timerDeadline : Number.POSITIVE_INFINITY;
   }
 
+  isAborted(_cpu: ProcessorDraft): boolean {
+    return this.abortIndicator !== 0;
+  }
+
   performExit(cpu: ProcessorDraft, exit: unknown, during: InterruptionEvent | undefined): void {
     performExit(this, cpu, exit as VmExit, during);
   }

@@ -87,20 +87,21 @@ describe('what an instruction leaves behind', () => {
     const { cpu } = machine64();
     cpu.rflags = BigInt(FLAG.tf | 2);
     cpu.blockingBySti = true;
-    const begun = beginInstruction(cpu);
+    beginInstruction(cpu);
     cpu.rflags = 2n;
-    endInstruction(cpu, begun);
+    endInstruction(cpu);
     expect([cpu.pendingDebug, cpu.blockingBySti]).toEqual([BS, false]);
   });
 
   it('a shadow set by the instruction outlives it, and MOV SS drops its own trap', () => {
     const { cpu } = machine64();
     cpu.rflags = BigInt(FLAG.tf | 2);
-    const begun = beginInstruction(cpu);
+    beginInstruction(cpu);
     cpu.blockingByMovSs = true;
-    endInstruction(cpu, begun);
+    endInstruction(cpu);
     expect([cpu.pendingDebug, cpu.blockingByMovSs]).toEqual([0, true]);
-    endInstruction(cpu, beginInstruction(cpu));
+    beginInstruction(cpu);
+    endInstruction(cpu);
     expect([cpu.pendingDebug, cpu.blockingByMovSs]).toEqual([BS, false]);
   });
 

@@ -59,6 +59,21 @@ describe('28.3 Saving Guest State', () => {
     expect(sti.field('guestInterruptibilityState')).toBe(1n);
     expect(sti.field('guestPendingDebugExceptions')).toBe(0n);
   });
+
+  it.each([
+    ['single step', FLAG.tf, 0n, 0, 0x4000n],
+    ['single step and a breakpoint', FLAG.tf, 0n, 0x1001, 0x5001n],
+    ['BTF: no branch was taken', FLAG.tf, 2n, 0, 0n],
+    ['no TF', 0, 0n, 0x1001, 0x1001n],
+  ])('what MOV SS holds back stays pending: %s', (_, flags, debugctl, pending, saved) => {
+    const machine = inGuest();
+    machine.cpu.rflags = BigInt(flags | 2);
+    machine.cpu.R[SLOT.debugctl] = debugctl;
+    machine.cpu.blockingByMovSs = true;
+    machine.cpu.pendingDebug = pending;
+    machine.execute(...CODE.vmcall);
+    expect(machine.field('guestPendingDebugExceptions')).toBe(saved);
+  });
 });
 
 describe('28.5 Loading Host State', () => {
@@ -157,6 +172,11 @@ describe('28.4 Saving MSRs, 28.6 Loading MSRs, 28.7 VMX Aborts', () => {
     const machine = withAreas(store, load, value);
     expect([machine.abortIndicator(), machine.vmx.publish().abortIndicator]).toEqual([indicator, indicator]);
     expect(machine.cpu.activity).toBe(2);
+    // Not even an NMI ends it.
+    machine.cpu.nmiPending = true;
+    machine.cpu.blockingByNmi = false;
+    expect(machine.boundary()).toEqual({ interruption: undefined, exit: undefined });
+    expect([machine.cpu.activity, machine.cpu.nmiPending]).toEqual([2, true]);
   });
   it('the TSC is stored without offset', () => {
     const machine = new VmxMachine();

@@ -213,7 +213,7 @@ export class Engine {
     W[LEFT_AT] = 1;
     this.budget = 1;
     let block: Block | null = null;
-    const token = beginInstruction(cpu);
+    beginInstruction(cpu);
     try {
       if (memory.fast.contextStale) memory.selectContext();
       block = this.lookUp(true);
@@ -226,7 +226,7 @@ export class Engine {
       memory.alone = false;
       this.linkFrom = null;
       this.finish();
-      endInstruction(cpu, token);
+      endInstruction(cpu);
       cpu.nmiUnblocked = false;
       return undefined;
     } catch (error) {

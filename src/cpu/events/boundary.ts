@@ -46,7 +46,7 @@ export const boundaryEvent = (cpu: ProcessorDraft): InterruptionEvent | undefine
   const virtualization = cpu.nonRoot ? cpu.virtualization : undefined;
   if (cpu.activity === ACTIVITY.shutdown) {
     virtualization?.instructionBoundary(cpu, 'nmi');
-    return nmi(cpu);
+    return cpu.virtualization?.isAborted(cpu) ? undefined : nmi(cpu);
   }
   virtualization?.instructionBoundary(cpu, 'debug-trap');
   const trap = pendingTrap(cpu);
@@ -77,15 +77,18 @@ const TRAP = 1;
 const STI = 2;
 const MOV_SS = 4;
 
-/** What holds before an instruction and decides what follows it: give it to `endInstruction` when the instruction has retired. */
-export const beginInstruction = (cpu: ProcessorDraft): number =>
-  (cpu.flag(FLAG.tf) ? TRAP : 0) | (cpu.blockingBySti ? STI : 0) | (cpu.blockingByMovSs ? MOV_SS : 0);
+/** Notes what holds before an instruction and decides what follows it. */
+export const beginInstruction = (cpu: ProcessorDraft): void => {
+  cpu.begun =
+    (cpu.flag(FLAG.tf) ? TRAP : 0) | (cpu.blockingBySti ? STI : 0) | (cpu.blockingByMovSs ? MOV_SS : 0);
+};
 
 /**
  * The instruction (or iteration) retired: shadows that it ran under end, and the single-step trap becomes pending unless the instruction was MOV or POP SS.
  * SDM Vol. 3B, 18.3.1.4 Single-Step Exception Condition; SDM Vol. 3A, 7.8.3 Masking Exceptions and Interrupts When Switching Stacks
  */
-export const endInstruction = (cpu: ProcessorDraft, begun: number): void => {
+export const endInstruction = (cpu: ProcessorDraft): void => {
+  const { begun } = cpu;
   if ((begun & STI) !== 0) cpu.blockingBySti = false;
   if ((begun & MOV_SS) !== 0) cpu.blockingByMovSs = false;
   if ((begun & TRAP) === 0 || cpu.blockingByMovSs) return;

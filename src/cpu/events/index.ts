@@ -1,11 +1,13 @@
 export { beginInstruction, boundaryEvent, endInstruction, needsBoundaryWork } from './boundary';
 export {
   type DataAccessKind,
+  DEBUGCTL,
   dataBreakpoint,
   debugException,
   enterDebugHandler,
   ioBreakpoint,
   linearRip,
+  PENDING,
 } from './debug';
 export { DELIVERY_LIMIT, type DeliveryOutcome, deliver } from './deliver';
 export { isSoftware } from './interrupt-gate';

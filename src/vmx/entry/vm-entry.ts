@@ -103,6 +103,7 @@ const startGuest = (vmx: VmxOperation, cpu: ProcessorDraft, vmcs: VmcsData): voi
   cpu.pendingDebug = keepsTraps ? halves[PENDING_DEBUG] : 0;
   cpu.activity = (event === undefined ? halves[ACTIVITY_STATE] : 0) as ActivityState;
   cpu.nmiUnblocked = false;
+  cpu.begun = 0;
   vmx.nonRoot = true;
   cpu.nonRoot = true;
   vmx.timerDeadline =

@@ -110,4 +110,5 @@ export const loadHost = (cpu: ProcessorDraft, vmcs: VmcsData): void => {
   cpu.blockingBySti = false;
   cpu.blockingByMovSs = false;
   cpu.pendingDebug = 0;
+  cpu.begun = 0;
 };

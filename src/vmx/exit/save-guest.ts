@@ -1,4 +1,5 @@
 import { EVENT_TYPE, type InterruptionEvent, VECTOR } from '../../cpu/event';
+import { DEBUGCTL, PENDING } from '../../cpu/events';
 import type { ProcessorDraft } from '../../cpu/processor-draft';
 import { FLAG, SLOT, STATUS_FLAGS } from '../../cpu/slots';
 import { statusFlagsOf } from '../../cpu/status-flags';
@@ -17,7 +18,7 @@ const CR0 = halfOf('guestCr0');
 const RIP = halfOf('guestRip');
 const RFLAGS = halfOf('guestRflags');
 const DR7 = halfOf('guestDr7');
-const DEBUGCTL = halfOf('guestIa32Debugctl');
+const DEBUGCTL_FIELD = halfOf('guestIa32Debugctl');
 const PAT = halfOf('guestIa32Pat');
 const EFER = halfOf('guestIa32Efer');
 const ACTIVITY_STATE = halfOf('guestActivityState');
@@ -77,6 +78,16 @@ const interruptibility = (cpu: ProcessorDraft): number =>
 const isDebugException = (exit: VmExit): boolean =>
   exit.reason === 'exceptionOrNmi' && exit.event.vector === VECTOR.db;
 
+/**
+ * Pending debug exceptions: what MOV SS holds back, of which a single step is one even where MOV SS itself ran with TF. Other exits save none: traps
+ * come before whatever exits at a boundary, and an instruction that exits has none. SDM Vol. 3C, 28.3.4 Saving Non-Register State
+ */
+const heldTraps = (cpu: ProcessorDraft, exit: VmExit): number => {
+  if (!cpu.blockingByMovSs || isDebugException(exit)) return 0;
+  const steps = cpu.flag(FLAG.tf) && (cpu.W[2 * SLOT.debugctl] & DEBUGCTL.btf) === 0;
+  return (cpu.pendingDebug & ~PENDING.bs) | (steps ? PENDING.bs : 0);
+};
+
 const registers = (cpu: ProcessorDraft, vmcs: VmcsData): void => {
   const { W } = cpu;
   for (let i = 0; i < WHOLE_SLOTS.fields.length; i++) {
@@ -119,7 +130,7 @@ export const saveGuest = (
   saveSlot(cpu, vmcs, CR0, SLOT.cr0);
   if ((controls & SAVE_DEBUG) !== 0) {
     saveSlot(cpu, vmcs, DR7, SLOT.dr7);
-    saveSlot(cpu, vmcs, DEBUGCTL, SLOT.debugctl);
+    saveSlot(cpu, vmcs, DEBUGCTL_FIELD, SLOT.debugctl);
   }
   if ((controls & SAVE_PAT) !== 0) saveSlot(cpu, vmcs, PAT, SLOT.pat);
   if ((controls & SAVE_EFER) !== 0) saveSlot(cpu, vmcs, EFER, SLOT.efer);
@@ -129,8 +140,7 @@ export const saveGuest = (
   save(vmcs, RFLAGS, (flags & ~FLAG.rf) | resumeFlag(flags & FLAG.rf, exit, during), 0);
   save(vmcs, ACTIVITY_STATE, cpu.activity, 0);
   save(vmcs, INTERRUPTIBILITY, interruptibility(cpu), 0);
-  // SDM Vol. 3C, 28.3.4 Saving Non-Register State: traps that MOV SS held back stay pending.
-  save(vmcs, PENDING_DEBUG, cpu.blockingByMovSs && !isDebugException(exit) ? cpu.pendingDebug : 0, 0);
+  save(vmcs, PENDING_DEBUG, heldTraps(cpu, exit), 0);
   if ((controls & SAVE_TIMER) !== 0 && (vmx.pin & TIMER_ACTIVE) !== 0)
     save(vmcs, TIMER, timerValue(vmx, cpu.clock.now()) | 0, 0);
 };
