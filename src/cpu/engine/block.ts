@@ -5,7 +5,10 @@ import type { InstructionRow } from './row';
 export type Operation = () => void;
 export type LastOperation = () => Block | null;
 
-/** A run of instructions on one page, decoded for one mode and one linear address. */
+/** `Block.nextFrame` of a block within one page. */
+export const ONE_PAGE = -1;
+
+/** A run of instructions on one page, decoded for one mode and one linear address. An instruction that crosses into the next page is a block by itself. */
 export class Block {
   /** All instructions but the last; empty when one generated function runs the block. */
   operations: Operation[] = [];
@@ -37,6 +40,8 @@ export class Block {
     /** The rows of the instructions. */
     readonly rows: readonly InstructionRow[],
     heat: number,
+    /** Physical frame of the second page, or `ONE_PAGE`. */
+    readonly nextFrame: number,
   ) {
     this.heat = heat;
     this.offsets = new Int32Array(instructions.length + 1);

@@ -1,4 +1,4 @@
-import type { Block } from './block';
+import { type Block, ONE_PAGE } from './block';
 import type { FastPages } from './fast-pages';
 import type { CodeFrames } from './linear-memory';
 
@@ -61,20 +61,14 @@ export class CodeCache implements CodeFrames {
     return this.pages.get(frame)?.blocks.get(key);
   }
 
-  /** Keeps a block whose bytes are `[offset, offset + length)` of `frame`, and the rest at the start of `next` when it crosses. */
-  add(
-    frame: number,
-    key: number,
-    block: Block,
-    offset: number,
-    length: number,
-    next: number | undefined,
-  ): void {
+  /** Keeps a block whose bytes are `[offset, offset + length)` of `frame`, and the rest at the start of its next frame when it crosses. */
+  add(frame: number, key: number, block: Block, offset: number, length: number): void {
     const page = this.page(frame);
     page.blocks.set(key, block);
     const end = Math.min(4096, offset + length);
     for (let at = offset >> GRANULE_SHIFT; at <= (end - 1) >> GRANULE_SHIFT; at++) page.granules[at] = 1;
-    if (next === undefined) return;
+    const next = block.nextFrame;
+    if (next === ONE_PAGE) return;
     const second = this.page(next);
     for (let at = 0; at <= (offset + length - 4097) >> GRANULE_SHIFT; at++) second.granules[at] = 1;
     page.shared.add(next);

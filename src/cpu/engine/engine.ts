@@ -11,7 +11,7 @@ import {
 } from '../events';
 import { ACTIVITY, LEFT, type ProcessorDraft } from '../processor-draft';
 import { SLOT } from '../slots';
-import { Block } from './block';
+import { Block, ONE_PAGE } from './block';
 import { BlockBuilder, type Tier } from './block-builder';
 import { CodeCache } from './code-cache';
 import { INDEX_AT, LEFT_AT } from './emitting-builder';
@@ -366,11 +366,16 @@ export class Engine {
     const codeSize = cpu.codeSize;
     const key = ((low & 4095) << 3) | (codeSize === 64 ? 0 : codeSize === 32 ? 2 : 4) | (alone ? 1 : 0);
     let block = this.code.find(frame, key);
-    if (block === undefined || block.low !== low || block.high !== high)
+    if (block === undefined || block.low !== low || block.high !== high || this.crossesElsewhere(block))
       block = this.decodeBlock(frame, key, codeSize, alone);
     this.jumps[at] = block;
     this.jumpEpochs[at] = W[EPOCH];
     return block;
+  }
+
+  /** Whether the block's second page is mapped to another frame now. Leaves with #PF when it cannot be fetched. */
+  private crossesElsewhere({ nextFrame }: Block): boolean {
+    return nextFrame !== ONE_PAGE && nextFrame !== this.fetchNextFrame();
   }
 
   private decodeBlock(frame: number, key: number, codeSize: CodeSize, alone: boolean): Block {
@@ -380,7 +385,7 @@ export class Engine {
     const bytes = this.memory.memory.page(frame).bytes;
     const instructions: Instruction[] = [];
     const rows: InstructionRow[] = [];
-    let next: number | undefined;
+    let next = ONE_PAGE;
     let at = offset;
     const most = alone || this.tier === 'oracle' ? 1 : LONGEST_BLOCK;
     while (instructions.length < most && at < 4096) {
@@ -416,8 +421,9 @@ export class Engine {
       instructions,
       rows,
       alone ? ALONE : this.tier === 'generated' ? this.heat : NEVER_HOT,
+      next,
     );
-    this.code.add(frame, key, block, offset, at - offset, next);
+    this.code.add(frame, key, block, offset, at - offset);
     this.builder.build(block);
     return block;
   }
@@ -431,14 +437,20 @@ export class Engine {
     this.cpu.invalidOpcode();
   }
 
+  /** The frame of the page after RIP's. */
+  private fetchNextFrame(): number {
+    const { cpu, memory } = this;
+    const next = BigInt.asUintN(cpu.codeSize === 64 ? 64 : 32, (cpu.rip | 4095n) + 1n);
+    return memory.fetchFrame(low32(next), high32(next));
+  }
+
   /** An instruction whose bytes go on in the next page. */
   private decodeCrossing(
     first: Uint8Array,
     codeSize: CodeSize,
   ): { readonly instruction: Instruction; readonly frame: number } {
-    const { cpu, memory } = this;
-    const nextAddress = BigInt.asUintN(codeSize === 64 ? 64 : 32, (cpu.rip | 4095n) + 1n);
-    const frame = memory.fetchFrame(low32(nextAddress), high32(nextAddress));
+    const { memory } = this;
+    const frame = this.fetchNextFrame();
     const bytes = new Uint8Array(first.length + LONGEST_INSTRUCTION);
     bytes.set(first);
     bytes.set(memory.memory.page(frame).bytes.subarray(0, LONGEST_INSTRUCTION), first.length);
