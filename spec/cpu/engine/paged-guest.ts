@@ -11,16 +11,19 @@ export const AT = {
   idt: 0x5000,
   gdt: 0x6000,
   handlers: 0x7000,
-  stack: 0x9000,
+  taskState: 0x8000,
+  /** Top of the stack of CPL 0 that the task state names; the guest starts on it. */
+  stack: 0xa000,
   code: 0x1_0000,
 } as const;
 
 const TABLE_ENTRY = 7n;
-const PAGE_ENTRY = 3n;
+const PAGE_ENTRY = 7n;
 const CODE_DESCRIPTOR = 0x00af_9b00_0000_ffffn;
 const DATA_DESCRIPTOR = 0x00cf_9300_0000_ffffn;
 const CODE_SELECTOR = 8n;
 const INTERRUPT_GATE = 0x8en << 40n;
+const BUSY_TSS = { selector: 0x18, limit: 0x67, accessRights: 0x8b } as const;
 const EFER_NX = 0x800n;
 const HLT = 0xf4;
 const VECTORS = 32;
@@ -46,7 +49,7 @@ const gate = (vector: number): bigint[] => {
 
 /**
  * A machine in 64-bit mode at CPL 0 with interrupts off, about to run `code` at `AT.code`. The first 2 MiB are identity-mapped by 4-KiB pages
- * (supervisor, writable); every exception halts in a handler of its own. `parts` are bytes at physical addresses.
+ * (writable, for user and supervisor); every exception halts in a handler of its own. `parts` are bytes at physical addresses.
  */
 export const pagedGuest = (
   code: readonly number[],
@@ -65,6 +68,7 @@ export const pagedGuest = (
   put(AT.table, words(Array.from({ length: 512 }, (_, page) => (BigInt(page) << 12n) | PAGE_ENTRY)));
   put(AT.gdt, words([0n, CODE_DESCRIPTOR, DATA_DESCRIPTOR]));
   put(AT.idt, words(Array.from({ length: VECTORS }, (_, vector) => gate(vector)).flat()));
+  put(AT.taskState + 4, words([BigInt(AT.stack)]));
   for (let vector = 0; vector < VECTORS; vector++)
     put(AT.handlers + vector * HANDLER_SPACING, Uint8Array.of(HLT));
   for (const [address, bytes] of Object.entries(parts)) put(Number(address), Uint8Array.from(bytes));
@@ -76,6 +80,7 @@ export const pagedGuest = (
       {
         ...cpu,
         registers: cpu.registers.map((value, number) => (number === 4 ? BigInt(AT.stack) : value)),
+        segments: { ...cpu.segments, tr: { ...BUSY_TSS, base: BigInt(AT.taskState) } },
         tables: {
           gdtr: { base: BigInt(AT.gdt), limit: 0x17 },
           idtr: { base: BigInt(AT.idt), limit: VECTORS * 16 - 1 },

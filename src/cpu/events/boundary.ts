@@ -83,6 +83,19 @@ export const beginInstruction = (cpu: ProcessorDraft): void => {
     (cpu.flag(FLAG.tf) ? TRAP : 0) | (cpu.blockingBySti ? STI : 0) | (cpu.blockingByMovSs ? MOV_SS : 0);
 };
 
+/** A single-step trap becomes pending. SDM Vol. 3B, 18.3.1.4 Single-Step Exception Condition */
+const pendSingleStep = (cpu: ProcessorDraft): void => {
+  if ((cpu.W[2 * SLOT.debugctl] & DEBUGCTL.btf) !== 0) cpu.unbuilt('single-step on branches (BTF)');
+  cpu.pendingDebug |= PENDING.bs;
+  cpu.boundaryWork = true;
+};
+
+/** TF as the instruction leaves it, not as it found it, decides whether a single-step trap follows. */
+export const trapByNewFlags = (cpu: ProcessorDraft): void => {
+  cpu.begun &= ~TRAP;
+  if (cpu.flag(FLAG.tf)) pendSingleStep(cpu);
+};
+
 /**
  * The instruction (or iteration) retired: shadows that it ran under end, and the single-step trap becomes pending unless the instruction was MOV or POP SS.
  * SDM Vol. 3B, 18.3.1.4 Single-Step Exception Condition; SDM Vol. 3A, 7.8.3 Masking Exceptions and Interrupts When Switching Stacks
@@ -91,8 +104,5 @@ export const endInstruction = (cpu: ProcessorDraft): void => {
   const { begun } = cpu;
   if ((begun & STI) !== 0) cpu.blockingBySti = false;
   if ((begun & MOV_SS) !== 0) cpu.blockingByMovSs = false;
-  if ((begun & TRAP) === 0 || cpu.blockingByMovSs) return;
-  if ((cpu.W[2 * SLOT.debugctl] & DEBUGCTL.btf) !== 0) cpu.unbuilt('single-step on branches (BTF)');
-  cpu.pendingDebug |= PENDING.bs;
-  cpu.boundaryWork = true;
+  if ((begun & TRAP) !== 0 && !cpu.blockingByMovSs) pendSingleStep(cpu);
 };

@@ -1,4 +1,10 @@
-export { beginInstruction, boundaryEvent, endInstruction, needsBoundaryWork } from './boundary';
+export {
+  beginInstruction,
+  boundaryEvent,
+  endInstruction,
+  needsBoundaryWork,
+  trapByNewFlags,
+} from './boundary';
 export {
   type DataAccessKind,
   DEBUGCTL,

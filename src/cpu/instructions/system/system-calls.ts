@@ -1,5 +1,6 @@
 import { isCanonical, MASK32, shiftRight } from '../../../core';
 import type { Instruction, SegmentNumber } from '../../decode/instruction';
+import { trapByNewFlags } from '../../events';
 import type { ProcessorDraft } from '../../processor-draft';
 import { linearAddressBits } from '../../segmented-address';
 import { SEGMENT, setSegmentRaw } from '../../segments';
@@ -48,6 +49,7 @@ const systemCall = (cpu: ProcessorDraft): void => {
   R[SLOT.rcx] = cpu.nextRip;
   R[SLOT.r11] = flags;
   cpu.rflags = flags & ~R[SLOT.fmask];
+  trapByNewFlags(cpu);
   setFlatMode(cpu, 0, selector, selector + 8, true);
   cpu.nextRip = R[SLOT.lstar];
 };
@@ -64,6 +66,7 @@ const systemReturn = (cpu: ProcessorDraft, instruction: Instruction): void => {
   if (wide && !isCanonical(target, linearAddressBits(cpu))) cpu.generalProtection();
   const selector = Number(shiftRight(R[SLOT.star], 48n) & 0xffffn);
   cpu.rflags = (R[SLOT.r11] & LOADABLE) | 2n;
+  trapByNewFlags(cpu);
   setFlatMode(cpu, 3, selector + (wide ? 16 : 0), selector + 8, wide);
   cpu.nextRip = wide ? target : target & MASK32;
 };
