@@ -16,12 +16,18 @@ import { controlMask } from './vmcs/halves';
 
 const TSC_OFFSET = fieldIndex('tscOffset');
 const USE_TSC_OFFSETTING = controlMask('useTscOffsetting');
+const ENABLE_RDTSCP = controlMask('enableRdtscp');
 const FIRST_CAPABILITY = 0x480;
 
 /** VMX as the core asks for it: one object a processor. SDM Vol. 3C, 26 VMX Non-Root Operation */
 export class Vmx extends VmxOperation implements Virtualization {
   intercept(cpu: ProcessorDraft, instruction: Instruction, what: InterceptedInstruction): void {
     interceptInstruction(this, cpu, instruction, what);
+  }
+
+  /** One control is for both. */
+  instructionEnabled(): boolean {
+    return (this.secondary & ENABLE_RDTSCP) !== 0;
   }
 
   readControlRegister(_cpu: ProcessorDraft, control: 0 | 4, value: bigint): bigint {

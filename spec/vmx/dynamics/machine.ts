@@ -5,7 +5,7 @@ import type { InterruptionEvent } from '../../../src/cpu/event';
 import { boundaryEvent, deliver } from '../../../src/cpu/events';
 import { SYSTEM_ROWS } from '../../../src/cpu/instructions/system';
 import type { Mmu } from '../../../src/cpu/mmu';
-import { processor, resetProcessor } from '../../../src/cpu/presets';
+import { type FeatureEdits, processor, resetProcessor } from '../../../src/cpu/presets';
 import { LEFT, ProcessorDraft } from '../../../src/cpu/processor-draft';
 import { CR0, CR4, EFER, SLOT } from '../../../src/cpu/slots';
 import { TableReader } from '../../../src/ept';
@@ -123,9 +123,10 @@ export class VmxMachine {
     capabilities: VmxCapabilities = SKYLAKE_CAPABILITIES,
     options: Partial<VmxOptions> = {},
     draft = new MemoryDraft(EMPTY_MEMORY),
+    edits: FeatureEdits = [],
   ) {
     this.memory = new FlatMemory(draft);
-    const preset = processor('skylake');
+    const preset = processor('skylake', edits);
     this.cpu = new ProcessorDraft(
       this.bus,
       this.memory,

@@ -1,9 +1,9 @@
 // SDM Vol. 3C, 26.1 Instructions That Cause VM Exits
 import { describe, expect, it } from 'vitest';
 import { VECTOR } from '../../../src/cpu/event';
-import { SLOT } from '../../../src/cpu/slots';
-import type { Control, VmcsField } from '../../../src/vmx';
-import { AT, inGuest, type VmxMachine } from '../dynamics/machine';
+import { ACCESS_RIGHTS, CR4, SLOT } from '../../../src/cpu/slots';
+import { type Control, SKYLAKE_CAPABILITIES, type VmcsField } from '../../../src/vmx';
+import { AT, inGuest, VmxMachine } from '../dynamics/machine';
 
 const OP = {
   cpuid: [0x0f, 0xa2],
@@ -11,6 +11,7 @@ const OP = {
   invd: [0x0f, 0x08],
   rdtsc: [0x0f, 0x31],
   rdtscp: [0x0f, 0x01, 0xf9],
+  rdpid: [0xf3, 0x0f, 0xc7, 0xf8],
   rdmsr: [0x0f, 0x32],
   wrmsr: [0x0f, 0x30],
   invlpg: [0x0f, 0x01, 0x38],
@@ -55,6 +56,20 @@ describe('26.1.3 Instructions That Cause VM Exits Conditionally', () => {
     const machine = inGuest(['activateSecondaryControls', 'enableRdtscp', 'rdtscExiting']);
     machine.execute(...OP.rdtscp);
     expect(reasonAndLength(machine)).toEqual([51n, 3n]);
+  });
+
+  it('RDTSCP and RDPID: #UD unless enabled, before CR4.TSD is looked at', () => {
+    const user = (...controls: Control[]): VmxMachine => {
+      const machine = inGuest(controls, {}, new VmxMachine(SKYLAKE_CAPABILITIES, {}, undefined, ['+rdpid']));
+      machine.cpu.W[2 * SLOT.cr4] |= CR4.tsd;
+      machine.cpu.W[2 * SLOT.ss + 1] |= 3 << ACCESS_RIGHTS.dplShift;
+      return machine;
+    };
+    const enabled: readonly Control[] = ['activateSecondaryControls', 'enableRdtscp'];
+    expect(user().execute(...OP.rdtscp).interruption).toMatchObject({ vector: VECTOR.ud });
+    expect(user(...enabled).execute(...OP.rdtscp).interruption).toMatchObject({ vector: VECTOR.gp });
+    expect(user().execute(...OP.rdpid).interruption).toMatchObject({ vector: VECTOR.ud });
+    expect(user(...enabled).execute(...OP.rdpid)).toEqual({ interruption: undefined, exit: undefined });
   });
 
   it('INVLPG names the linear address', () => {

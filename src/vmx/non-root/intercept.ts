@@ -11,7 +11,6 @@ import { interceptControlRegister } from './control-registers';
 type Id = InterceptedInstruction['id'];
 type Of<I extends Id> = Extract<InterceptedInstruction, { id: I }>;
 
-const ENABLE_RDTSCP = controlMask('enableRdtscp');
 const WBINVD_EXITING = controlMask('wbinvdExiting');
 const DESCRIPTOR_TABLES = controlMask('descriptorTableExiting');
 const INVLPG_EXITING = controlMask('invlpgExiting');
@@ -126,7 +125,6 @@ export const interceptInstruction = (
       if ((vmx.secondary & WBINVD_EXITING) !== 0) cpu.leave({ reason: 'wbinvd', length });
       return;
     default: {
-      if (what.id === 'rdtscp' && (vmx.secondary & ENABLE_RDTSCP) === 0) cpu.invalidOpcode();
       const control = BY_PRIMARY[what.id];
       if (control === 0 || (vmx.primary & control) !== 0) cpu.leave({ reason: what.id, length });
     }

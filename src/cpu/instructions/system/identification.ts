@@ -12,6 +12,7 @@ import {
   pair,
   registerOf,
   require64,
+  requireEnabled,
   requireFeature,
   requirePrivilege,
   setGeneral,
@@ -89,6 +90,7 @@ const readCounter = (cpu: ProcessorDraft, instruction: Instruction): void => {
 
 const readCounterAndProcessor = (cpu: ProcessorDraft, instruction: Instruction): void => {
   requireFeature(cpu, 'rdtscp');
+  requireEnabled(cpu, 'rdtscp');
   requireTimeStampPrivilege(cpu);
   intercept(cpu, instruction, { id: 'rdtscp' });
   setPair(cpu, readTimeStamp(cpu));
@@ -97,6 +99,7 @@ const readCounterAndProcessor = (cpu: ProcessorDraft, instruction: Instruction):
 
 const readProcessor = (cpu: ProcessorDraft, instruction: Instruction): void => {
   requireFeature(cpu, 'rdpid');
+  requireEnabled(cpu, 'rdpid');
   const { number, width } = registerOf(instruction.operands[0]);
   setGeneral(cpu, number, width, cpu.R[SLOT.tscAux] & 0xffffffffn);
 };

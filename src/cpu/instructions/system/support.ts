@@ -7,7 +7,7 @@ import type { ProcessorDraft } from '../../processor-draft';
 import { linearAddress } from '../../segmented-address';
 import { SEGMENT } from '../../segments';
 import { ACCESS_RIGHTS, CR4, FLAG, SLOT } from '../../slots';
-import type { InterceptedInstruction } from '../../virtualization';
+import type { InterceptedInstruction, Virtualization } from '../../virtualization';
 
 export type Execute = SystemRow['execute'];
 
@@ -24,6 +24,13 @@ export const requirePrivilege = (cpu: ProcessorDraft): void => {
 /** #UD unless the processor announces a feature. */
 export const requireFeature = (cpu: ProcessorDraft, feature: FeatureName): void => {
   if (!announces(cpu.cpuid, feature)) cpu.invalidOpcode();
+};
+/** #UD in non-root operation unless a control enables the instruction. */
+export const requireEnabled = (
+  cpu: ProcessorDraft,
+  id: Parameters<Virtualization['instructionEnabled']>[1],
+): void => {
+  if (cpu.nonRoot && cpu.virtualization?.instructionEnabled(cpu, id) === false) cpu.invalidOpcode();
 };
 /** #UD unless in 64-bit mode. */
 export const require64 = (cpu: ProcessorDraft): void => {
