@@ -10,7 +10,11 @@ export interface ChoiceQuestion {
   readonly preferred: bigint;
 }
 
-export type Choice = (question: ChoiceQuestion) => bigint;
+export interface Choice {
+  (question: ChoiceQuestion): bigint;
+  /** The sites whose questions it answers; elsewhere the preferred answer is taken unasked. All sites when left out; 'undefined-flags' costs speed. */
+  readonly sites?: readonly ChoiceSite[];
+}
 
 /** Every site with what it decides. */
 export const CHOICE_SITES = {
@@ -24,5 +28,16 @@ export const CHOICE_SITES = {
 
 export type ChoiceSite = keyof typeof CHOICE_SITES;
 
+/** Whether a choice answers the questions of a site. */
+export const answersAt = ({ sites }: Choice, site: ChoiceSite): boolean =>
+  sites === undefined || sites.includes(site);
+
+/** A choice that answers at the given sites, or at all when there are none given. */
+export const choiceAt = (
+  sites: readonly ChoiceSite[] | undefined,
+  answer: (question: ChoiceQuestion) => bigint,
+): Choice =>
+  Object.assign((question: ChoiceQuestion) => answer(question), sites === undefined ? {} : { sites });
+
 /** Always the preferred answer. */
-export const preferred: Choice = (question) => question.preferred;
+export const preferred: Choice = choiceAt([], (question) => question.preferred);

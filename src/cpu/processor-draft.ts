@@ -54,7 +54,7 @@ export class ProcessorDraft {
   extraRetired = 0;
   /** How many further instructions or iterations may retire before a deadline; string instructions stop there. */
   iterationBudget = 1;
-  /** The caller's `Choice` wants to be asked for undefined flags; then only the oracle runs. */
+  /** The caller's `Choice` answers for undefined flags; then a row that leaves some runs on the computing builder. */
   asksUndefinedFlags = false;
   /** The IRET in execution ended blocking by NMI (or virtual-NMI blocking); cleared when an instruction retires or an event is delivered. */
   nmiUnblocked = false;

@@ -1,4 +1,4 @@
-import { type Choice, type MemoryRoot, ModelError } from '../core';
+import { answersAt, type Choice, type ChoiceQuestion, choiceAt, type MemoryRoot, ModelError } from '../core';
 import type { Tier } from '../cpu/engine/block-builder';
 import type { InterruptionEvent } from '../cpu/event';
 import type { ProcessorDraft } from '../cpu/processor-draft';
@@ -11,7 +11,7 @@ import { GuestCode } from './guest-instruction';
 import { GuestMemory } from './guest-memory';
 import { readGuestRegisters } from './guest-registers';
 import type { DeliveredEvent, DeviceAccess, GuestEnd, Observation } from './observation';
-import { isTimeSite, type TimePlace, TimeRecord } from './time-sources';
+import { isTimeSite, type TimePlace, TimeRecord, withTimeSites } from './time-sources';
 
 /** The machine whose local APIC timer expires only when it is told to. */
 export const withExternalTimer = (state: MachineState): MachineState => {
@@ -66,6 +66,7 @@ export class BareRun {
   private progress: Progress;
   private event: DeliveredEvent | undefined;
   private readonly time: TimeRecord;
+  private readonly choice: Choice;
 
   constructor(
     from: SavedBareRun | MachineState,
@@ -83,6 +84,7 @@ export class BareRun {
       state.config.processor.physicalAddressWidth,
     );
     this.time = options.time ?? new TimeRecord();
+    this.choice = choiceAt(withTimeSites(options.choice), (question) => this.answer(question));
     machine.cpu.watcher = { delivered: (cpu, event) => this.delivered(cpu, event) };
     machine.bus.onAccess = (event) => this.accessed(event);
     machine.onEffect = (effect) => {
@@ -195,9 +197,12 @@ export class BareRun {
     cpu.boundaryWork = true;
   }
 
-  private readonly choice: Choice = (question) =>
-    (isTimeSite(question.site) ? this.time.replay(question.site) : undefined) ??
-    this.options.choice(question);
+  private answer(question: ChoiceQuestion): bigint {
+    const { site, preferred } = question;
+    const { choice } = this.options;
+    const replayed = isTimeSite(site) ? this.time.replay(site) : undefined;
+    return replayed ?? (answersAt(choice, site) ? choice(question) : preferred);
+  }
 
   private delivered(cpu: ProcessorDraft, event: InterruptionEvent): void {
     this.event = deliveredEvent(cpu, event);

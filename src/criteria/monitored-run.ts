@@ -1,4 +1,4 @@
-import { type Choice, type MemoryRoot, ModelError } from '../core';
+import { answersAt, type Choice, type ChoiceQuestion, choiceAt, type MemoryRoot, ModelError } from '../core';
 import type { InterruptionEvent } from '../cpu/event';
 import { ACTIVITY, type ProcessorDraft } from '../cpu/processor-draft';
 import { SLOT } from '../cpu/slots';
@@ -21,6 +21,7 @@ import {
 } from './monitored-progress';
 import type { DeliveredEvent, GuestEnd, Observation } from './observation';
 import { isStuck, pendingExit, recordTime } from './pending-exit';
+import { withTimeSites } from './time-sources';
 
 /** Observations kept before a slice of the run ends. */
 const MOST_OBSERVATIONS = 256;
@@ -37,6 +38,7 @@ export class MonitoredRun {
   readonly machine: RunningMachine;
   readonly memory: GuestMemory;
   readonly code: GuestCode;
+  private readonly choice: Choice;
   private progress: Progress;
   /** `engine.retired` when the guest was entered. */
   private enteredAt: number;
@@ -60,6 +62,7 @@ export class MonitoredRun {
       this.memory,
       state.config.processor.physicalAddressWidth,
     );
+    this.choice = choiceAt(withTimeSites(options.choice), (question) => this.answer(question));
     machine.cpu.watcher = {
       delivered: (cpu, event) => this.delivered(cpu, event),
       enteredNonRoot: (cpu) => this.entered(cpu),
@@ -160,13 +163,13 @@ export class MonitoredRun {
     this.observe(undefined, end);
   }
 
-  private readonly choice: Choice = (question) => {
-    const answer = this.options.choice(question);
-    const { time } = this.options;
+  private answer(question: ChoiceQuestion): bigint {
+    const { choice, time } = this.options;
+    const answer = answersAt(choice, question.site) ? choice(question) : question.preferred;
     if (time !== undefined)
       recordTime(time, question, answer, this.machine.cpu, this.code, this.progress.exit?.rip);
     return answer;
-  };
+  }
 
   private afterStop(stop: StopReason): void {
     switch (stop.kind) {

@@ -1,10 +1,16 @@
-import type { ChoiceSite } from '../core';
+import type { Choice, ChoiceSite } from '../core';
 
 /** Choice sites whose answers are the time. */
 export type TimeSite = Extract<ChoiceSite, 'time-stamp' | 'timer-count'>;
 
+const TIME_SITES: readonly TimeSite[] = ['time-stamp', 'timer-count'];
+
 export const isTimeSite = (site: ChoiceSite): site is TimeSite =>
-  site === 'time-stamp' || site === 'timer-count';
+  (TIME_SITES as readonly ChoiceSite[]).includes(site);
+
+/** The sites of a choice, and those of time. */
+export const withTimeSites = ({ sites }: Choice): readonly ChoiceSite[] | undefined =>
+  sites === undefined ? undefined : [...sites, ...TIME_SITES];
 
 /** Instructions that read time, as a report names them. */
 export interface TimeReads {
@@ -52,7 +58,7 @@ export class TimeRecord {
 
   /** Forgets the values that were replayed. */
   forgetReplayed(): void {
-    for (const site of ['time-stamp', 'timer-count'] as const) {
+    for (const site of TIME_SITES) {
       const gone = Math.min(this.next[site] - this.dropped[site], this.values[site].length);
       if (gone <= 0) continue;
       this.values[site].splice(0, gone);

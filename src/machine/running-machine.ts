@@ -1,4 +1,4 @@
-import { type Choice, type ChoiceSite, EMPTY_MEMORY, MemoryDraft, preferred } from '../core';
+import { answersAt, type Choice, type ChoiceSite, EMPTY_MEMORY, MemoryDraft, preferred } from '../core';
 import type { Tier } from '../cpu/engine/block-builder';
 import { Engine, type EngineStop } from '../cpu/engine/engine';
 import { LinearMemory } from '../cpu/engine/linear-memory';
@@ -132,6 +132,7 @@ export class RunningMachine {
   run(instructions: number, choice: Choice): StopReason {
     const { engine, bus, cpu } = this;
     this.choice = choice;
+    engine.askUndefinedFlags(answersAt(choice, 'undefined-flags'));
     this.stop = undefined;
     this.asleepAt = -1;
     engine.stopRequested = false;
@@ -214,7 +215,9 @@ export class RunningMachine {
   private decide(site: ChoiceSite, alternatives: bigint, value: bigint): bigint {
     const occurrence = this.occurrences[site] ?? 0;
     this.occurrences[site] = occurrence + 1;
-    return this.choice({ site, occurrence, alternatives, preferred: value });
+    return answersAt(this.choice, site)
+      ? this.choice({ site, occurrence, alternatives, preferred: value })
+      : value;
   }
 }
 

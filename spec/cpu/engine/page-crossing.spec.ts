@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { MachineState } from '../../../src/api/machine';
+import type { MachineState } from '../../../src/machine';
 import { AT, entryOf, exceptionOf, little, pagedGuest, runToHalt, TIERS } from './paged-guest';
 
 /** `mov eax, imm32` begins three bytes before the end of this page; the upper half of its immediate, and RET, are on the next. */

@@ -1,6 +1,13 @@
-import type { Choice } from '../../../src/api';
-import { processor, type Tier } from '../../../src/api/cpu';
-import { createMachine, loadImage, type MachineState, type RunResult, run } from '../../../src/api/machine';
+import type { Choice } from '../../../src/core';
+import { processor } from '../../../src/cpu/presets';
+import {
+  createMachine,
+  loadImage,
+  type MachineState,
+  type RunOptions,
+  type RunResult,
+  run,
+} from '../../../src/machine';
 
 /** Where things stand in the 2 MiB that `pagedGuest` maps page by page. */
 export const AT = {
@@ -90,6 +97,8 @@ export const pagedGuest = (
     ],
   };
 };
+
+type Tier = NonNullable<RunOptions['tier']>;
 
 export const TIERS: readonly Tier[] = ['oracle', 'closures', 'generated'];
 const HEAT = 5;

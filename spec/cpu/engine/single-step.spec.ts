@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { MachineState } from '../../../src/api/machine';
+import type { MachineState } from '../../../src/machine';
 import { AT, exceptionOf, little, pagedGuest, runToHalt, TIERS } from './paged-guest';
 
 const TF = 0x100;

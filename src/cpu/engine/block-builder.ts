@@ -43,7 +43,7 @@ export class BlockBuilder {
   generate(block: Block): void {
     const { rows } = block;
     if (!MAY_COMPILE || !this.cpu.mode64) return;
-    const x = new GeneratingBuilder(block.instructions[0], block.address);
+    const x = new GeneratingBuilder(block.instructions[0], block.address, this.cpu.asksUndefinedFlags);
     const final = rows.length - 1;
     const last = rows[final];
     const whole = last.kind === 'data';
@@ -75,7 +75,7 @@ export class BlockBuilder {
   private operation(block: Block, index: number, row: InstructionRow): LastOperation {
     const instruction = block.instructions[index];
     if (row.kind === 'system') return this.system(block, index, row.execute);
-    if (MAY_COMPILE && this.tier !== 'oracle' && this.cpu.mode64 && !this.cpu.asksUndefinedFlags) {
+    if (MAY_COMPILE && this.tier !== 'oracle' && this.cpu.mode64) {
       const closure = this.closure(block, index, row, instruction);
       if (closure !== undefined) return closure;
     }
@@ -88,7 +88,7 @@ export class BlockBuilder {
     row: Extract<InstructionRow, { kind: 'data' }>,
     instruction: Instruction,
   ): LastOperation | undefined {
-    const x = new EmittingBuilder(instruction, block.addressOf(index));
+    const x = new EmittingBuilder(instruction, block.addressOf(index), this.cpu.asksUndefinedFlags);
     try {
       row.build(x, instruction);
     } catch (error) {

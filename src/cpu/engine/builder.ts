@@ -13,7 +13,7 @@ export interface PureInput {
 
 /**
  * What a pure operation gives: results of the operation's width, the six status flags after it, or a divide error. `undefinedFlags` are those among
- * the flags that the manual leaves undefined; `flags` holds what Intel processors do. Emitters ignore it.
+ * the flags that the manual leaves undefined; `flags` holds what Intel processors do.
  */
 export type PureResult =
   | { readonly results: readonly bigint[]; readonly flags: number; readonly undefinedFlags?: number }
@@ -86,7 +86,7 @@ export interface Builder<V, C> {
   setCarry(carry: C): void;
   /** CF and OF both to one condition, the others as `logic` of `result` (IMUL). */
   setCarryOverflow(both: C, result: V): void;
-  /** The flags in `mask` (RFLAGS positions), set just before as Intel processors do, are undefined by the manual. Emitters do nothing. */
+  /** The flags in `mask` (RFLAGS positions), set just before as Intel processors do, are undefined by the manual. Emitters do nothing unless somebody is asked. */
   undefinedFlags(mask: number): void;
   /** DF. */
   setDirection(down: boolean): void;

@@ -95,10 +95,14 @@ export class EmittingBuilder implements Builder<Text, string> {
     | undefined;
   readonly stackWidth = 64;
 
-  /** `address` is the linear address of the instruction (equal to RIP: code segments are flat in 64-bit mode). */
+  /**
+   * `address` is the linear address of the instruction (equal to RIP: code segments are flat in 64-bit mode). When somebody is asked for undefined
+   * flags, rows that leave some are not emitted.
+   */
   constructor(
     protected instruction: Instruction,
     protected address: bigint,
+    private readonly asksUndefinedFlags: boolean,
   ) {}
 
   protected out(line: string): void {
@@ -583,8 +587,8 @@ export class EmittingBuilder implements Builder<Text, string> {
     this.overrideCarryOverflow(bit, bit);
   }
 
-  undefinedFlags(_mask: number): void {
-    // Only the oracle asks; see `ProcessorDraft.asksUndefinedFlags`.
+  undefinedFlags(mask: number): void {
+    if (this.asksUndefinedFlags && mask !== 0) throw new NotEmitted();
   }
 
   setDirection(down: boolean): void {

@@ -101,6 +101,13 @@ export class Engine {
     this.code.clear();
   }
 
+  /** Whether the caller's `Choice` decides undefined flags; code made for the other case is dropped. */
+  askUndefinedFlags(asks: boolean): void {
+    if (this.cpu.asksUndefinedFlags === asks) return;
+    this.cpu.asksUndefinedFlags = asks;
+    this.code.clear();
+  }
+
   /**
    * Runs until `budget` instructions have retired, or something stops it. Faults, interrupts and VM exits on the way are dealt with here; a step that ends in a
    * delivered event without a retired instruction counts nothing.

@@ -1,12 +1,13 @@
 import { VECTOR } from '../event';
 import type { ProcessorDraft } from '../processor-draft';
-import { SLOT } from '../slots';
+import { SLOT, STATUS_FLAGS } from '../slots';
 import { carryFlag, conditionHolds, statusFlagsOf, storeStatusFlags } from '../status-flags';
 import type { Block } from './block';
 import type { PureOperation } from './builder';
 import { PURE_SLOT } from './emitting-builder';
 import type { LinearMemory } from './linear-memory';
 import type { EnvironmentValues } from './shapes';
+import { chosenFlags } from './undefined-flags';
 
 const VALUE_HIGH = 2 * SLOT.value + 1;
 
@@ -76,7 +77,8 @@ export const environmentOf = (
     outcome.results.forEach((result, i) => {
       R[PURE_SLOT + i] = result;
     });
-    storeStatusFlags(W, outcome.flags);
+    const open = cpu.asksUndefinedFlags ? (outcome.undefinedFlags ?? 0) : 0;
+    storeStatusFlags(W, open === 0 ? outcome.flags : chosenFlags(cpu, outcome.flags & STATUS_FLAGS, open));
   };
   return [
     W,
