@@ -1,6 +1,6 @@
 import { Bench, type FnOptions } from 'tinybench';
-import { MemoryDraft, preferred } from '../src/core';
-import { giveBack, type MachineState, type MemoryRange, ramRanges, takeIdleMachine } from '../src/machine';
+import { MemoryDraft, type MemoryRange, preferred } from '../src/core';
+import { giveBack, type MachineState, ramRanges, takeIdleMachine } from '../src/machine';
 import { rawGuest } from './guests';
 import { atMost, type Effort, expect, type Measure, type Row, type Target } from './measure';
 

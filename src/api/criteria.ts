@@ -29,7 +29,10 @@ export {
   type ViolationReport,
 } from '../criteria';
 export {
+  type ControlWords,
+  type GuestRecord,
   type HardwareAssistedOptions,
   hardwareAssistedMonitor,
+  type MonitorActivity,
   type MonitorState,
 } from '../vmm/hardware-assisted';

@@ -1,8 +1,9 @@
 /** Machines as values: make one, load an image, run it, compare and save its states, and put a monitor under it. */
 
-export type { MemoryRoot, Page } from '../core';
+export type { MemoryRange, MemoryRoot, Page } from '../core';
 export type { ImageError, ImageModule, ImageOptions } from '../image';
 export {
+  type ArchitecturalEvent,
   type AttachedMonitor,
   type ByteDifference,
   createMachine,
@@ -18,7 +19,6 @@ export {
   loadImage,
   type MachineConfig,
   type MachineState,
-  type MemoryRange,
   type Monitor,
   type MonitorProgress,
   memoryDifference,
@@ -30,9 +30,11 @@ export {
   type SnapshotError,
   type SnapshotParts,
   type StateDifference,
+  type StepResult,
   type StopReason,
   serialize,
   stateHash,
+  step,
   type ValueDifference,
 } from '../machine';
 export type {

@@ -54,6 +54,7 @@ export {
   type VmEntryRule,
   type VmEntryTable,
   type VmEntryViolation,
+  type VmExit,
   type VmxCapabilities,
   type VmxState,
   vmxBasic,

@@ -10,6 +10,12 @@ const TOP_SHIFT = 24;
 /** Frames of 4 KiB that the trie can hold: 2^30, that is 4 TiB. */
 export const FRAME_LIMIT = 2 ** (TOP_SHIFT + FAN_BITS);
 
+/** `bytes` bytes of physical memory from address `base` on. */
+export interface MemoryRange {
+  readonly base: number;
+  readonly bytes: number;
+}
+
 /** Who may write a node or page in place. A fresh token is made at each publication. */
 interface Owner {
   readonly token: 'owner';

@@ -22,7 +22,3 @@ export class Unbuilt extends ModelError {
     super(`not built: ${what}`);
   }
 }
-
-export const unreachable = (value: never): never => {
-  throw new ModelError(`unreachable: ${String(value)}`);
-};

@@ -3,7 +3,6 @@
 export type Width = 8 | 16 | 32 | 64;
 
 export const MASK32 = 0xffff_ffffn;
-export const MASK64 = 0xffff_ffff_ffff_ffffn;
 
 const MASKS: readonly bigint[] = Array.from({ length: 257 }, (_, width) => (1n << BigInt(width)) - 1n);
 

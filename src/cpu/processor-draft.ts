@@ -1,4 +1,4 @@
-import { type Choice, type ChoiceSite, Unbuilt } from '../core';
+import { type ChoiceSite, Unbuilt } from '../core';
 import type { Bus } from './bus';
 import type { CpuidTable } from './cpuid';
 import { EVENT_TYPE, type InterruptionEvent, VECTOR } from './event';
@@ -164,5 +164,3 @@ export class ProcessorDraft {
     return this.choose(site, alternatives, preferred);
   }
 }
-
-export type { Choice };

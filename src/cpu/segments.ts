@@ -216,10 +216,6 @@ export const checkedSegment = (
   return accessed(cpu, descriptor);
 };
 
-/** Loads ES, SS, DS, FS or GS with all checks. */
-export const loadSegment = (cpu: ProcessorDraft, segment: SegmentNumber, selector: number): void =>
-  setSegmentRaw(cpu, segment, checkedSegment(cpu, segment, selector));
-
 /** An LDT or TSS descriptor of the GDT: 16 bytes in IA-32e mode. SDM Vol. 3A, 3.5 System Descriptor Types; 9.2.3 TSS Descriptor in 64-bit mode */
 const readSystemDescriptor = (cpu: ProcessorDraft, selector: number, types: readonly number[]) => {
   const linear = (selector & 4) !== 0 ? undefined : descriptorAddress(cpu, selector, cpu.longMode ? 16 : 8);

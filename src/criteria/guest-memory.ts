@@ -1,6 +1,5 @@
-import { differingFrames, type MemoryRoot } from '../core';
+import { differingFrames, type MemoryRange, type MemoryRoot } from '../core';
 import type { HostLayout } from '../machine/host-port';
-import type { MemoryRange } from '../machine/memory-map';
 import type { ChangedPage } from './observation';
 
 interface FrameRange {

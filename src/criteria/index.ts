@@ -19,9 +19,8 @@ export type {
   Progress,
   ViolationReport,
 } from './report';
-export {
-  ResourceControl,
-  type ResourceControlResult,
-  type ResourceViolation,
-  type ResourceViolationKind,
+export type {
+  ResourceControlResult,
+  ResourceViolation,
+  ResourceViolationKind,
 } from './resource-control';

@@ -1,3 +1,4 @@
+import type { MemoryRange } from '../core';
 import type { Bus } from '../cpu/bus';
 import {
   acknowledge,
@@ -14,7 +15,6 @@ import {
   writeApicBase,
   writeBus,
 } from '../platform';
-import type { MemoryRange } from './memory-map';
 
 /** What an access or the passing of time did outside the machine. */
 export type EffectListener = (effect: DeviceEffect) => void;

@@ -1,9 +1,8 @@
-import type { ChoiceSite, MemoryRoot } from '../core';
+import type { ChoiceSite, MemoryRange, MemoryRoot } from '../core';
 import type { Processor } from '../cpu/presets';
 import type { ProcessorState } from '../cpu/processor-state';
 import type { Board, BoardConfig } from '../platform';
 import type { HostLayout, HostRequest, Monitor } from './host-port';
-import type { MemoryRange } from './memory-map';
 
 /** What a machine is made of; it does not change while it runs. */
 export interface MachineConfig {

@@ -1,12 +1,9 @@
+import type { MemoryRange } from '../core';
+
 /** Where RAM is: below the hole for devices, and from 4 GiB on for the rest. */
 
 export const DEVICE_HOLE = 0xc000_0000;
 export const FOUR_GIB = 0x1_0000_0000;
-
-export interface MemoryRange {
-  readonly base: number;
-  readonly bytes: number;
-}
 
 /** The RAM of a machine with this many bytes. */
 export const ramRanges = (bytes: number): readonly MemoryRange[] =>

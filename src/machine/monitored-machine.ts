@@ -1,4 +1,11 @@
-import { EMPTY_MEMORY, MemoryDraft, type MemoryRoot, ModelError, writtenFrames } from '../core';
+import {
+  EMPTY_MEMORY,
+  MemoryDraft,
+  type MemoryRange,
+  type MemoryRoot,
+  ModelError,
+  writtenFrames,
+} from '../core';
 import { processor } from '../cpu/presets';
 import { type ProcessorState, SEGMENT_REGISTERS } from '../cpu/processor-state';
 import { createBoard } from '../platform';
@@ -6,7 +13,7 @@ import { createMachine } from './create-machine';
 import type { GuestStart, HostLayout, Monitor } from './host-port';
 import { hostStubPage, VECTOR_ENTRIES, VECTOR_ENTRY_BYTES } from './host-stub';
 import type { MachineState } from './machine-state';
-import { FOUR_GIB, type MemoryRange } from './memory-map';
+import { FOUR_GIB } from './memory-map';
 
 /** The host's own memory: tables and stack for the port, then what the monitor may use. */
 const PORT = 0x1000;

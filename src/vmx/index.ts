@@ -8,7 +8,7 @@ export * from './exit/exit-reasons';
 export type { EntryFailure, VmExit } from './exit/vm-exit';
 export { VMX_ROWS } from './instructions';
 export * from './instructions/instruction-errors';
-export { eptCapabilities, type VmxOptions } from './operation';
+export type { VmxOptions } from './operation';
 export { VMX_OFF, type VmcsState, type VmxState } from './state';
 export { Vmx } from './virtualization';
 export * from './vmcs';

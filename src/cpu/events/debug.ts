@@ -68,7 +68,7 @@ export const ioBreakpoint = (cpu: ProcessorDraft, port: number, bytes: number): 
 };
 
 /** Linear address of the next instruction. */
-export const linearRip = (cpu: ProcessorDraft): bigint =>
+const linearRip = (cpu: ProcessorDraft): bigint =>
   cpu.mode64 ? cpu.rip : BigInt.asUintN(32, u64(cpu.R[SLOT.csBase] + cpu.rip));
 
 /** Instruction breakpoints (bits 3:0) on the next instruction. SDM Vol. 3B, 18.3.1.1 Instruction-Breakpoint Exception Condition */

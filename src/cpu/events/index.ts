@@ -10,10 +10,7 @@ export {
   DEBUGCTL,
   dataBreakpoint,
   debugException,
-  enterDebugHandler,
   ioBreakpoint,
-  linearRip,
   PENDING,
 } from './debug';
 export { DELIVERY_LIMIT, type DeliveryOutcome, deliver } from './deliver';
-export { isSoftware } from './interrupt-gate';

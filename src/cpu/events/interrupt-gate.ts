@@ -39,7 +39,7 @@ interface Target {
   readonly privilege: number;
 }
 
-export const isSoftware = (event: InterruptionEvent): boolean =>
+const isSoftware = (event: InterruptionEvent): boolean =>
   event.type === EVENT_TYPE.softwareInterrupt || event.type === EVENT_TYPE.softwareException;
 
 /** EXT of the error code of faults in the delivery. SDM Vol. 3A, 7.13 Error Code */

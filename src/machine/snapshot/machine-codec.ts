@@ -4,6 +4,7 @@ import {
   EMPTY_MEMORY,
   FRAME_LIMIT,
   MemoryDraft,
+  type MemoryRange,
   type MemoryRoot,
   ModelError,
   PAGE_BYTES,
@@ -13,7 +14,6 @@ import { type PresetName, type Processor, processor } from '../../cpu/presets';
 import type { Device } from '../../platform';
 import type { Monitor } from '../host-port';
 import type { MachineConfig, MachineState } from '../machine-state';
-import type { MemoryRange } from '../memory-map';
 import { board, boardOptions } from './board-codec';
 import {
   type Codec,

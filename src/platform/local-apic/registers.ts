@@ -27,7 +27,7 @@ export interface ApicRegister {
 }
 
 /** Version 14H with six LVT entries, no suppression of EOI broadcasts. SDM Vol. 3A, 11.4.8 Local APIC Version Register */
-export const APIC_VERSION = 0x0005_0014;
+const APIC_VERSION = 0x0005_0014;
 
 /** The writable bits of LVT entries other than the timer. SDM Vol. 3A, 11.5.1 Local Vector Table */
 const LVT_WRITABLE: Readonly<Record<Exclude<LvtEntry, 'timer'>, number>> = {

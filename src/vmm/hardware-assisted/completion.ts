@@ -62,12 +62,6 @@ export function* complete(completion: Completion = {}): Program<void> {
   yield* tell(writes);
 }
 
-/** Completes an instruction that changed nothing but what `exit` says. */
-export function* completed(exit: Exit, completion?: Completion): Program<Exit> {
-  yield* complete(completion);
-  return exit;
-}
-
 /** Whether the guest can take an external interrupt now. SDM Vol. 3C, 27.3.1.5 Checks on Guest Non-Register State */
 export function* isInterruptible(): Program<boolean> {
   const [rflags, blocking] = yield* vmread('guestRflags', 'guestInterruptibilityState');

@@ -1,18 +1,14 @@
+import type { MemoryRange } from '../../core';
 import type { GeneralRegisters, HostLayout } from '../../machine/host-port';
 import type { ControlWords } from './controls';
 import type { Program } from './program';
-
-export interface AddressRange {
-  readonly first: number;
-  readonly bytes: number;
-}
 
 /** What may be chosen about the monitor. */
 export interface HardwareAssistedOptions {
   /** VMX-preemption timer ticks between two returns to the monitor, at most 2^32 - 1; 0 runs without the timer. */
   readonly preemptionTimerPeriod?: number;
   /** Physical ranges beside the local APIC where the guest reaches real devices; elsewhere outside its RAM it finds nothing. */
-  readonly deviceMemory?: readonly AddressRange[];
+  readonly deviceMemory?: readonly MemoryRange[];
 }
 
 /** What the monitor knows of its guest beyond the VMCS: plain data. */

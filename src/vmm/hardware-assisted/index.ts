@@ -1,2 +1,3 @@
-export type { AddressRange, GuestRecord, HardwareAssistedOptions } from './guest';
-export { type Activity, hardwareAssistedMonitor, type MonitorState } from './monitor';
+export type { ControlWords } from './controls';
+export type { GuestRecord, HardwareAssistedOptions } from './guest';
+export { hardwareAssistedMonitor, type MonitorActivity, type MonitorState } from './monitor';

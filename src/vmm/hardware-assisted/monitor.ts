@@ -7,14 +7,14 @@ import { halt, type Program, vmread } from './program';
 import { startUp } from './start-up';
 
 /** What the monitor is doing. */
-export type Activity = 'starting' | 'guest-running' | 'responding' | 'halted';
+export type MonitorActivity = 'starting' | 'guest-running' | 'responding' | 'halted';
 
 /**
  * The monitor between two host instructions: plain data, all of it. What it was about to do follows from the activity, what it knew at the last VM entry
  * and the replies since.
  */
 export interface MonitorState extends Setting, Progress {
-  readonly activity: Activity;
+  readonly activity: MonitorActivity;
   /** As of the last VM entry; `undefined` before the first. */
   readonly guest: GuestRecord | undefined;
   /** Why the guest was ended; empty while it was not. */

@@ -6,8 +6,6 @@ import { failureOf, isViolated, missingInput, permittedOutcomes, type VmEntryOut
 import { VM_ENTRY_TABLES, type VmEntryRow } from './rule-tables';
 import type { VmEntryFailure } from './vm-entry-rule';
 
-export { type ChooseFailure, VmEntryChecker } from './vm-entry-checker';
-
 /** What `checkVmEntry` is asked about. */
 export interface VmEntryInput {
   /** The VMCS, whole, or by field: rules that read a field left out are then not evaluated. */

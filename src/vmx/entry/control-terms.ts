@@ -117,12 +117,6 @@ export const lastByteWithinWidth = (
 export const aligned = (field: VmcsField, bits: number): Term =>
   clear(field, maskOf(bits), `${nameOf(field)} is a multiple of ${2 ** bits}`);
 
-/** Bits 31:0 pass a test. */
-export const low32Is = (field: VmcsField, says: string, test: (low: number) => boolean): Term => {
-  const low = lowHalf(field);
-  return term(`${nameOf(field)} ${says}`, [field], ({ vmcs }) => test(vmcs.halves[low]));
-};
-
 /** The whole field passes a test. */
 export const valueIs = (field: VmcsField, says: string, test: (value: bigint) => boolean): Term => {
   const at = fieldIndex(field);

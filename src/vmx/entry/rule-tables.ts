@@ -36,5 +36,3 @@ export type ControlAndHostRuleId =
   | Ids<typeof controlRules>
   | Ids<typeof hostRules>
   | Ids<typeof machineCheckRules>;
-
-export type VmEntryRuleId = ControlAndHostRuleId | Ids<typeof guestStateRules> | Ids<typeof msrLoadingRules>;
