@@ -23,6 +23,7 @@ export {
   type MonitorProgress,
   memoryDifference,
   type PageDifference,
+  permittedChoices,
   type RunOptions,
   type RunResult,
   run,

@@ -13,6 +13,7 @@ export { giveBack, takeIdleMachine } from './machine-pool';
 export * from './machine-state';
 export * from './memory-map';
 export * from './monitored-machine';
+export { permittedChoices } from './permitted-choices';
 export * from './run';
 export type { StopReason } from './running-machine';
 export {
