@@ -153,7 +153,7 @@ const PRESENT_GATE = 0x8e;
 const OPEN_GATE = 0xee;
 const ABSENT_GATE = 0x0e;
 
-/** A 64-bit interrupt gate. SDM Vol. 3A, 7.14.1 64-Bit Mode IDT */
+/** A 64-bit interrupt gate. SDM Vol. 3A, 6.14.1 64-Bit Mode IDT */
 const gateWords = ({ offset, stack, rights }: Gate): readonly bigint[] => {
   const at = BigInt(offset);
   const low = (at & 0xffffn) | (BigInt(SELECTOR.kernelCode) << 16n) | (BigInt(stack) << 32n);

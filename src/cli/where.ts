@@ -12,7 +12,7 @@ const has = (register: bigint, bit: number): boolean => (register & BigInt(bit >
 
 const inLongMode = ({ control }: ProcessorState): boolean => has(control.efer, EFER.lma);
 
-/** How the code segment says that instructions are decoded. SDM Vol. 3A, 6.2.1 Code-Segment Descriptor in 64-bit Mode */
+/** How the code segment says that instructions are decoded. SDM Vol. 3A, 5.2.1 Code-Segment Descriptor in 64-bit Mode */
 export const codeSize = (processor: ProcessorState): CodeSize => {
   const { accessRights } = processor.segments.cs;
   if (inLongMode(processor) && (accessRights & ACCESS_RIGHTS.l) !== 0) return 64;

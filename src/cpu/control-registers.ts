@@ -36,12 +36,12 @@ export const cr4Writable = (cpu: ProcessorDraft): number =>
 const low = (value: bigint): number => Number(BigInt.asIntN(32, value));
 const high = (value: bigint): bigint => shiftRight(value, 32n);
 
-// SDM Vol. 3A, 5.3 Paging Modes: PAE and 32-bit paging are not built.
+// SDM Vol. 3A, 4.3 Paging Modes: PAE and 32-bit paging are not built.
 const enterPaging = (cpu: ProcessorDraft): void => {
   const { W } = cpu;
   const pae = (W[2 * SLOT.cr4] & CR4.pae) !== 0;
   if ((W[2 * SLOT.efer] & EFER.lme) === 0) cpu.unbuilt(pae ? 'PAE paging' : '32-bit paging');
-  // SDM Vol. 3A, 11.8.5 Initializing IA-32e Mode
+  // SDM Vol. 3A, 10.8.5 Initializing IA-32e Mode
   const tssType = typeOf(W[2 * SLOT.tr + 1]);
   const tss16 = tssType === SYSTEM_TYPE.tss16 || tssType === SYSTEM_TYPE.busyTss16;
   if (!pae || (W[2 * SLOT.cs + 1] & ACCESS_RIGHTS.l) !== 0 || tss16) cpu.generalProtection();
@@ -83,7 +83,7 @@ export const writeCr0 = (cpu: ProcessorDraft, value: bigint): void => {
 const NO_FLUSH = 1n << 63n;
 
 /**
- * CR3 as MOV to CR3 writes it. #GP(0) for bits beyond MAXPHYADDR in IA-32e mode. SDM Vol. 3A, 5.10.4.1 Operations that Invalidate TLBs
+ * CR3 as MOV to CR3 writes it. #GP(0) for bits beyond MAXPHYADDR in IA-32e mode. SDM Vol. 3A, 4.10.4.1 Operations that Invalidate TLBs
  */
 export const writeCr3 = (cpu: ProcessorDraft, value: bigint): void => {
   let next = value;

@@ -1,4 +1,4 @@
-/** Exception vectors. SDM Vol. 3A, 7.3.1 External Interrupts, Table 7-1 */
+/** Exception vectors. SDM Vol. 3A, 6.3.1 External Interrupts, Table 6-1 */
 export const VECTOR = {
   de: 0,
   db: 1,

@@ -1,4 +1,4 @@
-/** How memory is reached: who asks, and for what. SDM Vol. 3A, 5.6.1 Determination of Access Rights */
+/** How memory is reached: who asks, and for what. SDM Vol. 3A, 4.6.1 Determination of Access Rights */
 export interface LinearAccess {
   /** An implicit supervisor-mode access (descriptor tables, TSS, event delivery), whatever the CPL. */
   readonly implicit?: boolean;

@@ -24,7 +24,7 @@ const within =
     (value & ~mask) === 0n;
 const anything: Check = () => true;
 
-// SDM Vol. 3A, 13.11.2.1 IA32_MTRR_DEF_TYPE MSR: memory types UC, WC, WT, WP, WB (and UC- in the PAT)
+// SDM Vol. 3A, 12.11.2.1 IA32_MTRR_DEF_TYPE MSR: memory types UC, WC, WT, WP, WB (and UC- in the PAT)
 const MEMORY_TYPES = [0, 1, 4, 5, 6];
 const PAT_TYPES = [...MEMORY_TYPES, 7];
 const isMemoryType = (value: bigint): boolean => MEMORY_TYPES.includes(Number(value));
@@ -80,7 +80,7 @@ const APIC_ENABLED = 0x800n;
 const BOOTSTRAP = 0x100n;
 const LOCKED = 1n;
 
-// SDM Vol. 3A, 12.4.4 Local APIC Status and Location: BSP is read-only; no x2APIC
+// SDM Vol. 3A, 11.4.4 Local APIC Status and Location: BSP is read-only; no x2APIC
 const writeApicBase = (cpu: ProcessorDraft, value: bigint): boolean => {
   if ((value & ~(physicalMask(cpu) | APIC_ENABLED | BOOTSTRAP)) !== 0n) return false;
   const next = (value & ~BOOTSTRAP) | (cpu.R[SLOT.apicBase] & BOOTSTRAP);
@@ -105,7 +105,7 @@ const writeMiscEnable = (cpu: ProcessorDraft, value: bigint): boolean => {
   return true;
 };
 
-// SDM Vol. 3A, 13.11.2.3 Variable Range MTRRs: bases are even, masks odd
+// SDM Vol. 3A, 12.11.2.3 Variable Range MTRRs: bases are even, masks odd
 const writeVariableRange: Check = (cpu, value) => (value & ~(physicalMask(cpu) | 0xfffn)) === 0n;
 const rangeBase: Check = (cpu, value) =>
   writeVariableRange(cpu, value) && (value & 0xf00n) === 0n && isMemoryType(value & 0xffn);
@@ -161,7 +161,7 @@ export const MSR_ROWS: readonly MsrRow[] = [
   },
   { index: 0x8b, name: 'IA32_BIOS_SIGN_ID', ...stored() },
   { index: 0xce, name: 'MSR_PLATFORM_INFO', ...constant(30n << 8n) },
-  // Fixed ranges and write-combining, no SMRR. SDM Vol. 3A, 13.11.1 MTRR Feature Identification
+  // Fixed ranges and write-combining, no SMRR. SDM Vol. 3A, 12.11.1 MTRR Feature Identification
   { index: 0xfe, name: 'IA32_MTRRCAP', feature: 'mtrr', ...constant(0x500n | BigInt(VARIABLE_RANGES)) },
   {
     index: 0x174,

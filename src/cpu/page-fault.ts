@@ -1,6 +1,6 @@
 import { RIGHTS } from './paging-format';
 
-/** Page-fault error code. SDM Vol. 3A, 5.7 Page-Fault Exceptions */
+/** Page-fault error code. SDM Vol. 3A, 4.7 Page-Fault Exceptions */
 export const PAGE_FAULT = {
   present: 1,
   write: 2,
@@ -21,7 +21,7 @@ export interface PagingRights {
 }
 
 /**
- * Whether the rights of a translation allow an access. SDM Vol. 3A, 5.6.1 Determination of Access Rights
+ * Whether the rights of a translation allow an access. SDM Vol. 3A, 4.6.1 Determination of Access Rights
  */
 export const accessAllowed = (rights: number, write: boolean, fetch: boolean, by: PagingRights): boolean => {
   const userPage = (rights & RIGHTS.user) !== 0;

@@ -1,6 +1,6 @@
 import { ENTRY, type EntryKind, type PagingFormat } from '../core';
 
-/** Bits of an IA-32e paging-structure entry (low half). SDM Vol. 3A, 5.5.4 Linear-Address Translation with 4-Level Paging */
+/** Bits of an IA-32e paging-structure entry (low half). SDM Vol. 3A, 4.5.4 Linear-Address Translation with 4-Level Paging */
 export const PTE = {
   present: 1,
   write: 2,
@@ -18,7 +18,7 @@ export const RIGHTS = { write: 1, user: 2, execute: 4 } as const;
 
 /**
  * IA-32e paging as a format. `physicalAddressWidth` is MAXPHYADDR: higher address bits are reserved; bit 63 is reserved unless
- * IA32_EFER.NXE is 1. SDM Vol. 3A, 5.5.4, Tables 5-15 to 5-20
+ * IA32_EFER.NXE is 1. SDM Vol. 3A, 4.5.4, Tables 4-15 to 4-20
  */
 export const ia32ePaging = (
   physicalAddressWidth: number,

@@ -101,7 +101,7 @@ export class ProcessorDraft {
   }
 
   // ---- modes
-  /** SS.DPL. SDM Vol. 3A, 6.5 Privilege Levels */
+  /** SS.DPL. SDM Vol. 3A, 5.5 Privilege Levels */
   get cpl(): number {
     return (this.W[2 * SLOT.ss + 1]! >> ACCESS_RIGHTS.dplShift) & 3;
   }

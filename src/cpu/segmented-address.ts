@@ -13,7 +13,7 @@ const EXPAND_DOWN = 4;
 /** Of a data segment: writable. Of a code segment: readable. */
 const WRITABLE = 2;
 
-/** Linear-address width of the current paging mode in 64-bit mode: 48 or 57 bits. SDM Vol. 3A, 5.5 4-Level Paging and 5-Level Paging */
+/** Linear-address width of the current paging mode in 64-bit mode: 48 or 57 bits. SDM Vol. 3A, 4.5 4-Level Paging and 5-Level Paging */
 export const linearAddressBits = (cpu: ProcessorDraft): 48 | 57 =>
   (cpu.W[2 * SLOT.cr4] & CR4.la57) !== 0 ? 57 : 48;
 
@@ -27,20 +27,20 @@ const permits = (rights: number, write: boolean): boolean => {
   return !write || (rights & WRITABLE) !== 0;
 };
 
-// SDM Vol. 3A, 6.3 Limit Checking
+// SDM Vol. 3A, 5.3 Limit Checking
 const withinLimit = (rights: number, limit: bigint, first: bigint, last: bigint): boolean => {
   if ((rights & CODE) !== 0 || (rights & EXPAND_DOWN) === 0) return last <= limit;
   return first > limit && last <= ((rights & ACCESS_RIGHTS.db) !== 0 ? 0xffff_ffffn : 0xffffn);
 };
 
-/** Whether explicit data accesses are checked for alignment now. SDM Vol. 3A, 7.15 Interrupt 17, Alignment Check Exception */
+/** Whether explicit data accesses are checked for alignment now. SDM Vol. 3A, 6.15 Interrupt 17, Alignment Check Exception */
 export const checksAlignment = (cpu: ProcessorDraft): boolean =>
   cpu.flag(FLAG.ac) && (cpu.W[2 * SLOT.cr0] & CR0.am) !== 0 && cpu.cpl === USER;
 
 /**
  * The linear address of an explicit data access of `bytes` bytes at an offset of the effective address's width. Leaves with #GP(0), or #SS(0)
  * for the stack segment, when segment or canonical form forbid it; with #AC(0) when it is misaligned and that is checked (`alignment` is the
- * natural one in bytes). Nothing is translated. SDM Vol. 1, 3.4.2.1 Segment Registers in 64-Bit Mode; SDM Vol. 3A, 6.3 Limit Checking, 6.4 Type Checking
+ * natural one in bytes). Nothing is translated. SDM Vol. 1, 3.4.2.1 Segment Registers in 64-Bit Mode; SDM Vol. 3A, 5.3 Limit Checking, 5.4 Type Checking
  */
 export const linearAddress = (
   cpu: ProcessorDraft,
@@ -72,7 +72,7 @@ export const linearAddress = (
 
 /**
  * Checks a near branch target (an offset in the code segment, already of the operand's width): #GP(0) when it is not canonical in 64-bit mode, or
- * beyond the limit of CS otherwise. SDM Vol. 3A, 6.3.1 Segment Limit Checking in 64-bit Mode
+ * beyond the limit of CS otherwise. SDM Vol. 3A, 5.3.1 Segment Limit Checking in 64-bit Mode
  */
 export const checkBranchTarget = (cpu: ProcessorDraft, target: bigint): void => {
   const inside = cpu.mode64

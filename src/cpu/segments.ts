@@ -62,7 +62,7 @@ export interface FaultReport {
 }
 const DIRECTLY: FaultReport = { vector: VECTOR.gp, external: 0 };
 
-/** Error code of a selector: without RPL, with EXT. SDM Vol. 3A, 7.13 Error Code */
+/** Error code of a selector: without RPL, with EXT. SDM Vol. 3A, 6.13 Error Code */
 export const selectorError = (selector: number, external = 0): number => (selector & 0xfffc) | external;
 
 export const isNull = (selector: number): boolean => (selector & 0xfffc) === 0;
@@ -176,7 +176,7 @@ export const accessed = (cpu: ProcessorDraft, descriptor: Descriptor): SegmentVa
   return { selector, base, limit, rights: rights | TYPE.accessed };
 };
 
-// SDM Vol. 2, MOV: SS checks; SDM Vol. 3A, 6.7 Privilege Level Checking when Loading the SS Register
+// SDM Vol. 2, MOV: SS checks; SDM Vol. 3A, 5.7 Privilege Level Checking when Loading the SS Register
 const checkedStack = (cpu: ProcessorDraft, selector: number): SegmentValue => {
   const cpl = cpu.cpl;
   if (isNull(selector)) {
@@ -191,13 +191,13 @@ const checkedStack = (cpu: ProcessorDraft, selector: number): SegmentValue => {
   return accessed(cpu, descriptor);
 };
 
-/** Whether a data register may hold the segment at this CPL and RPL: conforming code always. SDM Vol. 3A, 6.6 */
+/** Whether a data register may hold the segment at this CPL and RPL: conforming code always. SDM Vol. 3A, 5.6 */
 export const isVisible = (rights: number, cpl: number, rpl: number): boolean =>
   isConforming(rights) || dplOf(rights) >= Math.max(cpl, rpl);
 
 /**
  * All checks of loading ES, SS, DS, FS or GS, the accessed bit set; the register is not written yet (`setSegmentRaw`).
- * SDM Vol. 3A, 6.6 Privilege Level Checking when Accessing Data Segments
+ * SDM Vol. 3A, 5.6 Privilege Level Checking when Accessing Data Segments
  */
 export const checkedSegment = (
   cpu: ProcessorDraft,
@@ -216,7 +216,7 @@ export const checkedSegment = (
   return accessed(cpu, descriptor);
 };
 
-/** An LDT or TSS descriptor of the GDT: 16 bytes in IA-32e mode. SDM Vol. 3A, 3.5 System Descriptor Types; 9.2.3 TSS Descriptor in 64-bit mode */
+/** An LDT or TSS descriptor of the GDT: 16 bytes in IA-32e mode. SDM Vol. 3A, 3.5 System Descriptor Types; 8.2.3 TSS Descriptor in 64-bit mode */
 const readSystemDescriptor = (cpu: ProcessorDraft, selector: number, types: readonly number[]) => {
   const linear = (selector & 4) !== 0 ? undefined : descriptorAddress(cpu, selector, cpu.longMode ? 16 : 8);
   if (linear === undefined) return cpu.generalProtection(selectorError(selector));

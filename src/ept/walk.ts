@@ -62,7 +62,7 @@ export interface WalkReference {
   readonly rights: number;
 }
 
-/** A page fault of the guest's own paging. SDM Vol. 3A, 5.7 Page-Fault Exceptions */
+/** A page fault of the guest's own paging. SDM Vol. 3A, 4.7 Page-Fault Exceptions */
 export interface PageFault {
   readonly kind: 'page-fault';
   readonly address: Gva;
@@ -137,7 +137,7 @@ const CR3_TABLE = 0xf_ffff_ffff_f000n;
 /**
  * Translates an address and names every entry that is read on the way, in order: with 4-level paging and 4-level EPT at most 24. A pure
  * function of memory: accessed and dirty flags, whose updates are writes of their own, stay as they are. The fault is a page fault, an EPT
- * violation or an EPT misconfiguration. SDM Vol. 3C, 29.3.1 EPT Overview; SDM Vol. 3A, 5.5 4-Level Paging and 5-Level Paging
+ * violation or an EPT misconfiguration. SDM Vol. 3C, 29.3.1 EPT Overview; SDM Vol. 3A, 4.5 4-Level Paging and 5-Level Paging
  */
 export const walk = (
   request: WalkRequest,

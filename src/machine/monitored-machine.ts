@@ -46,7 +46,7 @@ const bytesOf = (words: readonly bigint[]): Uint8Array => {
   return bytes;
 };
 
-/** A 64-bit interrupt gate, two quadwords. SDM Vol. 3A, 7.14.1 64-Bit Mode IDT */
+/** A 64-bit interrupt gate, two quadwords. SDM Vol. 3A, 6.14.1 64-Bit Mode IDT */
 const gate = (offset: number): readonly bigint[] => {
   const at = BigInt(offset);
   return [(at & 0xffffn) | (BigInt(CODE_SELECTOR) << 16n) | (0x8en << 40n) | ((at >> 16n) << 48n), at >> 32n];

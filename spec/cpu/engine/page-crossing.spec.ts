@@ -48,7 +48,7 @@ const loaded = (state: MachineState): number[] => {
 
 const change = [...storeRbx(entryOf(SECOND)), ...invlpg(SECOND)];
 
-// SDM Vol. 3A, 5.10.4.2 Recommended Invalidation
+// SDM Vol. 3A, 4.10.4.2 Recommended Invalidation
 describe.each(TIERS)('an instruction across two pages, %s', (tier) => {
   test('its second page is mapped to another frame', () => {
     const { state } = runToHalt(guest(BigInt(OTHER_FRAME) | 3n, change), tier);

@@ -15,7 +15,7 @@ import { machine64 } from '../system/flat-processor';
 
 const BS = 1 << 14;
 
-// SDM Vol. 3A, 7.9 Priority Among Simultaneous Exceptions and Interrupts
+// SDM Vol. 3A, 6.9 Priority Among Simultaneous Exceptions and Interrupts
 describe('instruction boundary', () => {
   it('takes traps, then NMI, then the interrupt, then the code breakpoint', () => {
     const { cpu, bus } = machine64();

@@ -16,7 +16,7 @@ import {
 
 const interrupt = { vector: 0x40, type: EVENT_TYPE.softwareInterrupt, instructionLength: 2 } as const;
 
-// SDM Vol. 3A, 7.12.1 Exception- or Interrupt-Handler Procedures
+// SDM Vol. 3A, 6.12.1 Exception- or Interrupt-Handler Procedures
 describe('delivery in 32-bit protected mode', () => {
   it('pushes EFLAGS, CS and EIP at the same level', () => {
     const machine = machine32();

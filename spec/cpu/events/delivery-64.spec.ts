@@ -26,7 +26,7 @@ const software = (vector: number): InterruptionEvent => ({
 });
 const GP_GATE = VECTOR.gp * 8 + 2;
 
-// SDM Vol. 3A, 7.14 Exception and Interrupt Handling in 64-bit Mode
+// SDM Vol. 3A, 6.14 Exception and Interrupt Handling in 64-bit Mode
 describe('delivery in 64-bit mode', () => {
   it('pushes SS, RSP, RFLAGS, CS, RIP and the error code on an aligned stack', () => {
     const machine = machine64();
@@ -117,7 +117,7 @@ describe('delivery in 64-bit mode', () => {
   });
 });
 
-// SDM Vol. 3A, 7.13 Error Code: the faults of a delivery, seen as the error code that a working #GP, #NP, #SS or #TS gate pushes
+// SDM Vol. 3A, 6.13 Error Code: the faults of a delivery, seen as the error code that a working #GP, #NP, #SS or #TS gate pushes
 describe('faults of a delivery', () => {
   type Row = readonly [
     what: string,
@@ -188,7 +188,7 @@ describe('faults of a delivery', () => {
   });
 });
 
-// SDM Vol. 3A, Table 7-5 Conditions for Generating a Double Fault
+// SDM Vol. 3A, Table 6-5 Conditions for Generating a Double Fault
 describe('nested faults', () => {
   it('a contributory fault in the delivery of another becomes #DF', () => {
     const machine = machine64();

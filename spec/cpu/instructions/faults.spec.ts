@@ -34,7 +34,7 @@ const prepared = (mode: 32 | 64): FlatProcessor => {
 };
 
 // `execute` itself refuses a data row that changed a register or flag before it left.
-describe('SDM Vol. 3A, 7.5 Exception Classifications: a fault leaves no trace', () => {
+describe('SDM Vol. 3A, 6.5 Exception Classifications: a fault leaves no trace', () => {
   test.each(FORMS)('$text with its page closed', ({ code, mode }) => {
     for (const state of ['none', 'read-only'] as const) {
       const { cpu, mmu } = prepared(mode);
@@ -158,7 +158,7 @@ describe('SDM Vol. 1, 3.3.7.1 Canonical Addressing', () => {
   });
 });
 
-describe('SDM Vol. 3A, 6.3 Limit Checking and 6.4 Type Checking', () => {
+describe('SDM Vol. 3A, 5.3 Limit Checking and 5.4 Type Checking', () => {
   const usable = ACCESS_RIGHTS.s | ACCESS_RIGHTS.present | ACCESS_RIGHTS.db;
   const withSegment = (segment: number, rights: number, limit: number): FlatProcessor => {
     const processor = prepared(32);
@@ -206,7 +206,7 @@ describe('SDM Vol. 3A, 6.3 Limit Checking and 6.4 Type Checking', () => {
   });
 });
 
-describe('SDM Vol. 3A, 7.15 Interrupt 17, Alignment Check Exception', () => {
+describe('SDM Vol. 3A, 6.15 Interrupt 17, Alignment Check Exception', () => {
   const user = (): FlatProcessor => {
     const processor = prepared(64);
     const { cpu } = processor;

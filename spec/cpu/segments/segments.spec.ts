@@ -28,7 +28,7 @@ describe('descriptors', () => {
   });
 });
 
-// SDM Vol. 2, MOV: Protected Mode Exceptions; SDM Vol. 3A, 6.6 and 6.7
+// SDM Vol. 2, MOV: Protected Mode Exceptions; SDM Vol. 3A, 5.6 and 5.7
 describe('segment loads', () => {
   const rows: readonly (readonly [string, SegmentNumber, number, number, number])[] = [
     ['DS beyond the table', DS, SELECTOR.beyond, VECTOR.gp, SELECTOR.beyond],

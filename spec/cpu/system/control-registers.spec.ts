@@ -55,7 +55,7 @@ describe('MOV to CR0', () => {
     expect(write(machine, 0, PAGED)).toMatchObject(GP0);
   });
 
-  // SDM Vol. 3A, 11.8.5 Initializing IA-32e Mode
+  // SDM Vol. 3A, 10.8.5 Initializing IA-32e Mode
   it('activates IA-32e mode when LME is set, and leaves it', () => {
     const machine = machine32();
     const { cpu } = machine;

@@ -1,4 +1,4 @@
-// SDM Vol. 3A, 5 Paging: the walk that the monitor makes when it reads or writes memory for INS and OUTS
+// SDM Vol. 3A, 4 Paging: the walk that the monitor makes when it reads or writes memory for INS and OUTS
 import { describe, expect, it } from 'vitest';
 import { hardwareAssistedMonitor } from '../../../src/vmm/hardware-assisted';
 import type { VmcsValues } from '../../../src/vmx/vmcs';
@@ -60,7 +60,7 @@ const FOUR: readonly Entry[] = [
 ];
 const withLeaf = (value: bigint): readonly Entry[] => [...FOUR.slice(0, 3), [0x6008, 8, value]];
 
-describe('5.5 4-Level Paging', () => {
+describe('4.5 4-Level Paging', () => {
   it('finds a page and sets accessed and dirty flags', () => {
     const result = touch(FOUR_LEVELS, FOUR, 0x1234n, true);
     expect(result.host).toBe(0x8234);
@@ -118,7 +118,7 @@ describe('5.5 4-Level Paging', () => {
   });
 });
 
-describe('5.3 32-Bit Paging', () => {
+describe('4.3 32-Bit Paging', () => {
   it('finds pages of 4 KiB and 4 MiB', () => {
     expect(
       touch(
@@ -137,7 +137,7 @@ describe('5.3 32-Bit Paging', () => {
   });
 });
 
-describe('5.4 PAE Paging', () => {
+describe('4.4 PAE Paging', () => {
   it('starts from the PDPTE registers', () => {
     expect(touch(PAE, [[0x3008, 8, 0x87n]], 0x20_2345n, true).host).toBe(0x2345);
     expect(touch(PAE, [], 0x4020_2345n, true).fault).toBe(2n);

@@ -22,7 +22,7 @@ describe('checkVmEntry', () => {
     }
   });
 
-  it('26.2: permits error 7 and error 8 when controls and host state are both invalid', () => {
+  it('27.2: permits error 7 and error 8 when controls and host state are both invalid', () => {
     const { permitted } = checkVmEntry({ vmcs: whole({ cr3TargetCount: 9n, hostCr4: 0x20n }), memory });
     expect(permitted).toEqual([
       {
@@ -34,7 +34,7 @@ describe('checkVmEntry', () => {
     ]);
   });
 
-  it('26.1: reports the first basic check alone', () => {
+  it('27.1: reports the first basic check alone', () => {
     const { permitted, violations } = checkVmEntry({
       vmcs: whole({ cr3TargetCount: 9n }),
       memory,
@@ -71,12 +71,12 @@ describe('checkVmEntry', () => {
     expect(withShadow.notEvaluated).toEqual([{ id: 'ctl.tpr-threshold.vtpr', missing: ['memory'] }]);
   });
 
-  it('26.8: a machine check may show in three ways', () => {
+  it('27.9: a machine check may show in three ways', () => {
     const { permitted } = checkVmEntry({ vmcs: whole(), memory, state: { machineCheck: true } });
     expect(permitted.map(({ kind }) => kind)).toEqual(['failed', 'machine-check', 'machine-check']);
   });
 
-  it('26.1: VMRESUME in non-root operation exits with its own reason', () => {
+  it('27.1: VMRESUME in non-root operation exits with its own reason', () => {
     const { permitted } = checkVmEntry({
       vmcs: whole(),
       memory,

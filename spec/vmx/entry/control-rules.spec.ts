@@ -6,7 +6,7 @@ import { CONTROL_EXAMPLES } from './examples-controls';
 
 const rules = VM_ENTRY_TABLES.flatMap((table) => table.rules.map((rule) => ({ rule, stage: table.stage })));
 
-describe('26.1, 26.2 and 26.8: each rule is broken alone, or with rules that it implies', () => {
+describe('27.1, 27.2 and 27.9: each rule is broken alone, or with rules that it implies', () => {
   it('nothing is broken in the state that enters', () => {
     const context = entering();
     expect(rules.filter(({ rule }) => isViolated(rule, context)).map(({ rule }) => rule.id)).toEqual([]);

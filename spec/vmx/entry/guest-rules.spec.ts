@@ -28,7 +28,7 @@ const broken = (context: GuestEntryContext): readonly string[] =>
   violations(RULES, context).map(({ id }) => id);
 const brokenBy = (example: GuestExample): readonly string[] => broken(contextOf(stateOf(example)));
 
-describe('SDM Vol. 3C, 26.3.1 Checks on the Guest State Area', () => {
+describe('SDM Vol. 3C, 27.3.1 Checks on the Guest State Area', () => {
   it('has permanent, distinct ids', () => {
     expect(byId.size).toBe(RULES.length);
     expect(guestStateRules).toHaveLength(198);
@@ -69,7 +69,7 @@ describe('legal states at the edges of the rules', () => {
   });
 });
 
-describe('SDM Vol. 3C, 34.15.4.4 VM entries that return from SMM', () => {
+describe('SDM Vol. 3C, 32.15.4.4 VM entries that return from SMM', () => {
   const executive = new VmcsData();
   for (const control of UNRESTRICTED) {
     const { field, bit } = CONTROLS[control];
@@ -102,7 +102,7 @@ describe('SDM Vol. 3C, 34.15.4.4 VM entries that return from SMM', () => {
   });
 });
 
-describe('SDM Vol. 3C, 26.4 Loading MSRs', () => {
+describe('SDM Vol. 3C, 27.4 Loading MSRs', () => {
   const area = (...entries: readonly (readonly [index: bigint, value: bigint])[]) =>
     contextOf(
       stateOf({

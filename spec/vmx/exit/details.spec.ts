@@ -55,7 +55,7 @@ describe('translations', () => {
   });
 });
 
-describe('28.2.2 NMI unblocking due to IRET', () => {
+describe('28.2.3 NMI unblocking due to IRET', () => {
   it('does not show in bit 12 during event delivery, and is forgotten by the exit', () => {
     const machine = inGuest([], { exceptionBitmap: 1 << VECTOR.gp });
     const exit = { reason: 'exceptionOrNmi', event: GP } as const;

@@ -209,7 +209,7 @@ export class LinearMemory implements Mmu {
 
   /**
    * The host frame behind a linear address; raises #PF or leaves with a VM exit. Sets accessed and dirty flags as the access does.
-   * SDM Vol. 3A, 5.6 Access Rights, 5.8 Accessed and Dirty Flags
+   * SDM Vol. 3A, 4.6 Access Rights, 4.8 Accessed and Dirty Flags
    */
   translate(low: number, high: number, write: boolean, fetch: boolean, implicit: boolean): number {
     const cpu = this.cpu;

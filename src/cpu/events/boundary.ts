@@ -8,7 +8,7 @@ const NMI: InterruptionEvent = Object.freeze({ vector: VECTOR.nmi, type: EVENT_T
 const shadowed = (cpu: ProcessorDraft): boolean => cpu.blockingBySti || cpu.blockingByMovSs;
 const interruptible = (cpu: ProcessorDraft): boolean => cpu.flag(FLAG.if) && !shadowed(cpu);
 
-/** Pending traps become one #DB. SDM Vol. 3A, 7.9 Priority Among Simultaneous Exceptions and Interrupts */
+/** Pending traps become one #DB. SDM Vol. 3A, 6.9 Priority Among Simultaneous Exceptions and Interrupts */
 const pendingTrap = (cpu: ProcessorDraft): InterruptionEvent | undefined => {
   const { pendingDebug } = cpu;
   const due = (pendingDebug & (PENDING.enabled | PENDING.bs)) !== 0;
@@ -39,7 +39,7 @@ const codeBreakpoint = (cpu: ProcessorDraft): InterruptionEvent | undefined => {
 /**
  * What is delivered before the next instruction, by priority; undefined when the instruction begins (then RFLAGS.RF is cleared). In non-root operation
  * it may leave with a VM exit, `cpu.exit`. What it returns has been taken from the pending state. A halted processor stays halted while it returns undefined.
- * SDM Vol. 3A, 7.9 Priority Among Simultaneous Exceptions and Interrupts
+ * SDM Vol. 3A, 6.9 Priority Among Simultaneous Exceptions and Interrupts
  */
 export const boundaryEvent = (cpu: ProcessorDraft): InterruptionEvent | undefined => {
   if (cpu.activity === ACTIVITY.waitForSipi) return undefined;
@@ -98,7 +98,7 @@ export const trapByNewFlags = (cpu: ProcessorDraft): void => {
 
 /**
  * The instruction (or iteration) retired: shadows that it ran under end, and the single-step trap becomes pending unless the instruction was MOV or POP SS.
- * SDM Vol. 3B, 18.3.1.4 Single-Step Exception Condition; SDM Vol. 3A, 7.8.3 Masking Exceptions and Interrupts When Switching Stacks
+ * SDM Vol. 3B, 18.3.1.4 Single-Step Exception Condition; SDM Vol. 3A, 6.8.3 Masking Exceptions and Interrupts When Switching Stacks
  */
 export const endInstruction = (cpu: ProcessorDraft): void => {
   const { begun } = cpu;

@@ -11,7 +11,7 @@ const CONTRIBUTORY: ReadonlySet<number> = new Set([
   VECTOR.cp,
 ]);
 
-// SDM Vol. 3A, Table 7-4 Interrupt and Exception Classes: only exceptions of the processor are other than benign
+// SDM Vol. 3A, Table 6-4 Interrupt and Exception Classes: only exceptions of the processor are other than benign
 const classOf = (event: InterruptionEvent): FaultClass => {
   if (event.type !== EVENT_TYPE.hardwareException) return 'benign';
   if (event.vector === VECTOR.df) return 'double-fault';
@@ -19,7 +19,7 @@ const classOf = (event: InterruptionEvent): FaultClass => {
   return CONTRIBUTORY.has(event.vector) ? 'contributory' : 'benign';
 };
 
-/** SDM Vol. 3A, Table 7-5 Conditions for Generating a Double Fault: first event, then second. */
+/** SDM Vol. 3A, Table 6-5 Conditions for Generating a Double Fault: first event, then second. */
 const OUTCOMES: Readonly<Record<FaultClass, Readonly<Record<FaultClass, 'serial' | 'double' | 'triple'>>>> = {
   benign: { benign: 'serial', contributory: 'serial', 'page-fault': 'serial', 'double-fault': 'serial' },
   contributory: {

@@ -42,10 +42,10 @@ interface Target {
 const isSoftware = (event: InterruptionEvent): boolean =>
   event.type === EVENT_TYPE.softwareInterrupt || event.type === EVENT_TYPE.softwareException;
 
-/** EXT of the error code of faults in the delivery. SDM Vol. 3A, 7.13 Error Code */
+/** EXT of the error code of faults in the delivery. SDM Vol. 3A, 6.13 Error Code */
 const externalOf = (event: InterruptionEvent): number => (isSoftware(event) ? 0 : 1);
 
-// SDM Vol. 3A, 7.11 IDT Descriptors; 7.14.1 64-Bit Mode IDT
+// SDM Vol. 3A, 6.11 IDT Descriptors; 6.14.1 64-Bit Mode IDT
 const readGate = (cpu: ProcessorDraft, event: InterruptionEvent): Gate => {
   const bytes = cpu.longMode ? 16 : 8;
   const external = externalOf(event);
@@ -109,7 +109,7 @@ const returnPointer = (cpu: ProcessorDraft, event: InterruptionEvent): bigint =>
   return cpu.mode64 ? next : BigInt.asUintN(32, next);
 };
 
-// SDM Vol. 3A, 7.12.1.3 Flag Usage By Exception- or Interrupt-Handler Procedure
+// SDM Vol. 3A, 6.12.1.3 Flag Usage By Exception- or Interrupt-Handler Procedure
 const enter = (cpu: ProcessorDraft, gate: Gate, target: Target, stack: SegmentValue | undefined): void => {
   const interruptGate = gate.type === SYSTEM_TYPE.interruptGate || gate.type === SYSTEM_TYPE.interruptGate16;
   setSegmentRaw(cpu, SEGMENT.cs, target.segment);
@@ -119,7 +119,7 @@ const enter = (cpu: ProcessorDraft, gate: Gate, target: Target, stack: SegmentVa
   cpu.mmu.contextChanged();
 };
 
-// SDM Vol. 3A, 7.14.2 64-Bit Mode Stack Frame to 7.14.5 Interrupt Stack Table
+// SDM Vol. 3A, 6.14.2 64-Bit Mode Stack Frame to 6.14.5 Interrupt Stack Table
 const through64 = (cpu: ProcessorDraft, event: InterruptionEvent, gate: Gate, external: number): void => {
   const target = readTarget(cpu, gate.selector, external);
   const { privilege } = target;
@@ -147,7 +147,7 @@ const through64 = (cpu: ProcessorDraft, event: InterruptionEvent, gate: Gate, ex
   enter(cpu, gate, target, changes ? segment : undefined);
 };
 
-// SDM Vol. 3A, 7.12.1 Exception- or Interrupt-Handler Procedures
+// SDM Vol. 3A, 6.12.1 Exception- or Interrupt-Handler Procedures
 const through32 = (cpu: ProcessorDraft, event: InterruptionEvent, gate: Gate, external: number): void => {
   const target = readTarget(cpu, gate.selector, external);
   const { privilege } = target;
@@ -177,7 +177,7 @@ const through32 = (cpu: ProcessorDraft, event: InterruptionEvent, gate: Gate, ex
 
 /**
  * Enters the handler of an event through the IDT, whole or not at all: a fault leaves registers as they were. Leaves with `LEFT`.
- * SDM Vol. 3A, 7.12 Exception and Interrupt Handling; 7.14 Exception and Interrupt Handling in 64-bit Mode
+ * SDM Vol. 3A, 6.12 Exception and Interrupt Handling; 6.14 Exception and Interrupt Handling in 64-bit Mode
  */
 export const enterHandler = (cpu: ProcessorDraft, event: InterruptionEvent): void => {
   if (!cpu.protectedMode) cpu.unbuilt('event delivery in real mode');

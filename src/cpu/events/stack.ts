@@ -38,7 +38,7 @@ const readTaskState = (cpu: ProcessorDraft, offset: number, bytes: number, exter
 const RSP0 = 0x04;
 const IST1 = 0x24;
 
-/** RSPn or ISTn of the 64-bit TSS. SDM Vol. 3A, 9.7 Task Management in 64-bit Mode */
+/** RSPn or ISTn of the 64-bit TSS. SDM Vol. 3A, 8.7 Task Management in 64-bit Mode */
 export const stackPointer64 = (
   cpu: ProcessorDraft,
   from: { readonly privilege: number } | { readonly interruptStack: number },
@@ -50,7 +50,7 @@ export const stackPointer64 = (
 
 /**
  * The stack of an inner privilege level from the 32-bit or 16-bit TSS, with its checks and the accessed bit of its descriptor.
- * SDM Vol. 3A, 6.8.5 Stack Switching; SDM Vol. 2, INT n
+ * SDM Vol. 3A, 5.8.5 Stack Switching; SDM Vol. 2, INT n
  */
 export const innerStack = (cpu: ProcessorDraft, privilege: number, external: number): NewStack => {
   const type = typeOf(cpu.W[2 * SLOT.tr + 1]);
@@ -71,7 +71,7 @@ export const innerStack = (cpu: ProcessorDraft, privilege: number, external: num
   return { segment: accessed(cpu, descriptor), pointer };
 };
 
-/** Whether a stack segment holds `bytes` bytes at an offset. SDM Vol. 3A, 6.3 Limit Checking */
+/** Whether a stack segment holds `bytes` bytes at an offset. SDM Vol. 3A, 5.3 Limit Checking */
 const holds = ({ rights, limit }: SegmentValue, offset: bigint, bytes: number): boolean => {
   if ((rights & ACCESS_RIGHTS.unusable) !== 0) return false;
   const last = offset + BigInt(bytes - 1);
@@ -114,7 +114,7 @@ export const prepareFrame = (cpu: ProcessorDraft, frame: Frame): { readonly push
   const access = implicit ? { implicit } : {};
   const aligned = frame.privilege === 3 && checksAlignment(cpu) ? frame.bytes : 1;
   for (const linear of addresses) {
-    // SDM Vol. 3A, 7.15 Interrupt 17 Alignment Check Exception: pushes at CPL 3 are checked too.
+    // SDM Vol. 3A, 6.15 Interrupt 17 Alignment Check Exception: pushes at CPL 3 are checked too.
     if ((Number(linear & 7n) & (aligned - 1)) !== 0) cpu.raise(VECTOR.ac, 0);
     cpu.mmu.probeWrite(linear, frame.bytes, access);
   }

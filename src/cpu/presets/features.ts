@@ -111,7 +111,7 @@ export const announces = (table: CpuidTable, feature: FeatureName): boolean => {
   return ((table.lookup(leaf, 0)[register] >>> bit) & 1) === 1;
 };
 
-/** MAXPHYADDR; 36 without leaf 80000008H. SDM Vol. 3A, 5.1.4 Enumeration of Paging Features by CPUID */
+/** MAXPHYADDR; 36 without leaf 80000008H. SDM Vol. 3A, 4.1.4 Enumeration of Paging Features by CPUID */
 export const physicalAddressWidth = (table: CpuidTable): number => {
   const extended = table.lookup(0x80000000, 0).eax >>> 0;
   return extended >= 0x80000008 ? table.lookup(0x80000008, 0).eax & 0xff : 36;

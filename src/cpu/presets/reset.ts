@@ -13,7 +13,7 @@ const BOOTSTRAP = 0x100n;
 
 /**
  * Puts a processor in its state after power-up. `bootstrap` sets IA32_APIC_BASE.BSP; the others wait for a startup IPI.
- * SDM Vol. 3A, 11.1.1 Processor State After Reset
+ * SDM Vol. 3A, 10.1.1 Processor State After Reset
  */
 export const resetProcessor = (cpu: ProcessorDraft, processor: Processor, bootstrap = true): void => {
   const { R } = cpu;

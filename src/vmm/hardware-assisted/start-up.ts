@@ -15,7 +15,7 @@ const PHYSICAL_ADDRESS_LEAF = 0x80000008;
 const ALL_CONTEXTS = 2;
 const LOW_HALF = 0xffff_ffffn;
 
-/** The page of the local APIC by IA32_APIC_BASE; -1 while it is disabled. SDM Vol. 3A, 12.4.4 */
+/** The page of the local APIC by IA32_APIC_BASE; -1 while it is disabled. SDM Vol. 3A, 11.4.4 */
 export const apicPageOf = (apicBase: bigint): number =>
   (apicBase & 0x800n) === 0n ? -1 : Number(apicBase & 0xf_ffff_ffff_f000n);
 

@@ -3,7 +3,7 @@ import type { StateField, VmEntryContext, VmEntryProcessor } from './context';
 import type { Row } from './control-terms';
 import type { VmEntryFailure } from './vm-entry-rule';
 
-// SDM Vol. 3C, 26.1 Basic VM-Entry Checks
+// SDM Vol. 3C, 27.1 Basic VM-Entry Checks
 const SECTION = 'Basic VM-Entry Checks';
 
 const UD: VmEntryFailure = { kind: 'fault', vector: '#UD' };
@@ -30,7 +30,7 @@ const isOrdinaryMode = ({ processor }: VmEntryContext): boolean =>
 const launching: Test = ({ processor }) => processor.instruction === 'vmlaunch';
 const resuming: Test = ({ processor }) => processor.instruction === 'vmresume';
 
-/** In the order of the checks: the first violated one decides. SDM Vol. 3C, 26.1 Basic VM-Entry Checks */
+/** In the order of the checks: the first violated one decides. SDM Vol. 3C, 27.1 Basic VM-Entry Checks */
 export const basicRules = [
   basic(
     'basic.not-in-vmx-operation',
@@ -110,7 +110,7 @@ export const basicRules = [
   ),
 ] as const satisfies readonly Row<string>[];
 
-/** A machine check may also show before or after the VM entry. SDM Vol. 3C, 26.8 Machine-Check Events During VM Entry */
+/** A machine check may also show before or after the VM entry. SDM Vol. 3C, 27.9 Machine-Check Events During VM Entry */
 export const machineCheckRules = [
   {
     id: 'machine-check.during-entry',

@@ -97,7 +97,7 @@ const tablesFor = (unconfirmed: boolean) =>
 
 /**
  * Which checks of VM entry fail, with what, and what the processor may do then. Never throws on any contents of the VMCS.
- * SDM Vol. 3C, 26 VM Entries
+ * SDM Vol. 3C, 27 VM Entries
  */
 export const checkVmEntry = (input: VmEntryInput, processor: VmEntryPlatform = {}): VmEntryReport => {
   const context = contextOf(input, processor);

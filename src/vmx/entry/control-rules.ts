@@ -15,9 +15,9 @@ import { executionControlRules } from './execution-control-rules';
 import { all, always, bits, nameOf, returnsFromSmm, some, term } from './guest-terms';
 import { smmRules } from './smm-rules';
 
-// SDM Vol. 3C, 26.2.1.2 VM-Exit Control Fields
+// SDM Vol. 3C, 27.2.1.2 VM-Exit Control Fields
 const exit = rowsOf('VM-Exit Control Fields', { kind: 'VMfailValid', error: 7 });
-// SDM Vol. 3C, 26.2.1.3 VM-Entry Control Fields
+// SDM Vol. 3C, 27.2.1.3 VM-Entry Control Fields
 const entry = rowsOf('VM-Entry Control Fields', { kind: 'VMfailValid', error: 7 });
 
 const MSR_ENTRY_BYTES = 16n;
@@ -52,7 +52,7 @@ const staysInSmmOrOutside = term(
   (context) => !returnsFromSmm.test(context),
 );
 
-/** In any order, together with the host-state rules. SDM Vol. 3C, 26.2.1 Checks on VMX Controls */
+/** In any order, together with the host-state rules. SDM Vol. 3C, 27.2.1 Checks on VMX Controls */
 export const controlRules = [
   ...executionControlRules,
   exit('ctl.exit.allowed0', always, fixedOnes('vmExitControls', 'IA32_VMX_(TRUE_)EXIT_CTLS')),

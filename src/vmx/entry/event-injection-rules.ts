@@ -2,7 +2,7 @@ import { controlSupported, VMX_BASIC, VMX_MISC } from '../capabilities';
 import { capability, type Extras, is0, not, type Row, rowsOf } from './control-terms';
 import { all, any, bits, clear, lowHalf, one, type Term, term } from './guest-terms';
 
-// SDM Vol. 3C, 26.2.1.3 VM-Entry Control Fields
+// SDM Vol. 3C, 27.2.1.3 VM-Entry Control Fields
 const rule = rowsOf('VM-Entry Control Fields', { kind: 'VMfailValid', error: 7 });
 
 const FRED: Extras = { feature: 'FRED' };
@@ -66,7 +66,7 @@ const lengthAtMost15 = term(
   ({ vmcs }) => vmcs.halves[LENGTH] >>> 0 <= 15,
 );
 
-/** In any order. SDM Vol. 3C, 26.2.1.3 VM-Entry Control Fields */
+/** In any order. SDM Vol. 3C, 27.2.1.3 VM-Entry Control Fields */
 export const eventInjectionRules = [
   rule(
     'ctl.inject.type-reserved',

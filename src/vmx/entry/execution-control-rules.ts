@@ -18,7 +18,7 @@ import {
 } from './control-terms';
 import { all, always, bits, clear, lowHalf, nameOf, ofCapabilities, type Term, term } from './guest-terms';
 
-// SDM Vol. 3C, 26.2.1.1 VM-Execution Control Fields
+// SDM Vol. 3C, 27.2.1.1 VM-Execution Control Fields
 const row = rowsOf('VM-Execution Control Fields', { kind: 'VMfailValid', error: 7 });
 
 /** On a return from SMM these apply to the executive VMCS instead (`smm.executive-vmcs.controls`). */
@@ -119,7 +119,7 @@ const traceEnabled = term(
   ({ processor }) => processor.traceEnabled,
 );
 
-/** In any order. SDM Vol. 3C, 26.2.1.1 VM-Execution Control Fields */
+/** In any order. SDM Vol. 3C, 27.2.1.1 VM-Execution Control Fields */
 export const executionControlRules = [
   rule('ctl.pin.allowed0', always, fixedOnes('pinBasedControls', 'IA32_VMX_(TRUE_)PINBASED_CTLS')),
   rule('ctl.pin.allowed1', always, fixedZeros('pinBasedControls', 'IA32_VMX_(TRUE_)PINBASED_CTLS[63:32]')),

@@ -20,7 +20,7 @@ import {
 
 const descriptorTable = rulesOf('Checks on Guest Descriptor-Table Registers');
 
-/** SDM Vol. 3C, 26.3.1.3 Checks on Guest Descriptor-Table Registers */
+/** SDM Vol. 3C, 27.3.1.3 Checks on Guest Descriptor-Table Registers */
 export const guestDescriptorTableRules = [
   descriptorTable('guest.gdtr.base-canonical', intel64, canonical('guestGdtrBase')),
   descriptorTable('guest.idtr.base-canonical', intel64, canonical('guestIdtrBase')),
@@ -33,7 +33,7 @@ const ia32e = on('ia32eModeGuest');
 const loadsCet = on('loadGuestCetState');
 const FLAGS_RESERVED = bits(63, 22) | bits(15) | bits(5) | bits(3);
 
-/** SDM Vol. 3C, 26.3.1.4 Checks on Guest RIP, RFLAGS, and SSP */
+/** SDM Vol. 3C, 27.3.1.4 Checks on Guest RIP, RFLAGS, and SSP */
 export const guestRipRules = [
   rule(
     'guest.rip.high',

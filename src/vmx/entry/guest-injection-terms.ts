@@ -1,6 +1,6 @@
 import { lowHalf, type Term, term } from './guest-terms';
 
-// SDM Vol. 3C, 24.8.3 VM-Entry Controls for Event Injection
+// SDM Vol. 3C, 25.8.3 VM-Entry Controls for Event Injection
 const INFO = lowHalf('vmEntryInterruptionInfo');
 const TYPE_AND_VECTOR = 0x7ff;
 

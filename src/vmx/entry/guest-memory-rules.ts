@@ -20,7 +20,7 @@ import {
   term,
 } from './guest-terms';
 
-// SDM Vol. 3C, 26.3.1.5 Checks on Guest Non-Register State (VMCS link pointer)
+// SDM Vol. 3C, 27.3.1.5 Checks on Guest Non-Register State (VMCS link pointer)
 const link = rulesOf('Checks on Guest Non-Register State', 4);
 
 const LINK = lowHalf('vmcsLinkPointer');
@@ -105,7 +105,7 @@ export const guestLinkPointerRules = [
   ),
 ];
 
-// SDM Vol. 3C, 26.3.1.6 Checks on Guest Page-Directory-Pointer-Table Entries
+// SDM Vol. 3C, 27.3.1.6 Checks on Guest Page-Directory-Pointer-Table Entries
 const pdpte = rulesOf('Checks on Guest Page-Directory-Pointer-Table Entries', 2);
 
 const PDPTE_RESERVED = 0x1e6;

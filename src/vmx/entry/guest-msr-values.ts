@@ -5,7 +5,7 @@ import { bits } from './guest-terms';
 /** IA32_EFER: SCE, LME, LMA, NXE. SDM Vol. 3A, 2.2.1 Extended Feature Enable Register */
 export const EFER_BITS: bigint = bits(0) | bits(8) | bits(10) | bits(11);
 
-// SDM Vol. 3B, 17.4.1 IA32_DEBUGCTL MSR
+// SDM Vol. 3B, 18.4.1 IA32_DEBUGCTL MSR
 const DEBUGCTL_BITS = bits(1, 0) | bits(14, 6);
 const BUS_LOCK_DETECT = bits(2);
 const RTM_DEBUG = bits(15);
@@ -16,7 +16,7 @@ export const debugctlBits = (features: ReadonlySet<string>): bigint =>
   (features.has('bus-lock detection') ? BUS_LOCK_DETECT : 0n) |
   (features.has('RTM') ? RTM_DEBUG : 0n);
 
-/** Four general and three fixed counters. SDM Vol. 3B, 18.2 Architectural Performance Monitoring */
+/** Four general and three fixed counters. SDM Vol. 3B, 20.2 Architectural Performance Monitoring */
 const PERF_GLOBAL_CTRL_BITS: bigint = bits(3, 0) | bits(34, 32);
 
 /** Bits of IA32_PERF_GLOBAL_CTRL that name a counter of this processor. */
@@ -35,7 +35,7 @@ const SPEC_CTRL_BITS: bigint = bits(8, 0) | bits(10);
 
 const MEMORY_TYPES: ReadonlySet<number> = new Set([0, 1, 4, 5, 6, 7]);
 
-/** Whether each byte is a memory type of the PAT. SDM Vol. 3A, 11.12.2 IA32_PAT MSR */
+/** Whether each byte is a memory type of the PAT. SDM Vol. 3A, 12.12.2 IA32_PAT MSR */
 export const isPat = (low: number, high: number): boolean => {
   for (let shift = 0; shift < 32; shift += 8)
     if (!MEMORY_TYPES.has((low >>> shift) & 0xff) || !MEMORY_TYPES.has((high >>> shift) & 0xff)) return false;
@@ -61,7 +61,7 @@ const CR0_PG = bits(31);
 const LME = bits(8);
 const IA32E_MODE_GUEST = bits(9);
 
-// SDM Vol. 3C, 26.4 Loading MSRs: LMA is ignored here; LME cannot change while paging is on.
+// SDM Vol. 3C, 27.4 Loading MSRs: LMA is ignored here; LME cannot change while paging is on.
 const efer: Legal = (value, { vmcs }) =>
   (value & ~EFER_BITS) === 0n &&
   ((vmcs.get('guestCr0') & CR0_PG) === 0n ||

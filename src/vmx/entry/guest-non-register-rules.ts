@@ -20,12 +20,12 @@ import {
   zero,
 } from './guest-terms';
 
-// SDM Vol. 3C, 26.3.1.5 Checks on Guest Non-Register State
+// SDM Vol. 3C, 27.3.1.5 Checks on Guest Non-Register State
 const section = 'Checks on Guest Non-Register State';
 const rule = rulesOf(section);
 const nmiRule = rulesOf(section, 3);
 
-/** Activity states. SDM Vol. 3C, 24.4.2 Guest Non-Register State */
+/** Activity states. SDM Vol. 3C, 25.4.2 Guest Non-Register State */
 const ACTIVE = 0;
 const HLT = 1;
 const SHUTDOWN = 2;
@@ -174,7 +174,7 @@ const pendingDebugRules = [
 /** Activity state, interruptibility state, pending debug exceptions: in the manual's order. */
 export const guestNonRegisterRules = [...activityRules, ...interruptibilityRules, ...pendingDebugRules];
 
-/** SDM Vol. 3C, 34.15.4.4 Checks on Guest Non-Register State (VM entries that return from SMM) */
+/** SDM Vol. 3C, 32.15.4.4 Checks on Guest Non-Register State (VM entries that return from SMM) */
 export const guestSmmRules = [
   rulesOf('VM Entries That Return from SMM (checks on the guest state area)')(
     'smm.activity-state.wait-for-sipi-root',

@@ -31,7 +31,7 @@ import {
   zero,
 } from './guest-terms';
 
-// SDM Vol. 3C, 26.3.1.1 Checks on Guest Control Registers, Debug Registers, and MSRs
+// SDM Vol. 3C, 27.3.1.1 Checks on Guest Control Registers, Debug Registers, and MSRs
 const rule = rulesOf('Checks on Guest Control Registers, Debug Registers, and MSRs');
 
 const CR0_UNCHECKED = bits(30, 29);
@@ -107,7 +107,7 @@ const cet = { feature: 'CET' };
 const fred = { feature: 'FRED' };
 const unconfirmedFred = { ...fred, ...UNCONFIRMED };
 
-/** Rules of 26.3.1.1, in the manual's order. */
+/** Rules of 27.3.1.1, in the manual's order. */
 export const guestRegisterRules = [
   rule('guest.cr0.fixed0', always, fixedCr0('ia32VmxCr0Fixed0', 1)),
   rule('guest.cr0.fixed1', always, fixedCr0('ia32VmxCr0Fixed1', 0)),

@@ -6,7 +6,7 @@ import { guestSegmentRules } from './guest-segment-rules';
 
 /**
  * The checks on the guest-state area in the manual's order, which the processor need not keep. A violation is VM-entry failure 33
- * with the row's exit qualification. SDM Vol. 3C, 26.3.1 Checks on the Guest State Area
+ * with the row's exit qualification. SDM Vol. 3C, 27.3.1 Checks on the Guest State Area
  */
 export const guestStateRules = [
   ...guestRegisterRules,

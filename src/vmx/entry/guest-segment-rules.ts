@@ -31,7 +31,7 @@ import {
   zero,
 } from './guest-terms';
 
-// SDM Vol. 3C, 26.3.1.2 Checks on Guest Segment Registers
+// SDM Vol. 3C, 27.3.1.2 Checks on Guest Segment Registers
 const rule = rulesOf('Checks on Guest Segment Registers');
 
 const DATA = ['ds', 'es', 'fs', 'gs'] as const;
@@ -180,7 +180,7 @@ const systemSegmentRules = [
   rule('guest.ldtr.reserved-31-17', usable('ldtr'), accessClear('ldtr', 31, 17)),
 ];
 
-/** Rules of 26.3.1.2, in the manual's order. */
+/** Rules of 27.3.1.2, in the manual's order. */
 export const guestSegmentRules = [
   ...selectorAndBaseRules,
   ...limitRules,

@@ -1,7 +1,7 @@
 import type { VmcsField } from '../vmcs';
 import { bits, clear, lowHalf, lowIsOneOf, type Term, term } from './guest-terms';
 
-/** Segment registers of the guest-state area. SDM Vol. 3C, 24.4.1 Guest Register State */
+/** Segment registers of the guest-state area. SDM Vol. 3C, 25.4.1 Guest Register State */
 export type Segment = 'es' | 'cs' | 'ss' | 'ds' | 'fs' | 'gs' | 'ldtr' | 'tr';
 
 type Part = 'Selector' | 'Base' | 'Limit' | 'AccessRights';
@@ -60,7 +60,7 @@ export const related = (
 export const dplOf = (accessRights: number): number => (accessRights >> DPL_SHIFT) & 3;
 export const rplOf = (selector: number): number => selector & 3;
 
-/** The base is the selector times 16. SDM Vol. 3B, 20.2 Virtual-8086 Mode */
+/** The base is the selector times 16. SDM Vol. 3B, 21.2 Virtual-8086 Mode */
 export const baseIsSelectorTimes16 = (segment: Segment): Term => {
   const base = lowHalf(segmentField(segment, 'Base'));
   const selector = lowHalf(segmentField(segment, 'Selector'));

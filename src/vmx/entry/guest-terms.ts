@@ -150,14 +150,14 @@ export const pointsToVmxon: Term = term(
   ({ vmcs, processor }) => addressAt(vmcs.halves, EXECUTIVE_POINTER) === processor.vmxonPointer,
 );
 
-/** A VM entry that returns from SMM. SDM Vol. 3C, 34.15.4 VM Entries that Return from SMM */
+/** A VM entry that returns from SMM. SDM Vol. 3C, 32.15.4 VM Entries that Return from SMM */
 export const returnsFromSmm: Term = term(
   'the VM entry returns from SMM',
   ['processor.inSmm', 'vmEntryControls'],
   ({ processor, vmcs }) => processor.inSmm && (vmcs.halves[ENTRY_CONTROLS] & ENTRY_TO_SMM) === 0,
 );
 
-// SDM Vol. 3C, 34.15.4.4 Checks on Guest Non-Register State: the executive VMCS has the controls; without one they are 0.
+// SDM Vol. 3C, 32.15.4.4 Checks on Guest Non-Register State: the executive VMCS has the controls; without one they are 0.
 const executionControls = (context: GuestEntryContext): Int32Array | undefined =>
   returnsFromSmm.test(context) ? context.processor.executiveVmcs?.halves : context.vmcs.halves;
 
@@ -210,7 +210,7 @@ export const ofCapabilities = <A>(
   };
 };
 
-/** "IA-32e mode guest" may be 1 there and nowhere else. SDM Vol. 3C, 24.8.1 VM-Entry Controls */
+/** "IA-32e mode guest" may be 1 there and nowhere else. SDM Vol. 3C, 25.8.1 VM-Entry Controls */
 export const intel64: Term = term(
   'the processor supports Intel 64',
   [],
@@ -244,7 +244,7 @@ type Extras = Pick<VmEntryRule, 'unconfirmed' | 'feature' | 'needsMemory' | 'fai
 
 /**
  * The row constructor of one section: an id, when the rule applies, what must hold. A violation shows as exit 33 with the
- * given exit qualification. SDM Vol. 3C, 26.7 VM-Entry Failures During or After Loading Guest State
+ * given exit qualification. SDM Vol. 3C, 27.8 VM-Entry Failures During or After Loading Guest State
  */
 export const rulesOf =
   (section: SectionTitle, qualification = 0) =>

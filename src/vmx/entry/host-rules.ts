@@ -19,11 +19,11 @@ import {
 } from './guest-terms';
 
 const ERROR_8 = { kind: 'VMfailValid', error: 8 } as const;
-// SDM Vol. 3C, 26.2.2 Checks on Host Control Registers, MSRs, and SSP
+// SDM Vol. 3C, 27.2.2 Checks on Host Control Registers, MSRs, and SSP
 const register = rowsOf('Checks on Host Control Registers, MSRs, and SSP', ERROR_8);
-// SDM Vol. 3C, 26.2.3 Checks on Host Segment and Descriptor-Table Registers
+// SDM Vol. 3C, 27.2.3 Checks on Host Segment and Descriptor-Table Registers
 const segment = rowsOf('Checks on Host Segment and Descriptor-Table Registers', ERROR_8);
-// SDM Vol. 3C, 26.2.4 Checks Related to Address-Space Size
+// SDM Vol. 3C, 27.2.4 Checks Related to Address-Space Size
 const addressSpace = rowsOf('Checks Related to Address-Space Size', ERROR_8);
 
 const of = (feature: string): Extras => ({ feature });
@@ -147,7 +147,7 @@ const selector = <const Id extends string>(id: Id, field: VmcsField): Row<Id> =>
 const base = <const Id extends string>(id: Id, field: VmcsField): Row<Id> =>
   segment(id, intel64, canonical(field));
 
-/** In any order, together with the control rules. SDM Vol. 3C, 26.2.2 to 26.2.4 */
+/** In any order, together with the control rules. SDM Vol. 3C, 27.2.2 to 27.2.4 */
 export const hostRules = [
   register('host.cr0.fixed0', always, mustBe1('hostCr0', 'ia32VmxCr0Fixed0', NW_CD)),
   register('host.cr0.fixed1', always, mayBe1('hostCr0', 'ia32VmxCr0Fixed1', NW_CD)),

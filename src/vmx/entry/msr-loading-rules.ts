@@ -4,7 +4,7 @@ import { wrmsrFaults } from './guest-msr-values';
 import { addressAt, type GuestRow, lowHalf, type Term, term } from './guest-terms';
 import type { VmEntryFailure } from './vm-entry-rule';
 
-/** One 16-byte entry of an MSR area. SDM Vol. 3C, 24.7.2 VM-Exit Controls for MSRs */
+/** One 16-byte entry of an MSR area. SDM Vol. 3C, 25.7.2 VM-Exit Controls for MSRs */
 interface MsrEntry {
   /** Bits 31:0. */
   readonly index: number;
@@ -77,7 +77,7 @@ const row = <const Id extends string>(
 
 /**
  * The checks on each entry of the VM-entry MSR-load area. The first entry that fails ends the loading: VM-entry failure 34, with its
- * place counted from 1 as exit qualification (`failureIn`). SDM Vol. 3C, 26.4 Loading MSRs
+ * place counted from 1 as exit qualification (`failureIn`). SDM Vol. 3C, 27.4 Loading MSRs
  */
 export const msrLoadingRules = [
   row('msr-load.fs-base', 'the MSR is not IA32_FS_BASE', ({ index }) => index !== FS_BASE),

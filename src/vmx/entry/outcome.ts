@@ -2,7 +2,7 @@ import type { VmEntryContext } from './context';
 import type { VmEntryRow, VmEntryTable } from './rule-tables';
 import type { VmEntryFailure } from './vm-entry-rule';
 
-/** What a VM entry may do. SDM Vol. 3C, 26 VM Entries */
+/** What a VM entry may do. SDM Vol. 3C, 27 VM Entries */
 export type VmEntryOutcome =
   | { readonly kind: 'entered' }
   | { readonly kind: 'failed'; readonly failure: VmEntryFailure; readonly because: readonly string[] }
@@ -51,7 +51,7 @@ export const permittedFailures = (
   return found.map((each) => ({ kind: 'failed', ...each }));
 };
 
-/** Everything the processor may do, given the violated rules. SDM Vol. 3C, 26.8 Machine-Check Events During VM Entry */
+/** Everything the processor may do, given the violated rules. SDM Vol. 3C, 27.9 Machine-Check Events During VM Entry */
 export const permittedOutcomes = (
   tables: readonly VmEntryTable[],
   violated: ReadonlySet<VmEntryRow>,

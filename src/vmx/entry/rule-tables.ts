@@ -18,7 +18,7 @@ export interface VmEntryTable {
   readonly rules: readonly VmEntryRow[];
 }
 
-/** Every check of VM entry in the manual's order. SDM Vol. 3C, 26 VM Entries */
+/** Every check of VM entry in the manual's order. SDM Vol. 3C, 27 VM Entries */
 export const VM_ENTRY_TABLES: readonly VmEntryTable[] = [
   { group: 'basic', stage: 0, ordered: true, rules: basicRules },
   { group: 'vmx-controls', stage: 1, ordered: false, rules: controlRules },

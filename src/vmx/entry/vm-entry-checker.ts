@@ -123,7 +123,7 @@ export class VmEntryChecker {
     this.everyTime = [...everyTime];
   }
 
-  /** The failure that the processor reports, or `undefined` when the checks pass. SDM Vol. 3C, 26 VM Entries */
+  /** The failure that the processor reports, or `undefined` when the checks pass. SDM Vol. 3C, 27 VM Entries */
   firstFailure(context: VmEntryContext, choose: ChooseFailure = first): VmEntryFailure | undefined {
     const known = this.verified.get(context.vmcs);
     if (known !== undefined && known.capabilities === context.capabilities && this.stillHolds(context, known))

@@ -8,7 +8,7 @@ export type VmEntryFailure =
   | { readonly kind: 'VMfailValid'; readonly error: number }
   | { readonly kind: 'exit'; readonly reason: number; readonly qualification: number };
 
-/** One check of VM entry. SDM Vol. 3C, 26 VM Entries */
+/** One check of VM entry. SDM Vol. 3C, 27 VM Entries */
 export interface VmEntryRule extends Rule<VmEntryContext> {
   readonly failure: VmEntryFailure;
   /** Not settled by any source: off unless asked for. */

@@ -59,7 +59,7 @@ export const performExit = (
   cpu.nmiUnblocked = false;
   if (storeMsrs(cpu, data) !== 0) abort(vmx, cpu, VMX_ABORT.savingMsrs);
   else returnToHost(vmx, cpu);
-  // SDM Vol. 3C, 28.5.6 Updating Non-Register State: NMIs are blocked after an exit that an NMI causes directly.
+  // SDM Vol. 3C, 28.5.5 Updating Non-Register State: NMIs are blocked after an exit that an NMI causes directly.
   if (exit.reason === 'exceptionOrNmi' && exit.event.type === EVENT_TYPE.nmi) cpu.blockingByNmi = true;
 };
 

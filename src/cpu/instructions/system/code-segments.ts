@@ -64,7 +64,7 @@ const TASKS: readonly number[] = [
   SYSTEM_TYPE.busyTss,
 ];
 
-// SDM Vol. 3A, 6.8.3 Call Gates; 9.3 Task Switching: not built; IA-32e mode has 64-bit call gates alone
+// SDM Vol. 3A, 5.8.3 Call Gates; 8.3 Task Switching: not built; IA-32e mode has 64-bit call gates alone
 const systemTarget = (cpu: ProcessorDraft, { selector, rights }: Descriptor): never => {
   const type = typeOf(rights);
   if (type === SYSTEM_TYPE.callGate || (!cpu.longMode && GATES.includes(type))) cpu.unbuilt('call gate');
@@ -72,7 +72,7 @@ const systemTarget = (cpu: ProcessorDraft, { selector, rights }: Descriptor): ne
   return cpu.generalProtection(selectorError(selector));
 };
 
-/** The target of a far JMP or CALL that names a code segment. SDM Vol. 3A, 6.8.1 Direct Calls or Jumps to Code Segments */
+/** The target of a far JMP or CALL that names a code segment. SDM Vol. 3A, 5.8.1 Direct Calls or Jumps to Code Segments */
 export const directTarget = (cpu: ProcessorDraft, selector: number): CodeTarget => {
   if (isNull(selector)) cpu.generalProtection();
   const descriptor = readDescriptor(cpu, selector);
@@ -87,7 +87,7 @@ export const directTarget = (cpu: ProcessorDraft, selector: number): CodeTarget 
   return target(cpu, descriptor, cpl);
 };
 
-/** The target of a far RET or IRET. SDM Vol. 3A, 6.8.6 Returning from a Called Procedure */
+/** The target of a far RET or IRET. SDM Vol. 3A, 5.8.6 Returning from a Called Procedure */
 export const returnTarget = (cpu: ProcessorDraft, selector: number): CodeTarget => {
   if (isNull(selector)) cpu.generalProtection();
   const descriptor = readDescriptor(cpu, selector);
@@ -126,7 +126,7 @@ export const loadCode = (
 
 const DATA: readonly SegmentNumber[] = [SEGMENT.es, SEGMENT.ds, SEGMENT.fs, SEGMENT.gs];
 
-/** After a return to an outer level: data registers too privileged for it become null. SDM Vol. 3A, 6.8.6 */
+/** After a return to an outer level: data registers too privileged for it become null. SDM Vol. 3A, 5.8.6 */
 export const dropPrivilegedData = (cpu: ProcessorDraft): void => {
   for (const segment of DATA) {
     const value = segmentRaw(cpu, segment);

@@ -98,7 +98,7 @@ const loadableFlags = (cpu: ProcessorDraft, width: number): bigint => {
   return BigInt(loadable) & maskOf(width);
 };
 
-/** NMIs are unblocked by the execution of IRET, even of one that faults. SDM Vol. 3A, 7.7.1 Handling Multiple NMIs */
+/** NMIs are unblocked by the execution of IRET, even of one that faults. SDM Vol. 3A, 6.7.1 Handling Multiple NMIs */
 const unblockNmi = (cpu: ProcessorDraft): void => {
   if (cpu.nonRoot && cpu.virtualization) {
     cpu.nmiUnblocked = cpu.virtualization.unblockNmi(cpu);

@@ -16,7 +16,7 @@ import {
   writeOperand,
 } from './support';
 
-/** SDM Vol. 3A, 7.8.3: MOV SS and POP SS hold interrupts and debug traps until the next instruction has ended. */
+/** SDM Vol. 3A, 6.8.3: MOV SS and POP SS hold interrupts and debug traps until the next instruction has ended. */
 const shadow = (cpu: ProcessorDraft, segment: SegmentNumber): void => {
   if (segment !== SEGMENT.ss) return;
   cpu.blockingByMovSs = true;

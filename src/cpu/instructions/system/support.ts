@@ -17,7 +17,7 @@ export const systemRow = (mnemonic: string, execute: Execute): SystemRow => ({
   execute,
 });
 
-/** #GP(0) unless CPL is 0. SDM Vol. 3A, 6.9 Privileged Instructions */
+/** #GP(0) unless CPL is 0. SDM Vol. 3A, 5.9 Privileged Instructions */
 export const requirePrivilege = (cpu: ProcessorDraft): void => {
   if (cpu.cpl !== 0) cpu.generalProtection();
 };

@@ -7,7 +7,7 @@ import { SEGMENT, setSegmentRaw } from '../../segments';
 import { ACCESS_RIGHTS, EFER, FLAG, SLOT } from '../../slots';
 import { require64, requireFeature, requirePrivilege, systemRow } from './support';
 
-// SDM Vol. 3A, 6.8.7 and 6.8.8: flat segments with fixed attributes; no descriptor is read
+// SDM Vol. 3A, 5.8.7 and 5.8.8: flat segments with fixed attributes; no descriptor is read
 const FLAT = 0xffffffff;
 const CODE_TYPE = 11;
 const DATA_TYPE = 3;

@@ -28,7 +28,7 @@ function* flush(exit: Exit, type: number): Program<void> {
 
 /**
  * CR0 as the guest writes it: PE, NE and PG, which the monitor holds, change with the mode. SDM Vol. 2, MOV—Move to/from Control Registers;
- * SDM Vol. 3A, 11.8.5 Initializing IA-32e Mode
+ * SDM Vol. 3A, 10.8.5 Initializing IA-32e Mode
  */
 function* writeCr0(exit: Exit, wanted: bigint, now: bigint): Program<Exit> {
   const [cr4, efer, cs, tr] = yield* vmread(
@@ -62,7 +62,7 @@ function* writeCr0(exit: Exit, wanted: bigint, now: bigint): Program<Exit> {
   return yield* setControls(exit, { ia32eModeGuest: longMode });
 }
 
-/** Only where CR3-load exiting cannot be off. SDM Vol. 3A, 5.10.4.1 Operations that Invalidate TLBs */
+/** Only where CR3-load exiting cannot be off. SDM Vol. 3A, 4.10.4.1 Operations that Invalidate TLBs */
 function* writeCr3(exit: Exit, wanted: bigint): Program<Exit> {
   const [cr0, cr4, efer] = yield* vmread('guestCr0', 'guestCr4', 'guestIa32Efer');
   const kept = (cr4 & CR4.pcide) !== 0n && (wanted & NO_FLUSH) !== 0n;

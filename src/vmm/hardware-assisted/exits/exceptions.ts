@@ -25,7 +25,7 @@ function* enterDebugHandler(): Program<void> {
 
 /**
  * #DB and #AC go on to the guest. Both are benign: an event in whose delivery they arose is dropped, as on a bare processor.
- * SDM Vol. 3A, 7.15 Exception and Interrupt Reference: Interrupt 8, Table 7-5
+ * SDM Vol. 3A, 6.15 Exception and Interrupt Reference: Interrupt 8, Table 6-5
  */
 export function* exceptionOrNmi(exit: Exit): Program<Exit> {
   const [information, errorCode, length] = yield* vmread(

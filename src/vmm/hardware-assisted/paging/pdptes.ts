@@ -2,13 +2,13 @@ import type { Exit } from '../guest';
 import { type Program, tell, vmread, vmwrites } from '../program';
 import { readPhysical } from './physical';
 
-// SDM Vol. 3A, 5.4.1 PDPTE Registers: reserved bits 2:1 and 8:5
+// SDM Vol. 3A, 4.4.1 PDPTE Registers: reserved bits 2:1 and 8:5
 const RESERVED = 0x1e6n;
 const TABLE = 0xffff_ffe0n;
 
 /**
  * Loads the PDPTE registers as a write to a control register does in PAE paging; false, and nothing loaded, where the processor raises
- * #GP(0). SDM Vol. 3A, 5.4.1 PDPTE Registers
+ * #GP(0). SDM Vol. 3A, 4.4.1 PDPTE Registers
  */
 export function* loadPdptes(exit: Exit, cr3?: bigint): Program<boolean> {
   const [inVmcs] = yield* vmread('guestCr3');

@@ -53,7 +53,7 @@ const isRefused = (
 };
 
 /**
- * Linear address of a memory operand, with the checks of its segment. SDM Vol. 3A, 6.3 Limit Checking, 6.4 Type Checking; SDM Vol. 1, 3.3.7.1
+ * Linear address of a memory operand, with the checks of its segment. SDM Vol. 3A, 5.3 Limit Checking, 5.4 Type Checking; SDM Vol. 1, 3.3.7.1
  */
 export function* linearAddress(
   code: CodeSegment,

@@ -25,7 +25,7 @@ export interface PageFault {
   readonly errorCode: bigint;
 }
 
-/** Entry bits. SDM Vol. 3A, 5.7 Page-Fault Exceptions; 5.8 Accessed and Dirty Flags */
+/** Entry bits. SDM Vol. 3A, 4.7 Page-Fault Exceptions; 4.8 Accessed and Dirty Flags */
 const ENTRY = {
   present: 1n,
   write: 2n,
@@ -63,7 +63,7 @@ export function* readPagingRegisters(): Program<PagingRegisters> {
   return { cr0, cr3, cr4, efer, rflags, cpl: Number((ss >> 5n) & 3n) };
 }
 
-/** The guest's paging mode. SDM Vol. 3A, 5.1.1 Four Paging Modes; undefined: the PDPTE is not present */
+/** The guest's paging mode. SDM Vol. 3A, 4.1.1 Four Paging Modes; undefined: the PDPTE is not present */
 function* formatOf({ cr3, cr4, efer }: PagingRegisters, linear: bigint): Program<Format | undefined> {
   if ((efer & EFER.lma) !== 0n) return { shifts: FOUR_LEVELS, large: [30, 21], bytes: 8, root: cr3 & FRAME };
   if ((cr4 & CR4.pae) === 0n) {
@@ -77,7 +77,7 @@ function* formatOf({ cr3, cr4, efer }: PagingRegisters, linear: bigint): Program
     : { shifts: PAE_LEVELS, large: [21], bytes: 8, root: pdpte & FRAME };
 }
 
-/** Bits that must be 0 in an entry. SDM Vol. 3A, 5.4 and 5.5, formats of the entries */
+/** Bits that must be 0 in an entry. SDM Vol. 3A, 4.4 and 4.5, formats of the entries */
 const reservedBits = (
   exit: Exit,
   paging: PagingRegisters,
@@ -102,7 +102,7 @@ const leafAddress = (entry: bigint, shift: number, linear: bigint): number => {
   return Number(base | (linear & offset));
 };
 
-/** Whether rights and mode allow the access. SDM Vol. 3A, 5.6.1 Determination of Access Rights */
+/** Whether rights and mode allow the access. SDM Vol. 3A, 4.6.1 Determination of Access Rights */
 const isAllowed = (paging: PagingRegisters, rights: bigint, nx: boolean, access: Access): boolean => {
   const userPage = (rights & ENTRY.user) !== 0n;
   const writable = (rights & ENTRY.write) !== 0n;
@@ -115,7 +115,7 @@ const isAllowed = (paging: PagingRegisters, rights: bigint, nx: boolean, access:
 
 /**
  * The guest-physical address of a linear one, with the accessed and dirty flags set as the processor sets them; else the page fault.
- * SDM Vol. 3A, 5.3 to 5.8
+ * SDM Vol. 3A, 4.3 to 4.8
  */
 export function* translate(
   exit: Exit,
