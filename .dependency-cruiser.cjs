@@ -32,7 +32,7 @@ const FACTS_FOR_MONITORS = [
   '^src/vmm/',
   '^src/machine/host-port\\.ts$',
   '^src/vmx/capabilities\\.ts$',
-  '^src/vmx/vmcs/(controls|fields|field-row)\\.ts$',
+  '^src/vmx/vmcs/(controls|fields|field-row|guest-msrs)\\.ts$',
   '^src/vmx/exit/exit-reasons\\.ts$',
   '^src/vmx/instructions/instruction-errors\\.ts$',
   '^src/ept/(entry|eptp)\\.ts$',

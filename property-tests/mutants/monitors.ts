@@ -123,6 +123,114 @@ export const losesDirection: Mutation<'nothing' | 'emulated' | 'reading' | 'writ
   },
 };
 
+interface Entries {
+  readonly layout: HostLayout;
+  /** VM entries made, VMLAUNCH first. */
+  readonly entries: number;
+  /** Requests of the mutation made before the next one. */
+  readonly made: number;
+  /** What the monitor wrote last, by field encoding. */
+  readonly fields: Readonly<Record<number, bigint>>;
+}
+
+/** Requests of the mutation before the VM entries that it chooses. */
+const beforeEntries = (
+  words: Pick<Mutation<Entries>, 'name' | 'says'>,
+  requests: (memory: Entries) => readonly HostRequest[],
+): Mutation<Entries> => ({
+  ...words,
+  start: (layout) => ({ layout, entries: 0, made: 0, fields: {} }),
+  amend: (memory, request) => {
+    if (request.op === 'vmwrite')
+      return { memory: { ...memory, fields: { ...memory.fields, [request.field]: request.value } }, request };
+    if (request.op !== 'vmlaunch' && request.op !== 'vmresume') return { memory, request };
+    const own = requests(memory)[memory.made];
+    return own === undefined
+      ? { memory: { ...memory, entries: memory.entries + 1, made: 0 }, request }
+      : { memory: { ...memory, made: memory.made + 1 }, before: own };
+  },
+});
+
+/** The VM entry, of many, for which a structure is elsewhere. */
+const MOVED_ENTRY = 2;
+const MSR_BITMAP = VMCS_FIELDS.msrBitmapAddress.encoding;
+const EPTP = VMCS_FIELDS.eptPointer.encoding;
+
+/** A field names `address` for one VM entry and then again what the monitor wrote. */
+const movedOnce = (memory: Entries, field: number, address: bigint): readonly HostRequest[] => {
+  if (memory.entries === MOVED_ENTRY) return [{ op: 'vmwrite', field, value: address }];
+  return memory.entries === MOVED_ENTRY + 1 ? [{ op: 'vmwrite', field, value: memory.fields[field] }] : [];
+};
+
+/** Breaks resource control: for a while the guest can write the MSR bitmaps. */
+export const movesMsrBitmap: Mutation<Entries> = beforeEntries(
+  {
+    name: 'moves the MSR bitmaps',
+    says: 'for one VM entry the MSR-bitmap address is that of the last page of guest RAM',
+  },
+  (memory) => {
+    const { host, bytes } = memory.layout.guestMemory[memory.layout.guestMemory.length - 1];
+    return movedOnce(memory, MSR_BITMAP, BigInt(host + bytes) - PAGE);
+  },
+);
+
+const GIB_PAGE = 1n << 30n;
+const WRITE_BACK_LARGE = 0xb7n;
+const EPTP_OF_4_LEVELS = 0x1en;
+
+/** Breaks resource control: for a while EPT maps a whole GiB, where the guest's RAM is less. */
+export const switchesEpt: Mutation<Entries> = beforeEntries(
+  {
+    name: 'switches EPT',
+    says: 'for one VM entry the EPTP names tables that map 1 GiB from the first byte of guest RAM in the host on',
+  },
+  (memory) => {
+    const { monitorMemory, guestMemory } = memory.layout;
+    const pointers = ((monitorMemory.base + monitorMemory.bytes) / PAGE - 1n) * PAGE;
+    const root = pointers - PAGE;
+    if (memory.entries !== 0) return movedOnce(memory, EPTP, root | EPTP_OF_4_LEVELS);
+    const leaf = (BigInt(guestMemory[0].host) / GIB_PAGE) * GIB_PAGE;
+    return [
+      { op: 'store', address: root, bytes: 8, value: pointers | RIGHTS },
+      { op: 'store', address: pointers, bytes: 8, value: leaf | WRITE_BACK_LARGE },
+    ];
+  },
+);
+
+const READABLE = [0x10n, 0x1bn];
+
+/** Breaks resource control: the guest reads a register of the host. */
+export const passesMsr: Mutation<Entries> = beforeEntries(
+  {
+    name: 'passes an MSR too many',
+    says: 'beside the time-stamp counter the MSR bitmap lets the guest read IA32_APIC_BASE',
+  },
+  ({ entries, fields }) => {
+    const value = READABLE.reduce((word, msr) => word & ~(1n << msr), 0xffff_ffff_ffff_ffffn);
+    return entries === 0 ? [{ op: 'store', address: fields[MSR_BITMAP], bytes: 8, value }] : [];
+  },
+);
+
+const ENTRY_INFORMATION = VMCS_FIELDS.vmEntryInterruptionInfo.encoding;
+const VALID_EXTERNAL_INTERRUPT = 1n << 23n;
+const KEPT = 2;
+
+/** Breaks equivalence: interrupts that were acknowledged never arrive. */
+export const dropsInterrupts: Mutation<number> = {
+  name: 'drops interrupts',
+  says: 'every second injection of an external interrupt is left out',
+  start: () => 0,
+  amend: (memory, request) => {
+    const injects =
+      request.op === 'vmwrite' &&
+      request.field === ENTRY_INFORMATION &&
+      request.value >> 8n === VALID_EXTERNAL_INTERRUPT;
+    if (!injects) return { memory, request };
+    const dropped = (memory + 1) % KEPT === 0;
+    return { memory: memory + 1, request: dropped ? { ...request, value: 0n } : request };
+  },
+};
+
 type HardwareAssistedMutant<M> = Monitor<MutantState<MonitorState, M>>;
 
 /** The hardware-assisted monitor with each mistake. */
@@ -133,5 +241,9 @@ export const brokenMonitors = (options: HardwareAssistedOptions = {}) => {
     showsVmx: broken(showsVmx),
     mapsMonitorMemory: broken(mapsMonitorMemory),
     losesDirection: broken(losesDirection),
+    movesMsrBitmap: broken(movesMsrBitmap),
+    switchesEpt: broken(switchesEpt),
+    passesMsr: broken(passesMsr),
+    dropsInterrupts: broken(dropsInterrupts),
   } as const;
 };

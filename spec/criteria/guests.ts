@@ -44,6 +44,9 @@ export const code = {
   /** OUT of EAX to a port where no device answers. */
   show: [0xe7, 0x80],
   movEax: (value: number) => [0xb8, ...bytes(value, 4)],
+  movEcx: (value: number) => [0xb9, ...bytes(value, 4)],
+  rdmsr: [0x0f, 0x32],
+  wrmsr: [0x0f, 0x30],
   movEaxEcx: [0x89, 0xc8],
   cpuid: [0x0f, 0xa2],
   rdtsc: [0x0f, 0x31],

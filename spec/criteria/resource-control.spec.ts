@@ -87,6 +87,62 @@ describe('resource control', () => {
     const { resourceControl } = await check(guest, monitor);
     expect(resourceControl.violations.map(({ kind }) => kind)).toEqual(['exposed-structure']);
   });
+
+  it('fails when a structure lies with the guest for a single stay', async () => {
+    const { resourceControl } = await check(
+      guestOf(...Array.from({ length: 8 }, () => code.cpuid), code.exit(0)),
+      brokenMonitors().movesMsrBitmap,
+    );
+    expect(resourceControl.violations).toEqual([
+      { kind: 'exposed-structure', says: "MSR bitmap at 0x100fff000 lies in the guest's memory", count: 1 },
+    ]);
+  });
+
+  it('fails when EPT maps too much for a single stay', async () => {
+    const { resourceControl } = await check(
+      guestOf(...Array.from({ length: 8 }, () => code.cpuid), code.exit(0)),
+      brokenMonitors().switchesEpt,
+    );
+    expect(resourceControl.violations).toEqual([
+      {
+        kind: 'foreign-mapping',
+        says: 'EPT maps guest-physical 0x0 to 262144 host frames from 0x100000000 on',
+        count: 1,
+      },
+    ]);
+  });
+
+  it('fails when the guest reads an MSR of the host', async () => {
+    const { resourceControl } = await check(
+      guestOf(code.movEcx(0x1b), code.rdmsr, code.movEcx(0x10), code.rdmsr, code.exit(0)),
+      brokenMonitors().passesMsr,
+    );
+    expect(resourceControl.violations).toEqual([
+      {
+        kind: 'register',
+        says: "read of the host's IA32_APIC_BASE in non-root operation",
+        count: 1,
+        instruction: { address: '0x200005', text: 'rdmsr' },
+      },
+    ]);
+  });
+
+  it('fails when the guest writes an MSR that VM exit does not load', async () => {
+    const writesEfer = guestOf(
+      code.movEcx(0xc000_0080),
+      code.rdmsr,
+      code.wrmsr,
+      code.movEcx(0xc000_0082),
+      code.wrmsr,
+      code.exit(0),
+    );
+    expect((await check(writesEfer, hardwareAssistedMonitor())).resourceControl.holds).toBe(true);
+    const monitor = changing('vmExitControls', (value) => value & ~bit('loadHostIa32Efer'));
+    const { resourceControl } = await check(writesEfer, monitor);
+    expect(resourceControl.violations.map(({ says }) => says)).toEqual([
+      "write of the host's IA32_EFER in non-root operation",
+    ]);
+  });
 });
 
 describe('efficiency', () => {

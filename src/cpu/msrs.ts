@@ -1,4 +1,4 @@
-import { isCanonical, maskOf, shiftRight, u64 } from '../core';
+import { hex, isCanonical, maskOf, shiftRight, u64 } from '../core';
 import { writeEfer } from './control-registers';
 import { announces, type FeatureName, linearAddressWidth, physicalAddressWidth } from './presets/features';
 import type { ProcessorDraft } from './processor-draft';
@@ -202,6 +202,13 @@ const BY_INDEX: ReadonlyMap<number, MsrRow> = new Map(
     Array.from({ length: row.count ?? 1 }, (_, offset) => [row.index + offset, row] as const),
   ),
 );
+
+/** The rows that exist on a processor, one an MSR, with their indexes. */
+export const msrsOf = (cpu: ProcessorDraft): readonly (readonly [number, MsrRow])[] =>
+  [...BY_INDEX].filter(([index]) => find(cpu, index) !== undefined);
+
+/** Name of an MSR, for reports; its index in hexadecimal where there is none. */
+export const msrName = (index: number): string => BY_INDEX.get(index)?.name ?? hex(index);
 
 const VMX_MSRS = { first: 0x480, last: 0x493 } as const;
 

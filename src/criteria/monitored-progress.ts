@@ -24,6 +24,8 @@ export interface MonitoredRunListener {
   ): void;
   /** Guest execution reached a device without the monitor. */
   reached?(run: MonitoredRun, access: string): void;
+  /** Guest execution read or wrote an MSR without the monitor. */
+  reachedMsr?(run: MonitoredRun, index: number, access: 'read' | 'write'): void;
   /** The machine stopped while the guest was running. */
   stopped?(run: MonitoredRun, stop: StopReason): void;
 }

@@ -67,6 +67,7 @@ export class MonitoredRun {
       delivered: (cpu, event) => this.delivered(cpu, event),
       enteredNonRoot: (cpu) => this.entered(cpu),
       leftNonRoot: (cpu, exit) => this.left(cpu, exit as VmExit),
+      reachedMsr: (_, index, access) => this.reachedMsr(index, access),
     };
     machine.bus.onAccess = (event) => this.accessed(event);
     machine.bus.onInternal = (what) => {
@@ -285,6 +286,11 @@ export class MonitoredRun {
   private reached(what: string): void {
     if (!this.inGuest) return;
     for (const listener of this.options.listeners ?? []) listener.reached?.(this, what);
+  }
+
+  private reachedMsr(index: number, access: 'read' | 'write'): void {
+    if (!this.inGuest) return;
+    for (const listener of this.options.listeners ?? []) listener.reachedMsr?.(this, index, access);
   }
 
   private effect(effect: DeviceEffect): void {

@@ -1,11 +1,14 @@
 import { differingFrames, hex, type MemoryRoot } from '../core';
+import { msrName } from '../cpu/msrs';
 import { eptPaging, eptRoot } from '../ept';
 import type { StopReason } from '../machine/running-machine';
-import { type VmcsField, type VmExit, Vmx } from '../vmx';
+import { type VmExit, Vmx } from '../vmx';
 import { type EptReach, eptReach } from './ept-reach';
 import type { GuestInstruction } from './guest-instruction';
+import { isHostMsr } from './guest-msrs';
 import type { MonitoredRunListener } from './monitored-progress';
 import type { MonitoredRun } from './monitored-run';
+import { type ProcessorStructure, processorStructures, StructureSignature } from './processor-structures';
 
 /** What broke resource control. */
 export type ResourceViolationKind =
@@ -15,8 +18,10 @@ export type ResourceViolationKind =
   | 'foreign-mapping'
   /** A structure of the processor lies in the guest's memory. */
   | 'exposed-structure'
-  /** Guest execution reached a device or host register without the monitor. */
+  /** Guest execution reached a device without the monitor. */
   | 'device'
+  /** Guest execution read or wrote a register of the host without the monitor. */
+  | 'register'
   /** Nothing brings the processor back from a guest that does not exit, or not soon enough. */
   | 'no-return'
   /** The guest stopped the machine. */
@@ -44,27 +49,9 @@ export interface ResourceControlResult {
   readonly longestLease: number;
 }
 
-/** Structures that the VMCS names: the field with the address, how many bytes, and whether it is in use. */
-const STRUCTURES: readonly {
-  readonly name: string;
-  readonly field: VmcsField;
-  readonly bytes: (vmx: Vmx) => number;
-}[] = [
-  { name: 'I/O bitmap A', field: 'ioBitmapAAddress', bytes: () => 4096 },
-  { name: 'I/O bitmap B', field: 'ioBitmapBAddress', bytes: () => 4096 },
-  { name: 'MSR bitmaps', field: 'msrBitmapAddress', bytes: () => 4096 },
-  area('VM-exit MSR-store area', 'vmExitMsrStoreAddress', 'vmExitMsrStoreCount'),
-  area('VM-exit MSR-load area', 'vmExitMsrLoadAddress', 'vmExitMsrLoadCount'),
-  area('VM-entry MSR-load area', 'vmEntryMsrLoadAddress', 'vmEntryMsrLoadCount'),
-];
-
-function area(name: string, field: VmcsField, count: VmcsField) {
-  return { name, field, bytes: (vmx: Vmx): number => 16 * Number(vmx.current?.data.get(count) ?? 0n) };
-}
-
 const MOST_VIOLATIONS = 64;
 /** Violations at which RIP is exact; a data access may come from the middle of a block. */
-const AT_INSTRUCTION: ReadonlySet<ResourceViolationKind> = new Set(['device', 'lost-control']);
+const AT_INSTRUCTION: ReadonlySet<ResourceViolationKind> = new Set(['device', 'register', 'lost-control']);
 
 /** Watches a monitored run for guest execution that reaches what is not the guest's, or keeps the processor. */
 export class ResourceControl implements MonitoredRunListener {
@@ -73,7 +60,7 @@ export class ResourceControl implements MonitoredRunListener {
   private structures: Record<string, number> = {};
   private longestStay = 0;
   private longestLease = 0;
-  private eptp: bigint | undefined;
+  private readonly signature = new StructureSignature();
   private reach: EptReach | undefined;
   private root: MemoryRoot | undefined;
 
@@ -95,6 +82,14 @@ export class ResourceControl implements MonitoredRunListener {
 
   reached(run: MonitoredRun, access: string): void {
     this.violate(run, 'device', `${access} in non-root operation`);
+  }
+
+  reachedMsr(run: MonitoredRun, index: number, access: 'read' | 'write'): void {
+    const { cpu } = run.machine;
+    const vmx = cpu.virtualization;
+    const read = (address: number): bigint => cpu.mmu.readPhysical(address, 8);
+    if (vmx instanceof Vmx && isHostMsr(vmx, read, index, access))
+      this.violate(run, 'register', `${access} of the host's ${msrName(index)} in non-root operation`);
   }
 
   stopped(run: MonitoredRun, stop: StopReason): void {
@@ -119,7 +114,8 @@ export class ResourceControl implements MonitoredRunListener {
           : `the VMX-preemption timer leaves the guest ${lease} clocks`,
       );
     const vmx = cpu.virtualization;
-    if (vmx instanceof Vmx && vmx.current?.data.get('eptPointer') !== this.eptp) this.examine(run);
+    if (vmx instanceof Vmx && this.signature.changed(vmx)) this.examine(run);
+    else this.examineChanges(run);
   }
 
   left(run: MonitoredRun, _exit: VmExit): void {
@@ -145,18 +141,15 @@ export class ResourceControl implements MonitoredRunListener {
     if (!(vmx instanceof Vmx) || vmx.current === undefined) return;
     const { data } = vmx.current;
     this.root = run.machine.publishMemory();
-    this.eptp = data.get('eptPointer');
     this.structures = {};
-    this.own(run, 'VMXON region', vmx.vmxonPointer!, 4096);
-    for (const { address } of vmx.active.values()) this.own(run, 'VMCS', address, 4096);
-    for (const { name, field, bytes } of STRUCTURES) this.own(run, name, Number(data.get(field)), bytes(vmx));
+    for (const structure of processorStructures(vmx)) this.own(run, structure);
     if (!vmx.eptEnabled) {
       this.violate(run, 'foreign-mapping', "the guest runs without EPT: its addresses are the host's");
       return;
     }
     const reach = eptReach(run.machine.memory.memory, eptPaging(vmx.ept), eptRoot(data.get('eptPointer')));
     this.reach = reach;
-    for (const table of reach.tables) this.own(run, 'EPT', table * 4096, 4096);
+    for (const table of reach.tables) this.own(run, { name: 'EPT', address: table * 4096, bytes: 4096 });
     for (const { gpa, frame, count } of reach.leaves)
       if (!run.memory.holds(frame, count))
         this.violate(
@@ -166,8 +159,7 @@ export class ResourceControl implements MonitoredRunListener {
         );
   }
 
-  private own(run: MonitoredRun, name: string, address: number, bytes: number): void {
-    if (bytes === 0) return;
+  private own(run: MonitoredRun, { name, address, bytes }: ProcessorStructure): void {
     const first = Math.floor(address / 4096);
     const count = Math.ceil((address + bytes) / 4096) - first;
     this.structures[name] = (this.structures[name] ?? 0) + count;

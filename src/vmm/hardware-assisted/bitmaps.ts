@@ -1,28 +1,13 @@
 import type { HostRequest } from '../../machine/host-port';
+import { GUEST_MSRS } from '../../vmx/vmcs/guest-msrs';
 import type { MemoryPlan } from './memory-plan';
 
 /**
- * MSRs that the guest reads and writes without an exit. VM entry and VM exit switch FS and GS base, SYSENTER_*, PAT, EFER and DEBUGCTL; the
- * monitor never uses the SYSCALL registers, KERNEL_GS_BASE and TSC_AUX, so that the guest owns them.
+ * MSRs that the guest reads, or writes, without an exit: the VMCS as set up here switches them, or the monitor never uses them. The time-stamp
+ * counter gives itself plus the TSC offset. SDM Vol. 3C, 26.3 Changes to Instruction Behavior
  */
-const OWNED_BY_GUEST: readonly number[] = [
-  0x174, // SYSENTER_CS
-  0x175,
-  0x176,
-  0x1d9, // DEBUGCTL
-  0x277, // PAT
-  0xc0000080, // EFER
-  0xc0000081, // STAR
-  0xc0000082,
-  0xc0000083,
-  0xc0000084,
-  0xc0000100, // FS_BASE
-  0xc0000101,
-  0xc0000102, // KERNEL_GS_BASE
-  0xc0000103, // TSC_AUX
-];
-/** Reads give the counter plus the TSC offset by themselves. SDM Vol. 3C, 26.3 Changes to Instruction Behavior */
-const READ_BY_GUEST: readonly number[] = [0x10];
+const READ_BY_GUEST = GUEST_MSRS.filter(({ read }) => read !== 'never');
+const WRITTEN_BY_GUEST = GUEST_MSRS.filter(({ write }) => write !== 'never');
 
 const QUADWORDS = 512n;
 const ALL_ONES = 0xffff_ffff_ffff_ffffn;
@@ -41,8 +26,8 @@ export const bitmapStores = (plan: MemoryPlan): readonly HostRequest[] => {
     const word = Math.floor(bit / 64);
     words.set(word, (words.get(word) ?? ALL_ONES) & ~(1n << BigInt(bit % 64)));
   };
-  for (const index of [...OWNED_BY_GUEST, ...READ_BY_GUEST]) clear(bitOfMsr(index, 0));
-  for (const index of OWNED_BY_GUEST) clear(bitOfMsr(index, WRITE_AREA));
+  for (const { index } of READ_BY_GUEST) clear(bitOfMsr(index, 0));
+  for (const { index } of WRITTEN_BY_GUEST) clear(bitOfMsr(index, WRITE_AREA));
   const fill = (address: bigint): HostRequest => ({
     op: 'fill',
     address,

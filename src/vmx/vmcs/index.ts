@@ -1,4 +1,5 @@
 export * from './controls';
 export * from './field-row';
 export * from './fields';
+export * from './guest-msrs';
 export * from './vmcs';

@@ -66,13 +66,15 @@ const readModelSpecific = (cpu: ProcessorDraft, instruction: Instruction): void 
   intercept(cpu, instruction, { id: 'rdmsr', index: indexOf(cpu) });
   const value = readMsr(cpu, indexOf(cpu));
   if (value === undefined) cpu.generalProtection();
-  else setPair(cpu, value);
+  cpu.watcher?.reachedMsr?.(cpu, indexOf(cpu), 'read');
+  setPair(cpu, value);
 };
 
 const writeModelSpecific = (cpu: ProcessorDraft, instruction: Instruction): void => {
   requirePrivilege(cpu);
   intercept(cpu, instruction, { id: 'wrmsr', index: indexOf(cpu) });
   if (!writeMsr(cpu, indexOf(cpu), pair(cpu))) cpu.generalProtection();
+  cpu.watcher?.reachedMsr?.(cpu, indexOf(cpu), 'write');
   cpu.boundaryWork = true;
 };
 

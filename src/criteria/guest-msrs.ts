@@ -1,0 +1,36 @@
+import { GUEST_MSRS, type GuestMsrRow, type MsrKeeping, type VmcsField, type Vmx } from '../vmx';
+
+const ROWS: ReadonlyMap<number, GuestMsrRow> = new Map(GUEST_MSRS.map((row) => [row.index, row]));
+const MSR_ENTRY = 16;
+
+const isInArea = (
+  vmx: Vmx,
+  read: (address: number) => bigint,
+  index: number,
+  address: VmcsField,
+  count: VmcsField,
+): boolean => {
+  const { data } = vmx.current!;
+  const first = Number(data.get(address));
+  for (let place = 0; place < Number(data.get(count)); place++)
+    if (Number(BigInt.asUintN(32, read(first + place * MSR_ENTRY))) === index) return true;
+  return false;
+};
+
+/**
+ * Whether RDMSR or WRMSR in non-root operation reaches a register of the host: neither VM entry (for a read) nor VM exit (for a write) switches it, and
+ * it is not lent. `read` reads 8 bytes of host-physical memory. SDM Vol. 3C, 27.3.2.1, 27.4 Loading MSRs; 28.5.1, 28.6 Loading MSRs
+ */
+export const isHostMsr = (
+  vmx: Vmx,
+  read: (address: number) => bigint,
+  index: number,
+  access: 'read' | 'write',
+): boolean => {
+  const keeping: MsrKeeping = ROWS.get(index)?.[access] ?? 'never';
+  if (keeping === 'always' || keeping === 'lent') return false;
+  if (keeping !== 'never' && vmx.current!.data.has(keeping)) return false;
+  return access === 'read'
+    ? !isInArea(vmx, read, index, 'vmEntryMsrLoadAddress', 'vmEntryMsrLoadCount')
+    : !isInArea(vmx, read, index, 'vmExitMsrLoadAddress', 'vmExitMsrLoadCount');
+};
