@@ -49,6 +49,15 @@ const end: fc.Arbitrary<GuestEnd> = fc.oneof(
   fc.record({ kind: fc.constant('monitor-stopped' as const), reason: fc.constantFrom('a', 'b') }),
 );
 
+const msrs = fc.record({ IA32_MTRR_DEF_TYPE: value }, { requiredKeys: [] });
+
+const interrupts = fc.record({
+  requested: fc.uniqueArray(fc.constantFrom(0x30, 0x40), { maxLength: 1 }),
+  inService: fc.constant([]),
+  lost: fc.constant([]),
+  taskPriority: fc.constantFrom(0, 0x25),
+});
+
 const observation: fc.Arbitrary<Observation> = fc.record(
   {
     index: fc.nat(3),
@@ -61,8 +70,10 @@ const observation: fc.Arbitrary<Observation> = fc.record(
     pages: fc
       .uniqueArray(fc.record({ frame: fc.nat(2), bytes }), { selector: ({ frame }) => frame, maxLength: 2 })
       .map((pages) => pages.sort((a, b) => a.frame - b.frame)),
+    msrs,
+    interrupts,
   },
-  { requiredKeys: ['index', 'position', 'accesses', 'registers', 'pages'] },
+  { requiredKeys: ['index', 'position', 'accesses', 'registers', 'pages', 'msrs'] },
 ) as fc.Arbitrary<Observation>;
 
 const copied = (a: Observation): Observation => ({
@@ -91,6 +102,16 @@ const VISIBLE: Readonly<Record<string, (a: Observation) => Observation>> = {
     ...a,
     pages: a.pages.map(({ frame, bytes: page }) => ({ frame, bytes: page.with(100, 7) })),
   }),
+  'another MSR': (a) => ({ ...a, msrs: { IA32_MTRR_DEF_TYPE: 9n } }),
+  'an MSR less': (a) => ({ ...a, msrs: {} }),
+  'no local APIC': ({ interrupts: _, ...a }) => a,
+  ...Object.fromEntries(
+    (['requested', 'inService', 'lost'] as const).map((part) => [
+      `a vector ${part}`,
+      (a: Observation): Observation => ({ ...a, interrupts: { ...a.interrupts!, [part]: [0x31] } }),
+    ]),
+  ),
+  'another task priority': (a) => ({ ...a, interrupts: { ...a.interrupts!, taskPriority: 1 } }),
   'one more page': (a) => ({ ...a, pages: [...a.pages, { frame: 1000, bytes: new Uint8Array(4096) }] }),
   ...Object.fromEntries(
     GUEST_REGISTERS.map((name) => [
@@ -142,6 +163,8 @@ describe('comparing observations can be refuted', () => {
     ],
     registers: Object.fromEntries(GUEST_REGISTERS.map((name) => [name, 0n])) as unknown as GuestRegisters,
     pages: [{ frame: 3, bytes: new Uint8Array(4096) }],
+    msrs: { IA32_MTRR_DEF_TYPE: 6n },
+    interrupts: { requested: [0x30], inService: [], lost: [], taskPriority: 0 },
   };
 
   it.each(Object.keys(VISIBLE))('by %s', (name) => {

@@ -1,8 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { brokenMonitors } from '../../property-tests/mutants/monitors';
+import { brokenMonitors, mutant } from '../../property-tests/mutants/monitors';
 import { hardwareAssistedMonitor } from '../../src/vmm/hardware-assisted';
 import { check, code, guestImage, guestOf, HANDLER, withHandler } from './guests';
+
+/** MOV of EAX to a register of the local APIC. */
+const apic = (register: number, value: number) => [...code.movEax(value), ...moveToApic(register)];
+const moveToApic = (register: number) => [0x67, 0xa3, ...code.bytes(0xfee0_0000 + register, 4)];
 
 const monitor = hardwareAssistedMonitor();
 const image = (name: string) =>
@@ -38,6 +42,21 @@ describe('equivalence of the bare and the monitored run', () => {
   it('compares the states where a limit ends both runs', async () => {
     const report = await check(guestOf(code.nop, code.jumpToSelf), monitor, { maxInstructions: 5000 });
     expect(report).toMatchObject({ holds: true, end: { kind: 'limit' }, instructions: 5000 });
+  });
+
+  it('holds for a guest that ends with a timer interrupt waiting, whose entry it has overwritten', async () => {
+    const waits = guestOf(
+      apic(0xf0, 0x1ff),
+      apic(0x320, 0x31),
+      apic(0x3e0, 0xb),
+      apic(0x380, 20),
+      Array.from({ length: 40 }, () => code.nop).flat(),
+      apic(0x320, 0x1_0000),
+      code.exit(0),
+    );
+    const report = await check(waits, monitor);
+    expect(report).toMatchObject({ holds: true, end: { kind: 'exit' } });
+    expect(report.equivalence.interrupts).toBe(0);
   });
 
   it('ends for a guest that waits for nothing, and for one that shuts down', async () => {
@@ -95,6 +114,35 @@ describe('broken monitors', () => {
     expect(equivalence.divergence?.differences).toEqual([
       { what: 'rflags', bare: '0x402', monitored: '0x2' },
     ]);
+  });
+
+  it('one drops interrupts that it acknowledged', async () => {
+    const { equivalence } = await check(image('kernel'), broken.dropsInterrupts, {
+      maxInstructions: 3_000_000,
+    });
+    expect(equivalence.divergence?.differences).toEqual([
+      { what: 'interrupts in service', bare: '', monitored: '0x20' },
+      { what: 'lost interrupts', bare: '', monitored: '0x20' },
+    ]);
+  });
+
+  it('one forgets a WRMSR that no register shows', async () => {
+    const forgets = mutant(hardwareAssistedMonitor(), {
+      name: 'forgets WRMSR',
+      says: 'WRMSR of IA32_MTRR_DEF_TYPE is not carried out',
+      start: () => 0,
+      amend: (memory, request) => ({
+        memory,
+        request: request.op === 'wrmsr' && request.index === 0x2ff ? { op: 'wbinvd' } : request,
+      }),
+    });
+    const guest = guestOf(code.movEcx(0x2ff), code.movEax(0xc06), [0x31, 0xd2], code.wrmsr, code.exit(0));
+    expect((await check(guest, monitor)).holds).toBe(true);
+    const { divergence } = (await check(guest, forgets)).equivalence;
+    expect(divergence?.differences).toEqual([
+      { what: 'IA32_MTRR_DEF_TYPE', bare: '0xc06', monitored: '0x0' },
+    ]);
+    expect(divergence?.instruction.text).toBe('wrmsr');
   });
 
   it('one maps a frame of the host', async () => {

@@ -5,11 +5,13 @@ import type { ProcessorDraft } from '../cpu/processor-draft';
 import type { BusEvent } from '../machine/machine-bus';
 import type { MachineState } from '../machine/machine-state';
 import { RunningMachine, type StopReason } from '../machine/running-machine';
-import { fireTimer, type LocalApicState, localApicOf, withLocalApic } from '../platform';
+import { acceptInterrupt, fireTimer, type LocalApicState, localApicOf, withLocalApic } from '../platform';
 import { deliveredEvent } from './guest-events';
 import { GuestCode } from './guest-instruction';
 import { GuestMemory } from './guest-memory';
+import { readGuestMsrs } from './guest-msrs';
 import { readGuestRegisters } from './guest-registers';
+import { interruptState } from './interrupt-state';
 import type { DeliveredEvent, DeviceAccess, GuestEnd, Observation } from './observation';
 import { isTimeSite, type TimePlace, TimeRecord, withTimeSites } from './time-sources';
 
@@ -41,6 +43,8 @@ interface Progress {
   root: MemoryRoot;
   deliveries: number;
   deliveredAt: number;
+  /** Vectors that the local APIC timer was set to request. */
+  timerVectors: readonly number[];
 }
 
 /** A run at one point, to go on from. */
@@ -55,6 +59,12 @@ const copied = (progress: Readonly<Progress>): Progress => ({
   accesses: [...progress.accesses],
 });
 
+/** Mask bit of an entry of the local vector table. SDM Vol. 3A, 11.5.1 Local Vector Table */
+const MASKED = 1 << 16;
+
+const isRequested = ({ requested }: LocalApicState, vector: number): boolean =>
+  ((requested[vector >>> 5] >>> (vector & 31)) & 1) === 1;
+
 const CONTROL = { kind: 'interrupted' } as const;
 const MOST = Number.MAX_SAFE_INTEGER / 2;
 
@@ -65,6 +75,8 @@ export class BareRun {
   readonly code: GuestCode;
   private progress: Progress;
   private event: DeliveredEvent | undefined;
+  /** The observation of the other run that this run is on the way to. */
+  private led: Observation | undefined;
   private readonly time: TimeRecord;
   private readonly choice: Choice;
 
@@ -104,6 +116,7 @@ export class BareRun {
         root: state.memory,
         deliveries: 0,
         deliveredAt: -1,
+        timerVectors: [],
       };
   }
 
@@ -118,6 +131,7 @@ export class BareRun {
 
   /** The next observation. The other run's next one tells where interrupts arrive, and how far to go at most. */
   next(led: Observation): Observation {
+    this.led = led;
     if (led.index === 0) return this.observe();
     const { exitCode } = this.progress;
     if (exitCode !== undefined) return this.observe({ kind: 'exit', code: exitCode });
@@ -183,6 +197,7 @@ export class BareRun {
     const before = engine.retired;
     const stop = this.machine.run(Math.min(instructions, MOST), this.choice);
     this.progress.position += engine.retired - before;
+    this.noteTimer();
     return stop;
   }
 
@@ -190,11 +205,17 @@ export class BareRun {
   private arrive(vector: number): void {
     const { bus, cpu, engine } = this.machine;
     const apic = localApicOf(bus.board);
-    if (apic === undefined) return;
-    const requested = ((apic.requested[vector >>> 5] >>> (vector & 31)) & 1) === 1;
-    if (requested || (apic.lvt.timer & 0xff) !== vector) return;
+    if (apic === undefined || isRequested(apic, vector) || (apic.lvt.timer & 0xff) !== vector) return;
     bus.board = withLocalApic(bus.board, fireTimer(apic, engine.now()));
     cpu.boundaryWork = true;
+  }
+
+  /** Every access to a device ends a run of the machine, so that no setting of the timer is missed. */
+  private noteTimer(): void {
+    const { timerVectors } = this.progress;
+    const timer = localApicOf(this.machine.bus.board)?.lvt.timer ?? MASKED;
+    if ((timer & MASKED) === 0 && !timerVectors.includes(timer & 0xff))
+      this.progress.timerVectors = [...timerVectors, timer & 0xff];
   }
 
   private answer(question: ChoiceQuestion): bigint {
@@ -214,6 +235,20 @@ export class BareRun {
     progress.accesses.push({ space, direction, address, bytes, value });
     progress.accessedAt = machine.cpu.rip;
     machine.end(CONTROL);
+  }
+
+  /**
+   * A timer interrupt that waits in the other run waits here too: where it would have arrived is free, also before the guest masked the timer.
+   */
+  private interrupts(): Pick<Observation, 'interrupts'> {
+    const { bus } = this.machine;
+    for (const vector of this.led?.interrupts?.requested ?? []) {
+      const apic = localApicOf(bus.board);
+      if (apic !== undefined && this.progress.timerVectors.includes(vector))
+        bus.board = withLocalApic(bus.board, acceptInterrupt(apic, vector));
+    }
+    const interrupts = interruptState(bus);
+    return interrupts === undefined ? {} : { interrupts };
   }
 
   private observe(end?: GuestEnd): Observation {
@@ -243,6 +278,8 @@ export class BareRun {
       ...(end === undefined ? {} : { end }),
       registers: readGuestRegisters(this.machine.cpu),
       pages: this.memory.changedPages(this.progress.root, root),
+      msrs: readGuestMsrs(this.machine.cpu),
+      ...(end === undefined || end.kind === 'running' ? {} : this.interrupts()),
     };
   }
 }

@@ -69,6 +69,8 @@ class Check {
   private readonly efficiency = new Efficiency();
   private divergence: DivergenceReport | undefined;
   private slice: number;
+  /** Where the slice began in which the last observation was made. */
+  private anchor: SavedRun | undefined;
   private observations = 0;
   private deviceAccesses = 0;
   private exceptions = 0;
@@ -127,10 +129,11 @@ class Check {
     } else monitored.runSlice(slice);
     this.resources.examineChanges(monitored);
     const observations = monitored.take();
-    for (const observation of observations) {
+    for (const [at, observation] of observations.entries()) {
       if (this.over) break;
-      this.follow(observation, from);
+      this.follow(observation, at === 0 ? (this.anchor ?? from) : from);
     }
+    if (observations.length > 0) this.anchor = from;
     const shortest = options.slice ?? SLICE;
     this.slice = observations.length > 0 ? shortest : Math.min(2 * slice, LONGEST_SLICE * shortest);
     this.time.forgetReplayed();

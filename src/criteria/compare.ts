@@ -1,4 +1,5 @@
 import { GUEST_REGISTERS, type GuestRegister } from './guest-registers';
+import type { InterruptState } from './interrupt-state';
 import type { ChangedPage, DeliveredEvent, DeviceAccess, GuestEnd, Observation } from './observation';
 
 /** One thing in which two observations differ; `left` and `right` are what each has, undefined where it has nothing. */
@@ -30,9 +31,25 @@ export type Difference =
       readonly address: number;
       readonly left: Uint8Array;
       readonly right: Uint8Array;
+    }
+  | {
+      readonly kind: 'msr';
+      readonly name: string;
+      readonly left: bigint | undefined;
+      readonly right: bigint | undefined;
+    }
+  /** Vectors of the local APIC; of the task priority its value alone. */
+  | {
+      readonly kind: 'interrupts';
+      readonly what: InterruptPart;
+      readonly left: readonly number[] | undefined;
+      readonly right: readonly number[] | undefined;
     };
 
-/** All differences of two observations, in the order: end, event, accesses, registers, pages. */
+/** `lost-interrupt`: the monitor took an interrupt from the local APIC and never gave it to the guest. */
+export type InterruptPart = 'requested' | 'in-service' | 'task-priority' | 'lost-interrupt';
+
+/** All differences of two observations, in the order: end, event, accesses, registers, MSRs, pages, local APIC. */
 export interface Divergence {
   readonly differences: readonly Difference[];
 }
@@ -116,8 +133,35 @@ const pageDifferences = (a: Observation, b: Observation, differences: Difference
   }
 };
 
+const PARTS: readonly (readonly [InterruptPart, (state: InterruptState) => readonly number[]])[] = [
+  ['requested', ({ requested }) => requested],
+  ['in-service', ({ inService }) => inService],
+  ['task-priority', ({ taskPriority }) => [taskPriority]],
+  ['lost-interrupt', ({ lost }) => lost],
+];
+
+const sameVectors = (a: readonly number[] | undefined, b: readonly number[] | undefined): boolean =>
+  a === undefined || b === undefined ? a === b : a.length === b.length && a.every((one, i) => one === b[i]);
+
+const msrDifferences = (a: Observation, b: Observation, differences: Difference[]): void => {
+  for (const name of new Set([...Object.keys(a.msrs), ...Object.keys(b.msrs)])) {
+    const left = a.msrs[name];
+    const right = b.msrs[name];
+    if (left !== right) differences.push({ kind: 'msr', name, left, right });
+  }
+};
+
+const interruptDifferences = (a: Observation, b: Observation, differences: Difference[]): void => {
+  for (const [what, part] of PARTS) {
+    const left = a.interrupts && part(a.interrupts);
+    const right = b.interrupts && part(b.interrupts);
+    if (!sameVectors(left, right)) differences.push({ kind: 'interrupts', what, left, right });
+  }
+};
+
 /**
- * Whether two observations are the same: accesses, event, end, every register, and the contents of the changed pages. Index, position and
+ * Whether two observations are the same: accesses, event, end, every register and MSR, the contents of the changed pages, and at the end
+ * the local APIC. Index, position and
  * `accessedAt` play no part. It is an equivalence relation; the definition is in docs/equivalence.md.
  */
 export const compareObservations = (a: Observation, b: Observation): 'equal' | Divergence => {
@@ -130,6 +174,8 @@ export const compareObservations = (a: Observation, b: Observation): 'equal' | D
     const right = b.registers[name];
     if (left !== right) differences.push({ kind: 'register', name, left, right });
   }
+  msrDifferences(a, b, differences);
   pageDifferences(a, b, differences);
+  interruptDifferences(a, b, differences);
   return differences.length === 0 ? 'equal' : { differences };
 };

@@ -1,4 +1,8 @@
+import { hex } from '../core';
+import { type MsrRow, msrsOf } from '../cpu/msrs';
+import type { ProcessorDraft } from '../cpu/processor-draft';
 import { GUEST_MSRS, type GuestMsrRow, type MsrKeeping, type VmcsField, type Vmx } from '../vmx';
+import { isTimeMsr } from './time-sources';
 
 const ROWS: ReadonlyMap<number, GuestMsrRow> = new Map(GUEST_MSRS.map((row) => [row.index, row]));
 const MSR_ENTRY = 16;
@@ -33,4 +37,38 @@ export const isHostMsr = (
   return access === 'read'
     ? !isInArea(vmx, read, index, 'vmEntryMsrLoadAddress', 'vmEntryMsrLoadCount')
     : !isInArea(vmx, read, index, 'vmExitMsrLoadAddress', 'vmExitMsrLoadCount');
+};
+
+// What belongs to virtualization is the host's, and time is excepted.
+const isCompared = ([index, { feature, write }]: readonly [number, MsrRow]): boolean =>
+  write !== undefined && feature !== 'vmx' && !ROWS.has(index) && !isTimeMsr(index);
+
+const compared = new WeakMap<
+  object,
+  readonly { readonly name: string; readonly index: number; readonly row: MsrRow }[]
+>();
+
+/** The compared MSRs of a processor, one an index. */
+const comparedMsrs = (cpu: ProcessorDraft) => {
+  const known = compared.get(cpu.cpuid);
+  if (known !== undefined) return known;
+  const rows = msrsOf(cpu)
+    .filter(isCompared)
+    .map(([index, row]) => ({
+      name: row.count === undefined ? row.name : `${row.name} ${hex(index)}`,
+      index,
+      row,
+    }));
+  compared.set(cpu.cpuid, rows);
+  return rows;
+};
+
+/**
+ * Writable MSRs that are not among the registers of an observation, by name: those that VM entry and VM exit leave alone, so that under a monitor the
+ * processor's are the guest's.
+ */
+export const readGuestMsrs = (cpu: ProcessorDraft): Readonly<Record<string, bigint>> => {
+  const msrs: Record<string, bigint> = {};
+  for (const { name, index, row } of comparedMsrs(cpu)) msrs[name] = row.read(cpu, index);
+  return msrs;
 };

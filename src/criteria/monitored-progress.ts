@@ -5,6 +5,7 @@ import type { StopReason } from '../machine/running-machine';
 import type { DeviceEffect } from '../platform';
 import type { VmExit } from '../vmx';
 import type { GuestRegisters } from './guest-registers';
+import type { HeldInterrupt } from './interrupt-state';
 import type { MonitoredRun } from './monitored-run';
 import type { DeviceAccess, Observation } from './observation';
 import type { TimeRecord } from './time-sources';
@@ -29,6 +30,28 @@ export interface MonitoredRunListener {
   /** The machine stopped while the guest was running. */
   stopped?(run: MonitoredRun, stop: StopReason): void;
 }
+
+/** One listener that stands for all of them. */
+export const audience = (listeners: readonly MonitoredRunListener[]): Required<MonitoredRunListener> => ({
+  entered: (run) => {
+    for (const one of listeners) one.entered?.(run);
+  },
+  left: (run, exit) => {
+    for (const one of listeners) one.left?.(run, exit);
+  },
+  touched: (run, frame, use, write) => {
+    for (const one of listeners) one.touched?.(run, frame, use, write);
+  },
+  reached: (run, access) => {
+    for (const one of listeners) one.reached?.(run, access);
+  },
+  reachedMsr: (run, index, access) => {
+    for (const one of listeners) one.reachedMsr?.(run, index, access);
+  },
+  stopped: (run, stop) => {
+    for (const one of listeners) one.stopped?.(run, stop);
+  },
+});
 
 export interface MonitoredRunOptions {
   readonly tier: Tier;
@@ -64,6 +87,10 @@ export interface Progress {
   exitCode: number | undefined;
   /** Position, registers and pages of a guest that was lost to a triple fault. */
   lost: Observation | undefined;
+  /** Interrupts that left the local APIC and did not reach the guest. */
+  held: readonly HeldInterrupt[];
+  /** At the last VM entry the guest could have taken an interrupt. */
+  open: boolean;
   observations: number;
   /** Memory at the last observation. */
   root: MemoryRoot;
@@ -88,6 +115,8 @@ export const NOTHING_YET: Omit<Progress, 'root' | 'accesses'> = Object.freeze({
   accessedAt: undefined,
   exitCode: undefined,
   lost: undefined,
+  held: Object.freeze([]),
+  open: false,
   observations: 0,
   exits: 0,
   deliveries: 0,
@@ -99,3 +128,20 @@ export const copied = (progress: Readonly<Progress>): Progress => ({
   ...progress,
   accesses: [...progress.accesses],
 });
+
+/** More exits than this for each delivery are an endless delivery even if no handler is entered. */
+const EXITS_A_DELIVERY = 8;
+
+/** Counts an exit or a delivery at a position; whether there were so many without a retired instruction that they count as endless. */
+export const countStall = (
+  progress: Progress,
+  position: number,
+  delivered: boolean,
+  endlessAfter: number,
+): boolean => {
+  const again = progress.stalledAt === position;
+  progress.stalledAt = position;
+  progress.exits = (again ? progress.exits : 0) + (delivered ? 0 : 1);
+  progress.deliveries = (again ? progress.deliveries : 0) + (delivered ? 1 : 0);
+  return progress.deliveries > endlessAfter || progress.exits > EXITS_A_DELIVERY * endlessAfter;
+};

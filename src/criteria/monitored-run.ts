@@ -1,7 +1,6 @@
 import { answersAt, type Choice, type ChoiceQuestion, choiceAt, type MemoryRoot, ModelError } from '../core';
 import type { InterruptionEvent } from '../cpu/event';
 import { ACTIVITY, type ProcessorDraft } from '../cpu/processor-draft';
-import { SLOT } from '../cpu/slots';
 import type { BusEvent } from '../machine/machine-bus';
 import type { MachineState } from '../machine/machine-state';
 import { RunningMachine, type StopReason } from '../machine/running-machine';
@@ -10,9 +9,14 @@ import type { VmExit } from '../vmx';
 import { deliveredEvent } from './guest-events';
 import { GuestCode } from './guest-instruction';
 import { GuestMemory } from './guest-memory';
+import { readGuestMsrs } from './guest-msrs';
 import { type GuestRegisters, readGuestRegisters } from './guest-registers';
+import { interruptState, passedBy, withoutDelivered } from './interrupt-state';
 import {
+  audience,
   copied,
+  countStall,
+  type MonitoredRunListener,
   type MonitoredRunOptions,
   NOTHING_YET,
   type PendingExit,
@@ -20,16 +24,20 @@ import {
   type SavedRun,
 } from './monitored-progress';
 import type { DeliveredEvent, GuestEnd, Observation } from './observation';
-import { isStuck, pendingExit, recordTime } from './pending-exit';
+import {
+  isOpenToInterrupts,
+  isStuck,
+  iterationsSince,
+  pendingExit,
+  recordTime,
+  timeStampRead,
+} from './pending-exit';
 import { withTimeSites } from './time-sources';
 
 /** Observations kept before a slice of the run ends. */
 const MOST_OBSERVATIONS = 256;
 /** Host instructions after a guest's end in which the monitor must come back to it or stop. */
 const AFTER_END = 200_000;
-
-/** More exits than this for each delivery are an endless delivery even if no handler is entered. */
-const EXITS_A_DELIVERY = 8;
 
 const CONTROL = { kind: 'interrupted' } as const;
 
@@ -39,6 +47,7 @@ export class MonitoredRun {
   readonly memory: GuestMemory;
   readonly code: GuestCode;
   private readonly choice: Choice;
+  private readonly audience: Required<MonitoredRunListener>;
   private progress: Progress;
   /** `engine.retired` when the guest was entered. */
   private enteredAt: number;
@@ -67,19 +76,23 @@ export class MonitoredRun {
       delivered: (cpu, event) => this.delivered(cpu, event),
       enteredNonRoot: (cpu) => this.entered(cpu),
       leftNonRoot: (cpu, exit) => this.left(cpu, exit as VmExit),
-      reachedMsr: (_, index, access) => this.reachedMsr(index, access),
+      reachedMsr: (_, index, access) => {
+        if (this.inGuest) this.audience.reachedMsr(this, index, access);
+      },
     };
     machine.bus.onAccess = (event) => this.accessed(event);
+    machine.bus.onAcknowledge = (vector) => {
+      this.progress.held = [...this.progress.held, { vector, passed: false }];
+    };
     machine.bus.onInternal = (what) => {
       if (!this.looking) this.reached(what);
     };
     machine.onEffect = (effect) => this.effect(effect);
     const listeners = options.listeners ?? [];
+    this.audience = audience(listeners);
     if (listeners.some((listener) => listener.touched !== undefined))
       machine.memory.observer = {
-        frame: (frame, use, write) => {
-          for (const listener of listeners) listener.touched?.(this, frame, use, write);
-        },
+        frame: (frame, use, write) => this.audience.touched(this, frame, use, write),
       };
     machine.load(state);
     this.enteredAt = machine.engine.retired;
@@ -154,9 +167,9 @@ export class MonitoredRun {
   }
 
   /** An observation of where the guest is now, against the last one; none is made. */
-  look(end?: GuestEnd): Observation {
+  look(): Observation {
     const root = this.machine.publishMemory();
-    return this.observation(root, undefined, end);
+    return this.observation(root);
   }
 
   /** Ends the run where the guest is. */
@@ -183,7 +196,7 @@ export class MonitoredRun {
       case 'triple-fault':
       case 'delivery-loop':
         if (this.inGuest) {
-          for (const listener of this.options.listeners ?? []) listener.stopped?.(this, stop);
+          this.audience.stopped(this, stop);
           this.observe(undefined, stop.kind === 'delivery-loop' ? { kind: 'endless-delivery' } : stop);
         } else this.monitorStopped(`the monitor's processor: ${stop.kind}`);
         return;
@@ -225,7 +238,8 @@ export class MonitoredRun {
       this.observe();
     } else if (exit !== undefined) this.completedByMonitor(cpu, exit);
     progress.exit = undefined;
-    for (const listener of this.options.listeners ?? []) listener.entered?.(this);
+    progress.open = isOpenToInterrupts(cpu);
+    this.audience.entered(this);
     if (progress.exitCode !== undefined) this.observe(undefined, { kind: 'exit', code: progress.exitCode });
     else if (isStuck(this.machine)) this.observe(undefined, { kind: 'stuck' });
     if (this.stopsAtEntry) this.machine.end(CONTROL);
@@ -234,20 +248,18 @@ export class MonitoredRun {
   private completedByMonitor(cpu: ProcessorDraft, exit: PendingExit): void {
     const { progress } = this;
     const moved = cpu.rip !== exit.rip;
-    const iterations = exit.repeated ? Number(BigInt.asUintN(64, exit.rcx - cpu.R[SLOT.rcx])) : 0;
-    progress.completed += iterations > 0 && iterations <= Number(exit.rcx) ? iterations : moved ? 1 : 0;
+    progress.completed += iterationsSince(exit, cpu) || (moved ? 1 : 0);
     if (!moved) return;
-    if (exit.readsTime !== undefined) {
-      const value = (BigInt.asUintN(32, cpu.R[SLOT.rdx]) << 32n) | BigInt.asUintN(32, cpu.R[SLOT.rax]);
-      this.options.time?.record('time-stamp', value, exit.readsTime, exit.rip);
-    }
+    if (exit.readsTime !== undefined)
+      this.options.time?.record('time-stamp', timeStampRead(cpu), exit.readsTime, exit.rip);
     if (progress.accesses.length > 0) this.observe();
   }
 
   private left(cpu: ProcessorDraft, exit: VmExit): void {
     const { progress } = this;
     const { position } = this;
-    for (const listener of this.options.listeners ?? []) listener.left?.(this, exit);
+    this.audience.left(this, exit);
+    if (this.passesInterrupts) progress.held = passedBy(progress.held);
     progress.completed = position;
     this.enteredAt = Number.POSITIVE_INFINITY;
     progress.exit = pendingExit(cpu, exit, this.code, this.registers);
@@ -258,18 +270,15 @@ export class MonitoredRun {
 
   private delivered(cpu: ProcessorDraft, event: InterruptionEvent): void {
     if (!cpu.nonRoot) return;
-    this.observe(deliveredEvent(cpu, event));
+    const observed = deliveredEvent(cpu, event);
+    if (observed.kind === 'interrupt')
+      this.progress.held = withoutDelivered(this.progress.held, observed.vector);
+    this.observe(observed);
     this.stall(this.position, true);
   }
 
   private stall(position: number, delivered: boolean): void {
-    const { progress } = this;
-    const again = progress.stalledAt === position;
-    progress.stalledAt = position;
-    progress.exits = (again ? progress.exits : 0) + (delivered ? 0 : 1);
-    progress.deliveries = (again ? progress.deliveries : 0) + (delivered ? 1 : 0);
-    const { endlessAfter } = this.options;
-    if (progress.deliveries > endlessAfter || progress.exits > EXITS_A_DELIVERY * endlessAfter)
+    if (countStall(this.progress, position, delivered, this.options.endlessAfter))
       this.observe(undefined, { kind: 'endless-delivery' });
   }
 
@@ -284,13 +293,7 @@ export class MonitoredRun {
   }
 
   private reached(what: string): void {
-    if (!this.inGuest) return;
-    for (const listener of this.options.listeners ?? []) listener.reached?.(this, what);
-  }
-
-  private reachedMsr(index: number, access: 'read' | 'write'): void {
-    if (!this.inGuest) return;
-    for (const listener of this.options.listeners ?? []) listener.reachedMsr?.(this, index, access);
+    if (this.inGuest) this.audience.reached(this, what);
   }
 
   private effect(effect: DeviceEffect): void {
@@ -313,6 +316,19 @@ export class MonitoredRun {
     if (progress.ended || this.queue.length >= MOST_OBSERVATIONS) this.machine.end(CONTROL);
   }
 
+  /** The guest has run since it was entered open to interrupts. */
+  private get passesInterrupts(): boolean {
+    const { cpu } = this.machine;
+    return this.progress.open && (this.stay > 0 || cpu.activity === ACTIVITY.hlt);
+  }
+
+  private get interrupts(): Pick<Observation, 'interrupts'> {
+    const { held } = this.progress;
+    const passes = this.inGuest && this.passesInterrupts;
+    const interrupts = interruptState(this.machine.bus, passes ? passedBy(held) : held);
+    return interrupts === undefined ? {} : { interrupts };
+  }
+
   private observation(root: MemoryRoot, event?: DeliveredEvent, end?: GuestEnd): Observation {
     const { observations, accesses, accessedAt } = this.progress;
     return {
@@ -324,6 +340,8 @@ export class MonitoredRun {
       ...(end === undefined ? {} : { end }),
       registers: this.inGuest ? this.registers : (this.progress.exit?.registers ?? this.registers),
       pages: this.memory.changedPages(this.progress.root, root),
+      msrs: readGuestMsrs(this.machine.cpu),
+      ...(end === undefined ? {} : this.interrupts),
     };
   }
 }

@@ -1,4 +1,5 @@
 import type { GuestRegisters } from './guest-registers';
+import type { InterruptState } from './interrupt-state';
 
 /** An access of the guest to a device register; `value` is unsigned and as wide as the access. */
 export interface DeviceAccess {
@@ -60,4 +61,8 @@ export interface Observation {
   readonly registers: GuestRegisters;
   /** By ascending frame. */
   readonly pages: readonly ChangedPage[];
+  /** Writable MSRs that are not among `registers`, by name; time and virtualization left out. */
+  readonly msrs: Readonly<Record<string, bigint>>;
+  /** With `end`, where there is a local APIC. */
+  readonly interrupts?: InterruptState;
 }

@@ -2,16 +2,17 @@ import type { ChoiceQuestion } from '../core';
 import { ACTIVITY, type ProcessorDraft } from '../cpu/processor-draft';
 import { FLAG, SLOT } from '../cpu/slots';
 import type { RunningMachine } from '../machine/running-machine';
-import type { VmExit } from '../vmx';
+import { type VmExit, Vmx } from '../vmx';
 import type { GuestCode } from './guest-instruction';
 import type { GuestRegisters } from './guest-registers';
 import type { PendingExit } from './monitored-progress';
-import { isTimeSite, type TimeRecord } from './time-sources';
+import { isTimeMsr, isTimeSite, type TimeRecord } from './time-sources';
 
-/** IA32_TIME_STAMP_COUNTER and IA32_TSC_ADJUST, which shows by how much software moved it: the time of the move. */
-const TIME_MSRS: readonly bigint[] = [0x10n, 0x3bn];
 /** How a report names a read of the timer's current-count register. */
 const TIMER_COUNT = 'read of the local APIC timer';
+
+/** The valid bit of the VM-entry interruption information. */
+const INJECTED = 1n << 31n;
 
 const isRepeated = (cpu: ProcessorDraft, exit: VmExit, code: GuestCode): boolean => {
   if (exit.reason === 'ioInstruction') return exit.repeated;
@@ -20,8 +21,7 @@ const isRepeated = (cpu: ProcessorDraft, exit: VmExit, code: GuestCode): boolean
 
 const timeRead = (cpu: ProcessorDraft, { reason }: VmExit): string | undefined => {
   if (reason === 'rdtsc' || reason === 'rdtscp') return reason;
-  const index = BigInt.asUintN(32, cpu.R[SLOT.rcx]);
-  return reason === 'rdmsr' && TIME_MSRS.includes(index) ? 'rdmsr' : undefined;
+  return reason === 'rdmsr' && isTimeMsr(cpu.W[2 * SLOT.rcx]) ? 'rdmsr' : undefined;
 };
 
 /** What has to be known of an exit at the VM entry that follows; the guest's state is still in the processor. */
@@ -39,10 +39,28 @@ export const pendingExit = (
   readsTime: timeRead(cpu, exit),
 });
 
+/** Iterations of a repeated instruction that the monitor completed; 0 when it is none, or none was. */
+export const iterationsSince = ({ repeated, rcx }: PendingExit, cpu: ProcessorDraft): number => {
+  const iterations = repeated ? Number(BigInt.asUintN(64, rcx - cpu.R[SLOT.rcx])) : 0;
+  return iterations <= Number(rcx) ? iterations : 0;
+};
+
+/** EDX:EAX. */
+export const timeStampRead = ({ R }: ProcessorDraft): bigint =>
+  (BigInt.asUintN(32, R[SLOT.rdx]) << 32n) | BigInt.asUintN(32, R[SLOT.rax]);
+
 /** Whether a guest just entered is in HLT with nothing to come. */
 export const isStuck = ({ cpu, bus }: RunningMachine): boolean => {
   if (cpu.activity !== ACTIVITY.hlt) return false;
   return !cpu.flag(FLAG.if) || (bus.deadline === Number.POSITIVE_INFINITY && cpu.bus.pendingInterrupt() < 0);
+};
+
+/** Whether a guest just entered can take an external interrupt before its next instruction, and none is injected. */
+export const isOpenToInterrupts = (cpu: ProcessorDraft): boolean => {
+  if (!cpu.flag(FLAG.if) || cpu.blockingBySti || cpu.blockingByMovSs) return false;
+  const vmx = cpu.virtualization;
+  const injected = vmx instanceof Vmx ? vmx.current?.data.get('vmEntryInterruptionInfo') : undefined;
+  return ((injected ?? 0n) & INJECTED) === 0n;
 };
 
 /** Notes what the guest reads from a time source; `exitedAt` is the instruction that the monitor emulates, if any. */

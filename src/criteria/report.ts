@@ -1,5 +1,5 @@
 import { hex } from '../core';
-import type { Difference, Divergence } from './compare';
+import type { Difference, Divergence, InterruptPart } from './compare';
 import type { EfficiencyResult } from './efficiency';
 import type { GuestInstruction } from './guest-instruction';
 import type { DeliveredEvent, DeviceAccess, GuestEnd, Observation } from './observation';
@@ -181,6 +181,16 @@ const bytesText = (bytes: Uint8Array): string =>
   [...bytes.subarray(0, 16)].map((byte) => byte.toString(16).padStart(2, '0')).join(' ') +
   (bytes.length > 16 ? ` ... (${bytes.length} bytes)` : '');
 
+const INTERRUPTS: Readonly<Record<InterruptPart, string>> = {
+  requested: 'interrupts requested',
+  'in-service': 'interrupts in service',
+  'task-priority': 'task priority',
+  'lost-interrupt': 'lost interrupts',
+};
+
+const vectorsText = (vectors: readonly number[] | undefined): string =>
+  (vectors ?? []).map((one) => hex(one)).join(' ');
+
 const differenceReport = (difference: Difference): DifferenceReport => {
   switch (difference.kind) {
     case 'end':
@@ -206,6 +216,18 @@ const differenceReport = (difference: Difference): DifferenceReport => {
         what: `memory ${hex(difference.address)}`,
         bare: bytesText(difference.left),
         monitored: bytesText(difference.right),
+      };
+    case 'msr':
+      return {
+        what: difference.name,
+        bare: difference.left === undefined ? '' : hex(difference.left),
+        monitored: difference.right === undefined ? '' : hex(difference.right),
+      };
+    case 'interrupts':
+      return {
+        what: INTERRUPTS[difference.what],
+        bare: vectorsText(difference.left),
+        monitored: vectorsText(difference.right),
       };
   }
 };

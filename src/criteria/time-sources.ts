@@ -12,6 +12,9 @@ export const isTimeSite = (site: ChoiceSite): site is TimeSite =>
 export const withTimeSites = ({ sites }: Choice): readonly ChoiceSite[] | undefined =>
   sites === undefined ? undefined : [...sites, ...TIME_SITES];
 
+/** IA32_TIME_STAMP_COUNTER and IA32_TSC_ADJUST, which shows by how much software moved it: the time of the move. */
+export const isTimeMsr = (index: number): boolean => index === 0x10 || index === 0x3b;
+
 /** Instructions that read time, as a report names them. */
 export interface TimeReads {
   /** Such as `rdtsc`. */

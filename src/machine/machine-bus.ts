@@ -37,6 +37,8 @@ export class MachineBus implements Bus {
   onAccess: ((event: BusEvent) => void) | undefined;
   /** A register of the interrupt controller was reached inside the processor. */
   onInternal: ((register: 'CR8' | 'IA32_APIC_BASE') => void) | undefined;
+  /** The processor took an interrupt from the local APIC. */
+  onAcknowledge: ((vector: number) => void) | undefined;
   /** Clock value at which the board has something to do. */
   deadline = Number.POSITIVE_INFINITY;
   private lowFrames = 0;
@@ -127,6 +129,7 @@ export class MachineBus implements Bus {
     const apic = localApicOf(this.board)!;
     const { state, vector } = acknowledge(apic);
     this.board = withLocalApic(this.board, state);
+    if (state !== apic) this.onAcknowledge?.(vector);
     return vector;
   }
 
