@@ -1,7 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { CONTROL_EXAMPLES } from '../spec/vmx/entry/examples-controls';
 import { GUEST_EXAMPLES } from '../spec/vmx/entry/examples-guest';
-import { cite } from '../src/core';
+import { cite, MANUALS } from '../src/core';
 import { VM_ENTRY_TABLES, type VmEntryRow } from '../src/vmx/entry/rule-tables';
 import type { VmEntryFailure } from '../src/vmx/entry/vm-entry-rule';
 
@@ -64,7 +64,7 @@ const markdown = (): string => {
     '# Checks of VM entry',
     '',
     'Every row of `src/vmx/entry/rule-tables.ts` in the order of the manual (SDM Vol. 3C, 27 VM Entries). Rules marked "off" are not',
-    'settled by any source and run only when asked for.',
+    `settled by any source and run only when asked for. Sections are those of ${MANUALS.sdm.title}, ${MANUALS.sdm.number}, ${MANUALS.sdm.edition}.`,
     '',
     ...parts.flatMap((part) => [part, '']),
   ].join('\n');

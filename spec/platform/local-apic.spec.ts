@@ -204,7 +204,7 @@ describe('SDM Vol. 3A, 11.5.3 Error Handling', () => {
   });
 });
 
-describe('SDM Vol. 3A, 11.6.1 Interrupt Command Register', () => {
+describe('SDM Vol. 3A, 11.6.1 Interrupt Command Register (ICR)', () => {
   it('delivers a self IPI at once, with the delivery status idle', () => {
     const d = enabled();
     d.setApic(ICR_LOW, 0x0004_10fe);

@@ -36,7 +36,7 @@ export const cr4Writable = (cpu: ProcessorDraft): number =>
 const low = (value: bigint): number => Number(BigInt.asIntN(32, value));
 const high = (value: bigint): bigint => shiftRight(value, 32n);
 
-// SDM Vol. 3A, 4.3 Paging Modes: PAE and 32-bit paging are not built.
+// SDM Vol. 3A, 4.1 Paging Modes and Control Bits: PAE and 32-bit paging are not built.
 const enterPaging = (cpu: ProcessorDraft): void => {
   const { W } = cpu;
   const pae = (W[2 * SLOT.cr4] & CR4.pae) !== 0;

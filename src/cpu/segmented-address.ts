@@ -33,7 +33,7 @@ const withinLimit = (rights: number, limit: bigint, first: bigint, last: bigint)
   return first > limit && last <= ((rights & ACCESS_RIGHTS.db) !== 0 ? 0xffff_ffffn : 0xffffn);
 };
 
-/** Whether explicit data accesses are checked for alignment now. SDM Vol. 3A, 6.15 Interrupt 17, Alignment Check Exception */
+/** Whether explicit data accesses are checked for alignment now. SDM Vol. 3A, 6.15 Exception and Interrupt Reference: Interrupt 17 Alignment Check Exception */
 export const checksAlignment = (cpu: ProcessorDraft): boolean =>
   cpu.flag(FLAG.ac) && (cpu.W[2 * SLOT.cr0] & CR0.am) !== 0 && cpu.cpl === USER;
 

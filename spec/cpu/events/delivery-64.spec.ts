@@ -242,7 +242,7 @@ describe('nested faults', () => {
   });
 });
 
-// SDM Vol. 3B, 18.3.1.2 Data Memory and I/O Breakpoints
+// SDM Vol. 3B, 18.3.1.2 Data Memory and I/O Breakpoint Exception Conditions
 describe('debug conditions of a delivery', () => {
   it('a push onto a watched stack slot leaves #DB pending', () => {
     const machine = machine64();

@@ -206,7 +206,7 @@ describe('SDM Vol. 3A, 5.3 Limit Checking and 5.4 Type Checking', () => {
   });
 });
 
-describe('SDM Vol. 3A, 6.15 Interrupt 17, Alignment Check Exception', () => {
+describe('SDM Vol. 3A, 6.15 Exception and Interrupt Reference: Interrupt 17 Alignment Check Exception', () => {
   const user = (): FlatProcessor => {
     const processor = prepared(64);
     const { cpu } = processor;

@@ -202,7 +202,7 @@ describe('fast system calls', () => {
   });
 });
 
-// SDM Vol. 2, IN, OUT, INS, OUTS; SDM Vol. 1, 19.5 I/O Protection
+// SDM Vol. 2, IN, OUT, INS, OUTS; SDM Vol. 1, 19.5 Protected-Mode I/O
 describe('input and output', () => {
   it('IN keeps or clears the upper bits by width', () => {
     const machine = machine64();

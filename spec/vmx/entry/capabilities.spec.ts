@@ -1,3 +1,4 @@
+// SDM Vol. 3D, Appendix A VMX Capability Reporting Facility
 import { describe, expect, it } from 'vitest';
 import {
   allowed0,

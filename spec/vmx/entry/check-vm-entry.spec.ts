@@ -1,3 +1,4 @@
+// SDM Vol. 3C, 27 VM Entries
 import { describe, expect, it } from 'vitest';
 import { FULL_CAPABILITIES, SKYLAKE_CAPABILITIES } from '../../../src/vmx/capabilities';
 import { checkVmEntry } from '../../../src/vmx/entry/check-vm-entry';

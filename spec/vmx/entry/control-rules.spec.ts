@@ -1,3 +1,4 @@
+// SDM Vol. 3C, 27 VM Entries
 import { describe, expect, it } from 'vitest';
 import { isViolated, missingInput } from '../../../src/vmx/entry/outcome';
 import { VM_ENTRY_TABLES } from '../../../src/vmx/entry/rule-tables';

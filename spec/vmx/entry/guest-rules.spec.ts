@@ -69,7 +69,7 @@ describe('legal states at the edges of the rules', () => {
   });
 });
 
-describe('SDM Vol. 3C, 32.15.4.4 VM entries that return from SMM', () => {
+describe('SDM Vol. 3C, 32.15.4.4 Checks on the Guest State Area: VM entries that return from SMM', () => {
   const executive = new VmcsData();
   for (const control of UNRESTRICTED) {
     const { field, bit } = CONTROLS[control];

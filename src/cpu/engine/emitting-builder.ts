@@ -23,7 +23,7 @@ const CONTEXT = 2 * SLOT.engine;
 const EPOCH = 2 * SLOT.engine + 1;
 const RFLAGS = 2 * SLOT.rflags;
 const RSP = 4;
-/** References through SS fault as #SS. SDM Vol. 3A, 6.15 Interrupt 12 Stack Fault Exception */
+/** References through SS fault as #SS. SDM Vol. 3A, 6.15 Exception and Interrupt Reference: Interrupt 12 Stack Fault Exception */
 const STACK_SEGMENT = 2;
 
 /** Scratch slots: operands and results of pure operations, then the index of the instruction in a generated block. */

@@ -46,7 +46,7 @@ const pend = (cpu: ProcessorDraft, found: number): void => {
   cpu.boundaryWork = true;
 };
 
-/** A data access took place: enabled breakpoints that it hits become pending. SDM Vol. 3B, 18.3.1.2 Data Memory and I/O Breakpoints */
+/** A data access took place: enabled breakpoints that it hits become pending. SDM Vol. 3B, 18.3.1.2 Data Memory and I/O Breakpoint Exception Conditions */
 export const dataBreakpoint = (
   cpu: ProcessorDraft,
   linear: bigint,
@@ -89,7 +89,7 @@ export const debugException = (debugStatus: number): InterruptionEvent => ({
   debugStatus,
 });
 
-/** What entering the handler of #DB changes. SDM Vol. 3B, 18.2.3 and 18.2.4; 18.4.4 */
+/** What entering the handler of #DB changes. SDM Vol. 3B, 18.2.3 and 18.2.4; 18.4.1 */
 export const enterDebugHandler = (cpu: ProcessorDraft, debugStatus: number): void => {
   const { W } = cpu;
   W[2 * SLOT.dr6] = (W[2 * SLOT.dr6] & ~DR6.b) | debugStatus;

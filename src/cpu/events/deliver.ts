@@ -43,7 +43,7 @@ const intercepted = (
   during: InterruptionEvent | undefined,
 ): boolean => cpu.nonRoot && !completes(cpu, () => cpu.virtualization?.interceptEvent(cpu, event, during));
 
-/** What the processor records before it looks at the IDT. SDM Vol. 3A, 6.15: #DB, #PF; 6.7.1 Handling Multiple NMIs */
+/** What the processor records before it looks at the IDT. SDM Vol. 3A, 6.15 Exception and Interrupt Reference: #DB, #PF; 6.7.1 Handling Multiple NMIs */
 const record = (cpu: ProcessorDraft, event: InterruptionEvent): void => {
   if (event.injected) return;
   if (event.type === EVENT_TYPE.nmi) cpu.blockingByNmi = true;
@@ -96,7 +96,7 @@ const deliverAsked = (cpu: ProcessorDraft, event: InterruptionEvent): DeliveryOu
  * Delivers an exception or interrupt at the current instruction boundary, or the exit that takes its place in non-root operation. RIP is that of the
  * faulting or next instruction; for software events that of the instruction itself (`instructionLength` is added). An event that VM entry injects
  * causes no exit itself; exceptions on its way may.
- * SDM Vol. 3A, 6.12 Exception and Interrupt Handling; 6.15, Interrupt 8; SDM Vol. 3C, 27.6.1 Vectored-Event Injection
+ * SDM Vol. 3A, 6.12 Exception and Interrupt Handling; 6.15 Exception and Interrupt Reference: Interrupt 8; SDM Vol. 3C, 27.6.1 Vectored-Event Injection
  */
 export const deliver = (cpu: ProcessorDraft, event: InterruptionEvent): DeliveryOutcome =>
   !event.injected && intercepted(cpu, event, undefined) ? exited(cpu, undefined) : deliverAsked(cpu, event);

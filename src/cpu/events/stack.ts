@@ -114,7 +114,7 @@ export const prepareFrame = (cpu: ProcessorDraft, frame: Frame): { readonly push
   const access = implicit ? { implicit } : {};
   const aligned = frame.privilege === 3 && checksAlignment(cpu) ? frame.bytes : 1;
   for (const linear of addresses) {
-    // SDM Vol. 3A, 6.15 Interrupt 17 Alignment Check Exception: pushes at CPL 3 are checked too.
+    // SDM Vol. 3A, 6.15 Exception and Interrupt Reference: Interrupt 17 Alignment Check Exception: pushes at CPL 3 are checked too.
     if ((Number(linear & 7n) & (aligned - 1)) !== 0) cpu.raise(VECTOR.ac, 0);
     cpu.mmu.probeWrite(linear, frame.bytes, access);
   }

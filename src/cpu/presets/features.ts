@@ -22,7 +22,7 @@ const missing = (leaf: number, register: Register, bit: number): FeatureBit => (
   built: false,
 });
 
-/** Feature flags by name; all in subleaf 0. SDM Vol. 2, CPUID, Table 3-17 Information Returned by CPUID Instruction */
+/** Feature flags by name; all in subleaf 0. SDM Vol. 2, Table 3-17 Information Returned by CPUID Instruction */
 export const FEATURES = {
   sse3: missing(1, 'ecx', 0),
   pclmulqdq: missing(1, 'ecx', 1),

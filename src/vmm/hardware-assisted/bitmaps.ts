@@ -4,7 +4,7 @@ import type { MemoryPlan } from './memory-plan';
 
 /**
  * MSRs that the guest reads, or writes, without an exit: the VMCS as set up here switches them, or the monitor never uses them. The time-stamp
- * counter gives itself plus the TSC offset. SDM Vol. 3C, 26.3 Changes to Instruction Behavior
+ * counter gives itself plus the TSC offset. SDM Vol. 3C, 26.3 Changes to Instruction Behavior in VMX Non-Root Operation
  */
 const READ_BY_GUEST = GUEST_MSRS.filter(({ read }) => read !== 'never');
 const WRITTEN_BY_GUEST = GUEST_MSRS.filter(({ write }) => write !== 'never');

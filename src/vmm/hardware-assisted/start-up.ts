@@ -51,7 +51,7 @@ function* enterVmxOperation(capabilities: VmxCapabilities, plan: MemoryPlan): Pr
   return { cr0, cr4, efer, pat };
 }
 
-/** INVEPT and INVVPID of everything, where they exist: what others left in the caches. SDM Vol. 3C, 29.4.3.1 */
+/** INVEPT and INVVPID of everything, where they exist: what others left in the caches. SDM Vol. 3C, 29.4.3.1 Operations that Invalidate Cached Mappings */
 const invalidations = (capabilities: VmxCapabilities, plan: MemoryPlan): readonly HostRequest[] => {
   const { invept, inveptAll, invvpid, invvpidAll } = eptVpidCap(capabilities);
   const requests: HostRequest[] = [];
@@ -63,7 +63,7 @@ const invalidations = (capabilities: VmxCapabilities, plan: MemoryPlan): readonl
 
 /**
  * From a bare processor to a guest about to be launched: capabilities, VMX operation, tables and bitmaps in the monitor's memory, and
- * every field of the VMCS. SDM Vol. 3C, 32.5 VMM Setup & Tear Down
+ * every field of the VMCS. SDM Vol. 3C, 25.11.3 Initializing a VMCS
  */
 export function* startUp({ layout, options }: Setting): Program<GuestRecord> {
   const plan = memoryPlan(layout);

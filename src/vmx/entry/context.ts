@@ -49,7 +49,7 @@ export interface VmEntryProcessor {
   readonly vmxonPointer?: number;
   /**
    * Data of the executive VMCS, for a VM entry that returns from SMM. Left out when the executive-VMCS pointer is the VMXON
-   * pointer: VM-execution controls then count as 0. SDM Vol. 3C, 32.15.4 VM Entries that Return from SMM
+   * pointer: VM-execution controls then count as 0. SDM Vol. 3C, 32.15.4 VM Entries That Return from SMM
    */
   readonly executiveVmcs?: VmcsData;
   /** A machine check arrives during the VM entry; false when left out. */

@@ -23,7 +23,7 @@ const PERF_GLOBAL_CTRL_BITS: bigint = bits(3, 0) | bits(34, 32);
 export const perfGlobalCtrlBits = ({ processor }: GuestEntryContext): bigint =>
   processor.perfGlobalCtrlBits ?? PERF_GLOBAL_CTRL_BITS;
 
-/** Every bit of IA32_RTIT_CTL that some processor defines. SDM Vol. 3C, 36.2.7.2 IA32_RTIT_CTL MSR */
+/** Every bit of IA32_RTIT_CTL that some processor defines. SDM Vol. 3C, 33 Intel Processor Trace */
 export const RTIT_CTL_BITS: bigint =
   bits(17, 0) | bits(22, 19) | bits(27, 24) | bits(31) | bits(47, 32) | bits(56, 55);
 

@@ -174,9 +174,9 @@ const pendingDebugRules = [
 /** Activity state, interruptibility state, pending debug exceptions: in the manual's order. */
 export const guestNonRegisterRules = [...activityRules, ...interruptibilityRules, ...pendingDebugRules];
 
-/** SDM Vol. 3C, 32.15.4.4 Checks on Guest Non-Register State (VM entries that return from SMM) */
+/** SDM Vol. 3C, 32.15.4.4 Checks on the Guest State Area (VM entries that return from SMM) */
 export const guestSmmRules = [
-  rulesOf('VM Entries That Return from SMM (checks on the guest state area)')(
+  rulesOf('Checks on the Guest State Area')(
     'smm.activity-state.wait-for-sipi-root',
     all(returnsFromSmm, pointsToVmxon),
     notWaitForSipi,

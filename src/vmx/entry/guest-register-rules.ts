@@ -69,7 +69,7 @@ const fixedCr0 = (msr: FixedMsr, to: 0 | 1): Term => {
 
 const LAM_BITS = 0x6000_0000;
 
-// SDM Vol. 3A, 4.4 Linear-Address Masking: CR3 bits 62:61 select it.
+// Linear-address masking, which CR3 bits 62:61 select, is newer than the edition.
 const cr3High = lowHalf('guestCr3') + 1;
 const cr3FitsWidth = term(
   'Guest CR3 bits from the physical-address width to 63 = 0, but for bits 62:61 on processors with LAM',

@@ -150,14 +150,14 @@ export const pointsToVmxon: Term = term(
   ({ vmcs, processor }) => addressAt(vmcs.halves, EXECUTIVE_POINTER) === processor.vmxonPointer,
 );
 
-/** A VM entry that returns from SMM. SDM Vol. 3C, 32.15.4 VM Entries that Return from SMM */
+/** A VM entry that returns from SMM. SDM Vol. 3C, 32.15.4 VM Entries That Return from SMM */
 export const returnsFromSmm: Term = term(
   'the VM entry returns from SMM',
   ['processor.inSmm', 'vmEntryControls'],
   ({ processor, vmcs }) => processor.inSmm && (vmcs.halves[ENTRY_CONTROLS] & ENTRY_TO_SMM) === 0,
 );
 
-// SDM Vol. 3C, 32.15.4.4 Checks on Guest Non-Register State: the executive VMCS has the controls; without one they are 0.
+// SDM Vol. 3C, 32.15.4.4 Checks on the Guest State Area: the executive VMCS has the controls; without one they are 0.
 const executionControls = (context: GuestEntryContext): Int32Array | undefined =>
   returnsFromSmm.test(context) ? context.processor.executiveVmcs?.halves : context.vmcs.halves;
 

@@ -93,7 +93,7 @@ const SECTION = 'VM Entries That Return from SMM';
 const failing = (error: number) => rowsOf(SECTION, { kind: 'VMfailValid', error });
 const needsExecutiveVmcs = { needsExecutiveVmcs: true } as const;
 
-/** In any order. SDM Vol. 3C, 27.2.1.3 VM-Entry Control Fields; 32.15.4 VM Entries that Return from SMM */
+/** In any order. SDM Vol. 3C, 27.2.1.3 VM-Entry Control Fields; 32.15.4 VM Entries That Return from SMM */
 export const smmRules = [
   entry('ctl.smm.entry-to-smm-outside', outsideSmm, is0('entryToSmm')),
   entry('ctl.smm.deactivate-outside', outsideSmm, is0('deactivateDualMonitor')),

@@ -90,7 +90,7 @@ const failLate = (vmx: VmxOperation, cpu: ProcessorDraft, failure: EntryFailure)
   return 'entered';
 };
 
-// SDM Vol. 3C, 27.7.2 Activity State, 27.7.3 Delivery of Pending Debug Exceptions after VM Entry, 27.6.1.3, 27.7.1
+// SDM Vol. 3C, 27.7.2 Activity State, 27.7.3 Delivery of Pending Debug Exceptions after VM Entry, 27.7.1 Interruptibility State
 const startGuest = (vmx: VmxOperation, cpu: ProcessorDraft, vmcs: VmcsData): void => {
   const { halves } = vmcs;
   const event = injectedEvent(vmcs);

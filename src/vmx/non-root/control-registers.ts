@@ -42,7 +42,7 @@ const obeys = (value: bigint, fixed0: bigint, fixed1: bigint, free: number): boo
   return (missing | (low & ~low32(fixed1)) | (high & ~high32(fixed1))) === 0;
 };
 
-/** Whether VMX operation supports a value; PE and PG are free where an unrestricted guest runs. SDM Vol. 3D, A.7, A.8 VMX-Fixed Bits */
+/** Whether VMX operation supports a value; PE and PG are free where an unrestricted guest runs. SDM Vol. 3D, A.7 VMX-Fixed Bits in CR0, A.8 VMX-Fixed Bits in CR4 */
 export const registerAllowed = (
   vmx: VmxOperation,
   control: 0 | 4,

@@ -2,7 +2,7 @@ import type { FieldRow } from './field-row';
 
 /**
  * Every VMCS field: encoding, width, area, and the control or feature without which it does not exist.
- * SDM Vol. 3C, Appendix B Field Encoding in VMCS
+ * SDM Vol. 3D, Appendix B Field Encoding in VMCS
  */
 export const VMCS_FIELDS = {
   // control, 16 bits

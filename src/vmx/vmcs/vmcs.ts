@@ -17,7 +17,7 @@ export type VmcsValues = { [F in VmcsField]: bigint };
 
 /**
  * The data of one VMCS while a processor holds it. `words` is indexed by `fieldIndex`; each field also reads and writes by name.
- * SDM Vol. 3C, 25.1 Overview (launch state, shadow-VMCS indicator), 25.3 Organization of VMCS Data
+ * SDM Vol. 3C, 25.1 Overview (launch state, shadow-VMCS indicator); 25.3 Organization of VMCS Data
  */
 export class VmcsData {
   readonly words: BigUint64Array;

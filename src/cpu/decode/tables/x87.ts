@@ -54,7 +54,7 @@ db /0 reg fcmovnb ST0,STi
 db /1 reg fcmovne ST0,STi
 db /2 reg fcmovnbe ST0,STi
 db /3 reg fcmovnu ST0,STi
-# FENI, FDISI and FSETPM of the 8087 and 80287 do nothing. SDM Vol. 3, Architecture Compatibility (x87 FPU)
+# FENI, FDISI and FSETPM of the 8087 and 80287 do nothing. SDM Vol. 3B, 23 Architecture Compatibility (x87 FPU)
 ${byRm('db /4 reg', 'fneni fndisi fnclex fninit fnsetpm')}
 db /5 reg fucomi ST0,STi
 db /6 reg fcomi ST0,STi

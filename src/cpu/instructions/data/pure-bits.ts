@@ -85,7 +85,7 @@ export const BIT_TESTS: Readonly<Record<BitTest, PureOperation>> = {
 };
 
 /**
- * Where the word of a bit string lies that holds a signed bit number. Values: effective address (64 bits), bit number. SDM Vol. 2, 3.1.1.9
+ * Where the word of a bit string lies that holds a signed bit number. Values: effective address (64 bits), bit number. SDM Vol. 2, 3.1.1.9 Operation Section
  * Operation Section, Bit(BitBase, BitOffset)
  */
 const bitStringOffset = (operandWidth: Width, addressWidth: Width): PureOperation => ({
