@@ -202,6 +202,7 @@ export const SECTIONS = {
     '25.7.2': 'VM-Exit Controls for MSRs',
     '25.8': 'VM-Entry Control Fields',
     '25.8.1': 'VM-Entry Controls',
+    '25.8.2': 'VM-Entry Controls for MSRs',
     '25.8.3': 'VM-Entry Controls for Event Injection',
     '25.9.1': 'Basic VM-Exit Information',
     '25.9.2': 'Information for VM Exits Due to Vectored Events',
