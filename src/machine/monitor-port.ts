@@ -57,7 +57,7 @@ export class MonitorPort {
     this.attached = attached;
     this.progress = attached?.progress;
     this.stub = this.progress === undefined ? 0 : stubOffset(this.progress.request);
-    this.machine.engine.portPage = attached === undefined ? -1n : attached.layout.portEntry >> 12n;
+    this.machine.engine.portPage = attached === undefined ? -1n : shiftRight(attached.layout.portEntry, 12n);
   }
 
   publish(): AttachedMonitor | undefined {

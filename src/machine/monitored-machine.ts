@@ -4,6 +4,7 @@ import {
   type MemoryRange,
   type MemoryRoot,
   ModelError,
+  shiftRight,
   writtenFrames,
 } from '../core';
 import { processor } from '../cpu/presets';
@@ -49,7 +50,10 @@ const bytesOf = (words: readonly bigint[]): Uint8Array => {
 /** A 64-bit interrupt gate, two quadwords. SDM Vol. 3A, 6.14.1 64-Bit Mode IDT */
 const gate = (offset: number): readonly bigint[] => {
   const at = BigInt(offset);
-  return [(at & 0xffffn) | (BigInt(CODE_SELECTOR) << 16n) | (0x8en << 40n) | ((at >> 16n) << 48n), at >> 32n];
+  return [
+    (at & 0xffffn) | (BigInt(CODE_SELECTOR) << 16n) | (0x8en << 40n) | (shiftRight(at, 16n) << 48n),
+    shiftRight(at, 32n),
+  ];
 };
 
 // SDM Vol. 3A, 8.2.3 TSS Descriptor in 64-bit mode

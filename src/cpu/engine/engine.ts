@@ -1,4 +1,4 @@
-import { high32, low32, type MemoryDraft, ModelError, Unbuilt } from '../../core';
+import { high32, low32, type MemoryDraft, ModelError, shiftRight, Unbuilt } from '../../core';
 import { type CodeSize, decode, type Instruction } from '../decode';
 import { type InterruptionEvent, VECTOR } from '../event';
 import {
@@ -163,7 +163,7 @@ export class Engine {
   }
 
   private atHostPort(): boolean {
-    return this.portPage >= 0n && this.cpu.rip >> 12n === this.portPage && !this.cpu.nonRoot;
+    return this.portPage >= 0n && shiftRight(this.cpu.rip, 12n) === this.portPage && !this.cpu.nonRoot;
   }
 
   // ---- execution

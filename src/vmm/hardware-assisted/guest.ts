@@ -1,4 +1,4 @@
-import type { MemoryRange } from '../../core';
+import { type MemoryRange, shiftRight } from '../../core';
 import type { GeneralRegisters, HostLayout } from '../../machine/host-port';
 import type { ControlWords } from './controls';
 import type { Program } from './program';
@@ -62,4 +62,4 @@ export const pairOf = ({ registers }: Exit): bigint =>
 
 /** The exit with EDX:EAX set; the high halves of RAX and RDX are cleared. */
 export const withPair = (exit: Exit, value: bigint): Exit =>
-  withRegister(withRegister(exit, RAX, BigInt.asUintN(32, value)), RDX, value >> 32n);
+  withRegister(withRegister(exit, RAX, BigInt.asUintN(32, value)), RDX, shiftRight(value, 32n));

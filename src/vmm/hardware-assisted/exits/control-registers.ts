@@ -1,4 +1,4 @@
-import { bitfield } from '../../../core';
+import { bitfield, shiftRight } from '../../../core';
 import { EXIT_REASONS } from '../../../vmx/exit/exit-reasons';
 import { complete, setControls } from '../completion';
 import { type Exit, RSP, withRegister } from '../guest';
@@ -44,7 +44,7 @@ function* writeCr0(exit: Exit, wanted: bigint, now: bigint): Program<Exit> {
   const longMode = pages && (efer & EFER.lme) !== 0n;
   const in64BitMode = (efer & EFER.lma) !== 0n && (cs & LONG_CODE) !== 0n;
   const refused =
-    wanted >> 32n !== 0n ||
+    shiftRight(wanted, 32n) !== 0n ||
     (pages && (next & CR0.pe) === 0n) ||
     ((next & CR0_MODE.nw) !== 0n && (next & CR0_MODE.cd) === 0n) ||
     (!pages && paged && (in64BitMode || (cr4 & CR4.pcide) !== 0n)) ||

@@ -1,4 +1,4 @@
-import { signExtend } from '../../../core';
+import { shiftRight, signExtend } from '../../../core';
 import { type Instruction, type MemoryOperand, type Operand, RIP_BASE } from '../../../cpu/decode';
 import { type Exit, withRegister } from '../guest';
 import type { CodeSegment } from '../paging/segment';
@@ -22,7 +22,7 @@ export const operandValue = (exit: Exit, operand: Operand): bigint | undefined =
   if (operand.kind === 'immediate') return operand.value;
   if (operand.kind !== 'register') return undefined;
   const whole = exit.registers[operand.number];
-  return BigInt.asUintN(operand.width, operand.high ? whole >> 8n : whole);
+  return BigInt.asUintN(operand.width, operand.high ? shiftRight(whole, 8n) : whole);
 };
 
 /** The registers with an operand written: 32 bits clear the high half. SDM Vol. 1, 3.4.1.1 General-Purpose Registers in 64-Bit Mode */

@@ -1,4 +1,4 @@
-import { fault, type Outcome, ok } from '../../../core';
+import { fault, type Outcome, ok, shiftRight } from '../../../core';
 import { RFLAGS } from '../completion';
 import type { Exit } from '../guest';
 import { CR0, CR0_MODE, CR4, EFER } from '../initial-vmcs';
@@ -60,7 +60,7 @@ export function* readPagingRegisters(): Program<PagingRegisters> {
     'guestRflags',
     'guestSsAccessRights',
   );
-  return { cr0, cr3, cr4, efer, rflags, cpl: Number((ss >> 5n) & 3n) };
+  return { cr0, cr3, cr4, efer, rflags, cpl: Number(shiftRight(ss, 5n) & 3n) };
 }
 
 /** The guest's paging mode. SDM Vol. 3A, 4.1.1 Four Paging Modes; undefined: the PDPTE is not present */
@@ -71,7 +71,7 @@ function* formatOf({ cr3, cr4, efer }: PagingRegisters, linear: bigint): Program
     return { shifts: TWO_LEVELS, large, bytes: 4, root: cr3 & FRAME_32 };
   }
   const pdptes = yield* vmread('guestPdpte0', 'guestPdpte1', 'guestPdpte2', 'guestPdpte3');
-  const pdpte = pdptes[Number((linear >> 30n) & 3n)];
+  const pdpte = pdptes[Number(shiftRight(linear, 30n) & 3n)];
   return (pdpte & ENTRY.present) === 0n
     ? undefined
     : { shifts: PAE_LEVELS, large: [21], bytes: 8, root: pdpte & FRAME };
