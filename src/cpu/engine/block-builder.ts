@@ -3,11 +3,13 @@ import type { ProcessorDraft } from '../processor-draft';
 import { SLOT } from '../slots';
 import type { Block, LastOperation, Operation } from './block';
 import { runRow } from './computing-builder';
-import { EmittingBuilder, ENVIRONMENT, LEFT_AT, NotEmitted } from './emitting-builder';
+import { NotEmitted } from './emitted-text';
+import { EmittingBuilder } from './emitting-builder';
+import { EPOCH_AT, LEFT_AT } from './engine-slots';
 import { GeneratingBuilder } from './generating-builder';
 import type { LinearMemory } from './linear-memory';
 import { endsBlock, type InstructionRow } from './row';
-import { type EnvironmentValues, type Factory, MAY_COMPILE, shapeOf } from './shapes';
+import { ENVIRONMENT, type EnvironmentValues, type Factory, MAY_COMPILE, shapeOf } from './shapes';
 
 /** How instructions run: every row on the computing builder, closures, or generated functions for blocks that are hot. */
 export type Tier = 'oracle' | 'closures' | 'generated';
@@ -155,9 +157,7 @@ export class BlockBuilder {
     block.takenTarget = block.addressOf(block.count);
     return () => {
       operation();
-      return block.takenEpoch === W[EPOCH] ? block.taken : missed(block, 0);
+      return block.takenEpoch === W[EPOCH_AT] ? block.taken : missed(block, 0);
     };
   }
 }
-
-const EPOCH = 2 * SLOT.engine + 1;

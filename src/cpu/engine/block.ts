@@ -42,6 +42,8 @@ export class Block {
     heat: number,
     /** Physical frame of the second page, or `ONE_PAGE`. */
     readonly nextFrame: number,
+    /** One instruction, to be run alone. */
+    readonly alone: boolean,
   ) {
     this.heat = heat;
     this.offsets = new Int32Array(instructions.length + 1);

@@ -1,6 +1,6 @@
 import { type Block, ONE_PAGE } from './block';
+import type { CodeFrames } from './derived-pages';
 import type { FastPages } from './fast-pages';
-import type { CodeFrames } from './linear-memory';
 
 const GRANULE_SHIFT = 6;
 
@@ -61,8 +61,10 @@ export class CodeCache implements CodeFrames {
     return this.pages.get(frame)?.blocks.get(key);
   }
 
-  /** Keeps a block whose bytes are `[offset, offset + length)` of `frame`, and the rest at the start of its next frame when it crosses. */
-  add(frame: number, key: number, block: Block, offset: number, length: number): void {
+  /** Keeps a block whose first page is `frame`; writes to its bytes, also those on its next frame, will drop it. */
+  add(frame: number, key: number, block: Block): void {
+    const offset = block.low & 4095;
+    const length = block.offsets[block.count];
     const page = this.page(frame);
     page.blocks.set(key, block);
     const end = Math.min(4096, offset + length);

@@ -1,15 +1,13 @@
 import { VECTOR } from '../event';
 import type { ProcessorDraft } from '../processor-draft';
-import { SLOT, STATUS_FLAGS } from '../slots';
+import { STATUS_FLAGS } from '../slots';
 import { carryFlag, conditionHolds, statusFlagsOf, storeStatusFlags } from '../status-flags';
 import type { Block } from './block';
 import type { PureOperation } from './builder';
-import { PURE_SLOT } from './emitting-builder';
+import { PURE_SLOT, VALUE_HIGH_AT } from './engine-slots';
 import type { LinearMemory } from './linear-memory';
 import type { EnvironmentValues } from './shapes';
 import { chosenFlags } from './undefined-flags';
-
-const VALUE_HIGH = 2 * SLOT.value + 1;
 
 /** What emitted code needs of the engine. */
 interface Linker {
@@ -27,7 +25,7 @@ const multiplier =
     const b1 = bLow >>> 16;
     const middle = a1 * b0 + ((a0 * b0) >>> 16);
     const other = a0 * b1 + (middle % 65536);
-    W[VALUE_HIGH] =
+    W[VALUE_HIGH_AT] =
       (a1 * b1 +
         Math.floor(middle / 65536) +
         Math.floor(other / 65536) +

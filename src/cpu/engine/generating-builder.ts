@@ -1,9 +1,11 @@
 import { ModelError, type Width } from '../../core';
 import type { Instruction } from '../decode/instruction';
-import { SLOT } from '../slots';
 import { CF_VALID, OF_VALID } from '../status-flags';
 import type { FlagKind, PureOperation } from './builder';
-import { EmittingBuilder, flagCode, INDEX_AT, type Text } from './emitting-builder';
+import { flagCode } from './emitted-flags';
+import type { Text } from './emitted-text';
+import { EmittingBuilder } from './emitting-builder';
+import { INDEX_AT, KIND_AT } from './engine-slots';
 
 /** A register as the generated function holds it: the text of each half, and whether the slot still has an older value. */
 interface Held {
@@ -27,7 +29,6 @@ interface Flags {
 }
 
 const IN_SLOTS: Flags = Object.freeze({ kind: 'slots', stored: true });
-const KIND_AT = 2 * SLOT.flagKind;
 
 /**
  * Emits a whole block as one function: constants in place of parameters, registers in locals, status flags only when somebody asks. Before

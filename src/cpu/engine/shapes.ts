@@ -1,5 +1,28 @@
 import type { Block, LastOperation } from './block';
-import { ENVIRONMENT } from './emitting-builder';
+
+/** Names that emitted code uses; the engine supplies their values in this order. */
+export const ENVIRONMENT = [
+  'W',
+  'RL',
+  'RH',
+  'RW',
+  'RB',
+  'WL',
+  'WH',
+  'WW',
+  'WB',
+  'read',
+  'update',
+  'write',
+  'missed',
+  'indirect',
+  'beyond',
+  'carry',
+  'holds',
+  'overflows',
+  'multiply',
+  'pure',
+] as const;
 
 /** Values of the names in `ENVIRONMENT`, in that order. */
 export type EnvironmentValues = readonly unknown[];

@@ -1,0 +1,116 @@
+import type { MemoryDraft, Page } from '../../core';
+import type { ProcessorDraft } from '../processor-draft';
+import { CR0, CR4, EFER, FLAG, SLOT } from '../slots';
+import { CONTEXT_AT, EPOCH_AT } from './engine-slots';
+import { FastPages } from './fast-pages';
+
+const RFLAGS = 2 * SLOT.rflags;
+const DR7 = 2 * SLOT.dr7;
+
+/** The physical pages that hold decoded instructions. */
+export interface CodeFrames {
+  has(frame: number): boolean;
+  /** Whether a write to bytes of a frame hits decoded instructions. */
+  hit(frame: number, offset: number, bytes: number): boolean;
+  /** Forgets everything decoded from a frame. */
+  drop(frame: number): void;
+}
+
+/**
+ * What is derived from translations and code: the fast arrays with the context that they are tagged with, and the frames that a write must be
+ * looked for in. Semantically memory walks on every access (policy `none`): frames that a walk used are watched, and a write to one of them
+ * drops everything derived.
+ */
+export abstract class DerivedPages {
+  cpu!: ProcessorDraft;
+  code!: CodeFrames;
+  readonly fast = new FastPages();
+  /** Frames of the paging structures behind the fast arrays. */
+  protected readonly watched = new Set<number>();
+  private breakpointKey = 0;
+  /** Called when views of pages may have become stale. */
+  onPagesReplaced: () => void = () => {};
+
+  constructor(public memory: MemoryDraft) {}
+
+  contextChanged(): void {
+    this.fast.contextStale = true;
+  }
+
+  /** Whether DR7 enables a breakpoint. */
+  breakpointsArmed(): boolean {
+    return (this.cpu.W[DR7] & 0xff) !== 0;
+  }
+
+  /** Brings the tag of the fast arrays up to date; called before instructions run. */
+  selectContext(): void {
+    const cpu = this.cpu;
+    const W = cpu.W;
+    const breakpoints =
+      (W[DR7]! & 0xff) === 0
+        ? 0
+        : W[DR7]! ^
+          W[2 * SLOT.dr0]! ^
+          (W[2 * SLOT.dr1]! << 1) ^
+          (W[2 * SLOT.dr2]! << 2) ^
+          (W[2 * SLOT.dr3]! << 3);
+    if (breakpoints !== this.breakpointKey) {
+      this.breakpointKey = breakpoints;
+      this.flush();
+    }
+    const cr4 = W[2 * SLOT.cr4]!;
+    const user = cpu.cpl === 3;
+    const key =
+      (user ? 1 : 0) |
+      ((W[2 * SLOT.cr0]! & CR0.wp) !== 0 ? 2 : 0) |
+      ((cr4 & CR4.smep) !== 0 ? 4 : 0) |
+      ((cr4 & CR4.smap) !== 0 && (W[RFLAGS]! & FLAG.ac) === 0 ? 8 : 0) |
+      ((W[2 * SLOT.efer]! & EFER.nxe) !== 0 ? 16 : 0) |
+      (cpu.paging ? 32 : 0) |
+      (cpu.nonRoot ? 64 : 0) |
+      ((W[RFLAGS]! & FLAG.ac) !== 0 && user && (W[2 * SLOT.cr0]! & CR0.am) !== 0 ? 128 : 0) |
+      (cpu.codeSize << 8);
+    const root = cpu.nonRoot ? cpu.virtualization!.translationRoot(cpu) : 0;
+    W[CONTEXT_AT] = this.fast.select(key, W[2 * SLOT.cr3]!, W[2 * SLOT.cr3 + 1]!, root) << 4;
+    W[EPOCH_AT] = this.fast.epoch();
+    this.fast.contextStale = false;
+  }
+
+  flush(): void {
+    this.fast.flush();
+    this.watched.clear();
+    this.onPagesReplaced();
+    this.fast.contextStale = true;
+    if (this.cpu === undefined) return;
+    this.cpu.W[CONTEXT_AT] = 0;
+    this.cpu.W[EPOCH_AT] = this.fast.epoch();
+  }
+
+  /** The memory was published: every page is shared now, and must be copied before it is written. */
+  published(): void {
+    this.fast.dropWrites();
+  }
+
+  /** A page of a table that translations go through, and that is not of a guest's making (EPT); a write to it drops what was derived. */
+  watchedPage(frame: number): Page {
+    this.watch(frame);
+    return this.memory.page(frame);
+  }
+
+  /** A write to this frame will drop everything derived from translations. */
+  watch(frame: number): void {
+    if (this.watched.has(frame)) return;
+    this.watched.add(frame);
+    this.fast.dropWrites();
+  }
+
+  /** The page for writing; views of the old copy are dropped when it had to be copied. */
+  protected own(frame: number): Page {
+    const before = this.memory.page(frame);
+    if (this.memory.owns(before)) return before;
+    const page = this.memory.ownedPage(frame);
+    this.fast.dropReads();
+    this.onPagesReplaced();
+    return page;
+  }
+}
