@@ -62,11 +62,6 @@ export class BlockDecoder {
     return new Block(cpu.rip, W[2 * SLOT.rip], W[2 * SLOT.rip + 1], instructions, rows, heat, next, alone);
   }
 
-  /** Whether a block's second page is mapped to another frame now. Leaves with #PF when it cannot be fetched. */
-  crossesElsewhere({ nextFrame }: Block): boolean {
-    return nextFrame !== ONE_PAGE && nextFrame !== this.nextFrame();
-  }
-
   private rowOf(instruction: Instruction): InstructionRow {
     const row = this.rows.get(instruction.mnemonic);
     if (row === undefined) throw new Unbuilt(instruction.mnemonic);
@@ -78,8 +73,8 @@ export class BlockDecoder {
     this.cpu.invalidOpcode();
   }
 
-  /** The frame of the page after RIP's. */
-  private nextFrame(): number {
+  /** The frame of the page after RIP's. Leaves with #PF when it cannot be fetched. */
+  nextFrame(): number {
     const { cpu, memory } = this;
     const next = BigInt.asUintN(cpu.codeSize === 64 ? 64 : 32, (cpu.rip | 4095n) + 1n);
     return memory.fetchFrame(low32(next), high32(next));

@@ -2,7 +2,7 @@ import type { CodeSize } from '../decode';
 import { VECTOR } from '../event';
 import type { ProcessorDraft } from '../processor-draft';
 import { SLOT } from '../slots';
-import type { Block } from './block';
+import { type Block, ONE_PAGE } from './block';
 import type { CodeCache } from './code-cache';
 import { EPOCH_AT } from './engine-slots';
 import type { LinearMemory } from './linear-memory';
@@ -16,7 +16,8 @@ const INDIRECT = 2;
 /** Where the blocks come from that are not in the code cache. */
 interface BlockSource {
   decodeBlock(frame: number, key: number, codeSize: CodeSize, alone: boolean): Block;
-  crossesElsewhere(block: Block): boolean;
+  /** Frame of the page after RIP's. Leaves with #PF when it cannot be fetched. */
+  nextFrame(): number;
 }
 
 const jumpEntry = (low: number, high: number): number => (low ^ (low >>> 11) ^ high) & (JUMP_ENTRIES - 1);
@@ -116,7 +117,7 @@ export class BlockLinks {
       block === undefined ||
       block.low !== low ||
       block.high !== high ||
-      this.source.crossesElsewhere(block)
+      (block.nextFrame !== ONE_PAGE && block.nextFrame !== this.source.nextFrame())
     )
       block = this.source.decodeBlock(frame, key, codeSize, alone);
     this.jumps[at] = block;

@@ -78,7 +78,7 @@ export class Engine {
     this.decoder = new BlockDecoder(cpu, memory, rows);
     this.links = new BlockLinks(cpu, memory, this.code, {
       decodeBlock: (frame, key, codeSize, alone) => this.decodeBlock(frame, key, codeSize, alone),
-      crossesElsewhere: (block) => this.decoder.crossesElsewhere(block),
+      nextFrame: () => this.decoder.nextFrame(),
     });
     this.builder = new BlockBuilder(
       cpu,
