@@ -1,5 +1,6 @@
 // Packs the package, installs it into an empty project, and uses it there: every entry point, the command, and the types under two kinds of
-// module resolution. Takes what it needs from npm's cache where it can.
+// module resolution. Every output that README.md and docs/command-line.md show is compared with the real one; with --write it is put there.
+// Takes what it needs from npm's cache where it can.
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -27,6 +28,13 @@ const check = (what, result, isRight = () => true) => {
 const [, example, exampleOutput] = /^```js\n(.*?)^```\n\n^```\n(.*?)^```/ms.exec(
   readFileSync(join(ROOT, 'README.md'), 'utf8'),
 );
+
+/** Documents that show a command and its output, in blocks that begin with "$ vtmodel" or "$ npx vtmodel". */
+const SHOWING = ['README.md', 'docs/command-line.md'];
+const SHOWN = /(?<=^```(?:console)?\n)\$ (?:npx )?vtmodel ([^>\n]*)\n(.+?)(?=^```)/gms;
+
+/** Seconds and speed differ from run to run; nothing else does. */
+const withoutTimes = (text) => text.replace(/[\d.]+ s, [\d.]+ M instr\/s/g, 'TIMES').trimEnd();
 
 const TYPED_USE = `
 import { createMachine, gpa, type Gpa, type MachineState, processor, run } from 'vtmodel';
@@ -90,10 +98,30 @@ try {
     check('npx vtmodel --help', execute('npx', ['--no', '--', manifest.name, '--help'], project), (out) =>
       out.includes('check'),
     );
-    check(
-      'npx vtmodel check hello',
-      execute('npx', ['--no', '--', manifest.name, 'check', 'hello'], project),
-    );
+    for (const document of SHOWING) {
+      const text = readFileSync(join(ROOT, document), 'utf8');
+      const real = text.replace(SHOWN, (block, line, shown) => {
+        const words = line.trim().split(' ');
+        const { status, stdout, stderr } = execute(
+          'node',
+          [join('node_modules', manifest.name, manifest.bin.vtmodel), ...words],
+          project,
+        );
+        const output = `${stdout}${stderr}`;
+        const result = { status: status === null ? 1 : 0, stdout: output, stderr: '' };
+        if (process.argv.includes('--write')) {
+          if (withoutTimes(output) === withoutTimes(shown)) return block;
+          return block.slice(0, block.length - shown.length) + output;
+        }
+        check(
+          `${document}: vtmodel ${line.trim()}`,
+          result,
+          () => withoutTimes(output) === withoutTimes(shown),
+        );
+        return block;
+      });
+      if (real !== text) writeFileSync(join(ROOT, document), real);
+    }
 
     mkdirSync(join(project, 'typed'));
     writeFileSync(join(project, 'typed/use.ts'), TYPED_USE);

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { elf } from '../image/build';
 import { MemoryIo } from './memory-io';
@@ -27,6 +28,17 @@ describe('vtmodel run', () => {
     const io = new MemoryIo();
     expect(await io.command('run', 'hello', '--quiet')).toBe(1);
     expect(io.out).toBe('hello from long mode\n');
+  });
+
+  it('gives a bundled guest its name as command line, wherever the package is installed', async () => {
+    const snapshot = async (folder: string): Promise<Uint8Array> => {
+      const io = new MemoryIo();
+      io.bundledGuests = () => [`${folder}/compute.elf`];
+      io.files.set(`${folder}/compute.elf`, readFileSync('guests/images/compute.elf'));
+      await io.command('run', 'compute', '--max-instructions', '100000', '--save', 'saved');
+      return io.files.get('saved')!;
+    };
+    expect(await snapshot('/opt/vtmodel')).toEqual(await snapshot('/somewhere/much/deeper/in/the/tree'));
   });
 
   it('--quiet prints the guest alone', async () => {

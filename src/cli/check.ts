@@ -57,7 +57,7 @@ const WITHOUT_VMX = ['-vmx'];
 /** The guests that the arguments name, loaded. */
 const guests = (io: CommandIo, names: readonly string[], options: CheckArguments): readonly Guest[] => {
   const chosen = names.length === 0 ? bundledGuests(io) : names.map((given) => guestPath(io, given));
-  return chosen.map(({ name, path }) => ({ name, state: guestState(io, path, options, WITHOUT_VMX) }));
+  return chosen.map((guest) => ({ name: guest.name, state: guestState(io, guest, options, WITHOUT_VMX) }));
 };
 
 const BETWEEN_LINES = 0.1;

@@ -65,7 +65,7 @@ export const bundledGuests = (io: CommandIo): readonly GuestPath[] =>
 
 /** The guest that an argument means: the name of a bundled one, or the path of an image. */
 export const guestPath = (io: CommandIo, given: string): GuestPath =>
-  bundledGuests(io).find(({ name, path }) => name === given || path === given) ?? {
+  bundledGuests(io).find(({ name }) => name === given) ?? {
     name: given,
     path: given,
   };
@@ -93,10 +93,13 @@ const imageOptions = (
   ...(module === undefined ? {} : { modules: module.map((one) => imageModule(io, one)) }),
 });
 
-/** A machine with an image loaded; `edits` change whatever processor is asked for. */
+/**
+ * A machine with an image loaded; `edits` change whatever processor is asked for. The guest's name begins its command line, so that what a bundled
+ * guest sees does not depend on where the package is.
+ */
 export const guestState = (
   io: CommandIo,
-  image: string,
+  { name, path }: GuestPath,
   options: ImageArguments,
   edits: readonly string[] = [],
 ): MachineState => {
@@ -107,11 +110,11 @@ export const guestState = (
     options.memory ?? DEFAULT_MEMORY,
     processor.physicalAddressWidth,
   );
-  const load = imageOptions(io, image, options);
+  const load = imageOptions(io, name, options);
   const board =
     options.append === undefined ? {} : { board: { commandLine: { address: 0, text: options.append } } };
   const machine = createMachine({ processor, memoryBytes, ...board });
-  const loaded = loadImage(machine, readInput(io, image, 'image'), load);
+  const loaded = loadImage(machine, readInput(io, path, 'image'), load);
   if (!loaded.ok) throw new BadInput(loaded.fault.says);
   return loaded.value;
 };

@@ -77,7 +77,7 @@ export const startState = (io: CommandIo, image: string | undefined, options: Ru
   if (options.resume !== undefined) return resumed(io, image, options);
   if (image === undefined)
     throw new BadInput('image: missing; give one, as in vtmodel run kernel.elf, or --resume FILE');
-  return guestState(io, guestPath(io, image).path, options);
+  return guestState(io, guestPath(io, image), options);
 };
 
 /** What the loop needs to know. */
