@@ -166,7 +166,7 @@ describe('vtmodel check', () => {
     const io = new MemoryIo();
     expect(await io.command('check', 'hello', 'guests/images/halt.elf')).toBe(0);
     expect(io.out).toMatch(/\nhello +holds +holds +holds /);
-    expect(io.out).toMatch(/\nhalt +holds +holds +holds /);
+    expect(io.out).toMatch(/\nguests\/images\/halt\.elf +holds +holds +holds /);
   });
 
   it('takes a raw image, and takes VMX off the processor', async () => {
