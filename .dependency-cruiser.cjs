@@ -36,7 +36,7 @@ const FACTS_FOR_MONITORS = [
   '^src/vmx/exit/exit-reasons\\.ts$',
   '^src/vmx/instructions/instruction-errors\\.ts$',
   '^src/ept/(entry|eptp)\\.ts$',
-  '^src/cpu/decode/',
+  '^src/cpu/(decode/|msr-index\\.ts$)',
 ];
 
 /**

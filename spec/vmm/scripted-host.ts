@@ -6,7 +6,7 @@ import type {
   HostRequest,
   Monitor,
 } from '../../src/machine/host-port';
-import { CAPABILITY_MSRS, capabilityMsr, SKYLAKE_CAPABILITIES } from '../../src/vmx/capabilities';
+import { CAPABILITY_MSRS, capabilityMsr, SKYLAKE_CAPABILITIES } from '../../src/vmx';
 import { checkVmEntry } from '../../src/vmx/entry/check-vm-entry';
 import { EXIT_REASONS, type ExitReason } from '../../src/vmx/exit/exit-reasons';
 import { fieldOfEncoding, VmcsData, type VmcsField, type VmcsValues } from '../../src/vmx/vmcs';

@@ -1,5 +1,6 @@
 import { hex, isCanonical, maskOf, shiftRight, u64 } from '../core';
 import { writeEfer } from './control-registers';
+import { MSR, type MsrName } from './msr-index';
 import { announces, type FeatureName, linearAddressWidth, physicalAddressWidth } from './presets/features';
 import type { ProcessorDraft } from './processor-draft';
 import { SLOT } from './slots';
@@ -53,9 +54,9 @@ const stored = (allows: Check = anything): Pick<MsrRow, 'read' | 'write'> => ({
   },
 });
 
+const named = (name: MsrName): Pick<MsrRow, 'index' | 'name'> => ({ index: MSR[name], name });
 const constant = (value: bigint): Pick<MsrRow, 'read'> => ({ read: () => value });
 
-const TSC_ADJUST = 0x3b;
 const VARIABLE_RANGES = 10;
 
 /**
@@ -71,7 +72,7 @@ export const readTimeStamp = (cpu: ProcessorDraft): bigint => {
 /** Moves counter and TSC_ADJUST by the same amount. SDM Vol. 3B, 18.17.3 Time-Stamp Counter Adjustment */
 const moveTimeStamp = (cpu: ProcessorDraft, by: bigint): void => {
   cpu.R[SLOT.tscOffset] = u64(cpu.R[SLOT.tscOffset] + by);
-  cpu.msrs = new Map(cpu.msrs).set(TSC_ADJUST, u64((cpu.msrs.get(TSC_ADJUST) ?? 0n) + by));
+  cpu.msrs = new Map(cpu.msrs).set(MSR.IA32_TSC_ADJUST, u64((cpu.msrs.get(MSR.IA32_TSC_ADJUST) ?? 0n) + by));
 };
 
 const physicalMask = (cpu: ProcessorDraft): bigint => maskOf(physicalAddressWidth(cpu.cpuid)) & ~0xfffn;
@@ -114,10 +115,9 @@ const ranges: MsrRow[] = Array.from({ length: VARIABLE_RANGES }, (_, n): MsrRow[
   { index: 0x200 + 2 * n, name: `IA32_MTRR_PHYSBASE${n}`, feature: 'mtrr', ...stored(rangeBase) },
   { index: 0x201 + 2 * n, name: `IA32_MTRR_PHYSMASK${n}`, feature: 'mtrr', ...stored(rangeMask) },
 ]).flat();
-const fixedRange = (index: number, name: string, count = 1): MsrRow => ({
-  index,
+const fixedRange = (name: MsrName, count = 1): MsrRow => ({
+  ...named(name),
   count,
-  name,
   feature: 'mtrr',
   ...stored(everyByte(MEMORY_TYPES)),
 });
@@ -126,46 +126,41 @@ const defaultType: Check = (_, value) => (value & ~0xcffn) === 0n && isMemoryTyp
 /** Every MSR outside virtualization. SDM Vol. 4, 2.1 Architectural MSRs; an index that is not here is #GP(0). */
 export const MSR_ROWS: readonly MsrRow[] = [
   {
-    index: 0x10,
-    name: 'IA32_TIME_STAMP_COUNTER',
+    ...named('IA32_TIME_STAMP_COUNTER'),
     read: readTimeStamp,
     write: (cpu, value) => {
       moveTimeStamp(cpu, value - BigInt(Math.floor(cpu.clock.now())) - cpu.R[SLOT.tscOffset]);
       return true;
     },
   },
-  { index: 0x17, name: 'IA32_PLATFORM_ID', ...constant(0n) },
+  { ...named('IA32_PLATFORM_ID'), ...constant(0n) },
   {
-    index: 0x1b,
-    name: 'IA32_APIC_BASE',
+    ...named('IA32_APIC_BASE'),
     feature: 'apic',
     read: (c) => c.R[SLOT.apicBase],
     write: writeApicBase,
   },
   {
-    index: 0x3a,
-    name: 'IA32_FEATURE_CONTROL',
+    ...named('IA32_FEATURE_CONTROL'),
     feature: 'vmx',
     read: (cpu) => cpu.R[SLOT.featureControl],
     write: writeFeatureControl,
   },
   {
-    index: TSC_ADJUST,
-    name: 'IA32_TSC_ADJUST',
+    ...named('IA32_TSC_ADJUST'),
     feature: 'tsc-adjust',
-    read: (cpu) => cpu.decide('time-stamp', 1n << 64n, cpu.msrs.get(TSC_ADJUST) ?? 0n),
+    read: (cpu) => cpu.decide('time-stamp', 1n << 64n, cpu.msrs.get(MSR.IA32_TSC_ADJUST) ?? 0n),
     write: (cpu, value) => {
-      moveTimeStamp(cpu, value - (cpu.msrs.get(TSC_ADJUST) ?? 0n));
+      moveTimeStamp(cpu, value - (cpu.msrs.get(MSR.IA32_TSC_ADJUST) ?? 0n));
       return true;
     },
   },
-  { index: 0x8b, name: 'IA32_BIOS_SIGN_ID', ...stored() },
-  { index: 0xce, name: 'MSR_PLATFORM_INFO', ...constant(30n << 8n) },
+  { ...named('IA32_BIOS_SIGN_ID'), ...stored() },
+  { ...named('MSR_PLATFORM_INFO'), ...constant(30n << 8n) },
   // Fixed ranges and write-combining, no SMRR. SDM Vol. 3A, 12.11.1 MTRR Feature Identification
-  { index: 0xfe, name: 'IA32_MTRRCAP', feature: 'mtrr', ...constant(0x500n | BigInt(VARIABLE_RANGES)) },
+  { ...named('IA32_MTRRCAP'), feature: 'mtrr', ...constant(0x500n | BigInt(VARIABLE_RANGES)) },
   {
-    index: 0x174,
-    name: 'IA32_SYSENTER_CS',
+    ...named('IA32_SYSENTER_CS'),
     feature: 'sep',
     read: (cpu) => cpu.R[SLOT.sysenterCs],
     write: (cpu, value) => {
@@ -173,28 +168,28 @@ export const MSR_ROWS: readonly MsrRow[] = [
       return true;
     },
   },
-  { index: 0x175, name: 'IA32_SYSENTER_ESP', feature: 'sep', ...bySlot(SLOT.sysenterEsp, canonical) },
-  { index: 0x176, name: 'IA32_SYSENTER_EIP', feature: 'sep', ...bySlot(SLOT.sysenterEip, canonical) },
-  { index: 0x179, name: 'IA32_MCG_CAP', ...constant(0n) },
-  { index: 0x17a, name: 'IA32_MCG_STATUS', ...stored(within(0xfn)) },
-  { index: 0x1a0, name: 'IA32_MISC_ENABLE', read: (c) => c.R[SLOT.miscEnable], write: writeMiscEnable },
+  { ...named('IA32_SYSENTER_ESP'), feature: 'sep', ...bySlot(SLOT.sysenterEsp, canonical) },
+  { ...named('IA32_SYSENTER_EIP'), feature: 'sep', ...bySlot(SLOT.sysenterEip, canonical) },
+  { ...named('IA32_MCG_CAP'), ...constant(0n) },
+  { ...named('IA32_MCG_STATUS'), ...stored(within(0xfn)) },
+  { ...named('IA32_MISC_ENABLE'), read: (c) => c.R[SLOT.miscEnable], write: writeMiscEnable },
   // LBR and BTF. SDM Vol. 3B, 18.4.1 IA32_DEBUGCTL MSR
-  { index: 0x1d9, name: 'IA32_DEBUGCTL', ...bySlot(SLOT.debugctl, within(3n)) },
+  { ...named('IA32_DEBUGCTL'), ...bySlot(SLOT.debugctl, within(3n)) },
   ...ranges,
-  fixedRange(0x250, 'IA32_MTRR_FIX64K_00000'),
-  fixedRange(0x258, 'IA32_MTRR_FIX16K', 2),
-  fixedRange(0x268, 'IA32_MTRR_FIX4K', 8),
-  { index: 0x277, name: 'IA32_PAT', feature: 'pat', ...bySlot(SLOT.pat, everyByte(PAT_TYPES)) },
-  { index: 0x2ff, name: 'IA32_MTRR_DEF_TYPE', feature: 'mtrr', ...stored(defaultType) },
-  { index: 0xc0000080, name: 'IA32_EFER', feature: 'lm', read: (c) => c.R[SLOT.efer], write: writeEfer },
-  { index: 0xc0000081, name: 'IA32_STAR', feature: 'syscall', ...bySlot(SLOT.star) },
-  { index: 0xc0000082, name: 'IA32_LSTAR', feature: 'syscall', ...bySlot(SLOT.lstar, canonical) },
-  { index: 0xc0000083, name: 'IA32_CSTAR', feature: 'syscall', ...bySlot(SLOT.cstar, canonical) },
-  { index: 0xc0000084, name: 'IA32_FMASK', feature: 'syscall', ...bySlot(SLOT.fmask, within(0xffffffffn)) },
-  { index: 0xc0000100, name: 'IA32_FS_BASE', feature: 'lm', ...bySlot(SLOT.fsBase, canonical) },
-  { index: 0xc0000101, name: 'IA32_GS_BASE', feature: 'lm', ...bySlot(SLOT.gsBase, canonical) },
-  { index: 0xc0000102, name: 'IA32_KERNEL_GS_BASE', feature: 'lm', ...bySlot(SLOT.kernelGsBase, canonical) },
-  { index: 0xc0000103, name: 'IA32_TSC_AUX', feature: 'rdtscp', ...bySlot(SLOT.tscAux, within(0xffffffffn)) },
+  fixedRange('IA32_MTRR_FIX64K_00000'),
+  fixedRange('IA32_MTRR_FIX16K', 2),
+  fixedRange('IA32_MTRR_FIX4K', 8),
+  { ...named('IA32_PAT'), feature: 'pat', ...bySlot(SLOT.pat, everyByte(PAT_TYPES)) },
+  { ...named('IA32_MTRR_DEF_TYPE'), feature: 'mtrr', ...stored(defaultType) },
+  { ...named('IA32_EFER'), feature: 'lm', read: (c) => c.R[SLOT.efer], write: writeEfer },
+  { ...named('IA32_STAR'), feature: 'syscall', ...bySlot(SLOT.star) },
+  { ...named('IA32_LSTAR'), feature: 'syscall', ...bySlot(SLOT.lstar, canonical) },
+  { ...named('IA32_CSTAR'), feature: 'syscall', ...bySlot(SLOT.cstar, canonical) },
+  { ...named('IA32_FMASK'), feature: 'syscall', ...bySlot(SLOT.fmask, within(0xffffffffn)) },
+  { ...named('IA32_FS_BASE'), feature: 'lm', ...bySlot(SLOT.fsBase, canonical) },
+  { ...named('IA32_GS_BASE'), feature: 'lm', ...bySlot(SLOT.gsBase, canonical) },
+  { ...named('IA32_KERNEL_GS_BASE'), feature: 'lm', ...bySlot(SLOT.kernelGsBase, canonical) },
+  { ...named('IA32_TSC_AUX'), feature: 'rdtscp', ...bySlot(SLOT.tscAux, within(0xffffffffn)) },
 ];
 
 const BY_INDEX: ReadonlyMap<number, MsrRow> = new Map(

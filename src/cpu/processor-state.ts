@@ -12,9 +12,24 @@ export interface SegmentRegister {
 export const SEGMENT_REGISTERS = ['es', 'cs', 'ss', 'ds', 'fs', 'gs', 'ldtr', 'tr'] as const;
 export type SegmentRegisterName = (typeof SEGMENT_REGISTERS)[number];
 
-const CONTROL = ['cr0', 'cr2', 'cr3', 'cr4', 'xcr0', 'efer'] as const satisfies readonly SlotName[];
-const DEBUG = ['dr0', 'dr1', 'dr2', 'dr3', 'dr6', 'dr7'] as const satisfies readonly SlotName[];
-const MODEL_SPECIFIC = [
+/** Parts of `ProcessorState`: names of slots. */
+export const CONTROL_REGISTERS = [
+  'cr0',
+  'cr2',
+  'cr3',
+  'cr4',
+  'xcr0',
+  'efer',
+] as const satisfies readonly SlotName[];
+export const DEBUG_REGISTERS = [
+  'dr0',
+  'dr1',
+  'dr2',
+  'dr3',
+  'dr6',
+  'dr7',
+] as const satisfies readonly SlotName[];
+export const MODEL_SPECIFIC_REGISTERS = [
   'star',
   'lstar',
   'cstar',
@@ -61,10 +76,10 @@ export interface ProcessorState {
   readonly rflags: bigint;
   readonly segments: Readonly<Record<SegmentRegisterName, SegmentRegister>>;
   readonly tables: { readonly gdtr: DescriptorTableRegister; readonly idtr: DescriptorTableRegister };
-  readonly control: Readonly<Record<(typeof CONTROL)[number], bigint>>;
-  readonly debug: Readonly<Record<(typeof DEBUG)[number], bigint>>;
+  readonly control: Readonly<Record<(typeof CONTROL_REGISTERS)[number], bigint>>;
+  readonly debug: Readonly<Record<(typeof DEBUG_REGISTERS)[number], bigint>>;
   /** MSRs with an effect of their own, by name. */
-  readonly modelSpecific: Readonly<Record<(typeof MODEL_SPECIFIC)[number], bigint>>;
+  readonly modelSpecific: Readonly<Record<(typeof MODEL_SPECIFIC_REGISTERS)[number], bigint>>;
   /** MSRs that only hold a value, by index. */
   readonly msrs: ReadonlyMap<number, bigint>;
   readonly hidden: HiddenState;
@@ -151,9 +166,9 @@ export class ProcessorPublisher {
     R[SLOT.gdtrLimit] = BigInt(state.tables.gdtr.limit);
     R[SLOT.idtrBase] = state.tables.idtr.base;
     R[SLOT.idtrLimit] = BigInt(state.tables.idtr.limit);
-    for (const name of CONTROL) R[SLOT[name]] = state.control[name];
-    for (const name of DEBUG) R[SLOT[name]] = state.debug[name];
-    for (const name of MODEL_SPECIFIC) R[SLOT[name]] = state.modelSpecific[name];
+    for (const name of CONTROL_REGISTERS) R[SLOT[name]] = state.control[name];
+    for (const name of DEBUG_REGISTERS) R[SLOT[name]] = state.debug[name];
+    for (const name of MODEL_SPECIFIC_REGISTERS) R[SLOT[name]] = state.modelSpecific[name];
     cpu.rip = state.rip;
     cpu.rflags = state.rflags;
     cpu.msrs = state.msrs;
@@ -196,9 +211,9 @@ export class ProcessorPublisher {
         gdtr: Object.freeze({ base: R[SLOT.gdtrBase], limit: W[2 * SLOT.gdtrLimit] }),
         idtr: Object.freeze({ base: R[SLOT.idtrBase], limit: W[2 * SLOT.idtrLimit] }),
       }),
-      control: pick(R, CONTROL),
-      debug: pick(R, DEBUG),
-      modelSpecific: pick(R, MODEL_SPECIFIC),
+      control: pick(R, CONTROL_REGISTERS),
+      debug: pick(R, DEBUG_REGISTERS),
+      modelSpecific: pick(R, MODEL_SPECIFIC_REGISTERS),
     };
   }
 

@@ -1,9 +1,5 @@
-/**
- * The draft of a processor is one buffer of 64-bit slots, seen as BigUint64Array (`R[slot]`) and as Int32Array (`W[2 * slot]` is the low half).
- * Fast code holds slot numbers as constants; everything else uses the accessors of `ProcessorDraft`.
- */
-const SLOT_NAMES = [
-  // 0-15: general-purpose registers in encoding order
+/** General-purpose registers in encoding order. SDM Vol. 1, 3.4.1.1 General-Purpose Registers in 64-Bit Mode */
+export const GENERAL_REGISTERS = [
   'rax',
   'rcx',
   'rdx',
@@ -20,6 +16,15 @@ const SLOT_NAMES = [
   'r13',
   'r14',
   'r15',
+] as const;
+
+/**
+ * The draft of a processor is one buffer of 64-bit slots, seen as BigUint64Array (`R[slot]`) and as Int32Array (`W[2 * slot]` is the low half).
+ * Fast code holds slot numbers as constants; everything else uses the accessors of `ProcessorDraft`.
+ */
+const SLOT_NAMES = [
+  // 0-15
+  ...GENERAL_REGISTERS,
   // 16: RIP; 17: RFLAGS without the six status flags
   'rip',
   'rflags',

@@ -1,28 +1,9 @@
 import type { ProcessorDraft } from '../cpu/processor-draft';
-import { ACCESS_RIGHTS, SLOT, type SlotName } from '../cpu/slots';
-
-const GENERAL = [
-  'rax',
-  'rcx',
-  'rdx',
-  'rbx',
-  'rsp',
-  'rbp',
-  'rsi',
-  'rdi',
-  'r8',
-  'r9',
-  'r10',
-  'r11',
-  'r12',
-  'r13',
-  'r14',
-  'r15',
-] as const satisfies readonly SlotName[];
+import { ACCESS_RIGHTS, GENERAL_REGISTERS, SLOT, type SlotName } from '../cpu/slots';
 
 /** Registers that are what their slot holds, in root and non-root operation. */
 const PLAIN = [
-  ...GENERAL,
+  ...GENERAL_REGISTERS,
   'rip',
   'cr2',
   'cr3',
@@ -68,12 +49,12 @@ export type GuestRegister =
 export type GuestRegisters = Readonly<Record<GuestRegister, bigint>>;
 
 export const GUEST_REGISTERS: readonly GuestRegister[] = [
-  ...PLAIN.slice(0, GENERAL.length + 1),
+  ...PLAIN.slice(0, GENERAL_REGISTERS.length + 1),
   'rflags',
   'cr0',
   'cr4',
   'cr8',
-  ...PLAIN.slice(GENERAL.length + 1),
+  ...PLAIN.slice(GENERAL_REGISTERS.length + 1),
   ...SEGMENTS.flatMap((name) => [name, `${name}Base`, `${name}Limit`, `${name}Rights`] as const),
 ];
 

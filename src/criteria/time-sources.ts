@@ -1,4 +1,5 @@
 import type { Choice, ChoiceSite } from '../core';
+import { MSR } from '../cpu/msr-index';
 
 /** Choice sites whose answers are the time. */
 export type TimeSite = Extract<ChoiceSite, 'time-stamp' | 'timer-count'>;
@@ -13,7 +14,8 @@ export const withTimeSites = ({ sites }: Choice): readonly ChoiceSite[] | undefi
   sites === undefined ? undefined : [...sites, ...TIME_SITES];
 
 /** IA32_TIME_STAMP_COUNTER and IA32_TSC_ADJUST, which shows by how much software moved it: the time of the move. */
-export const isTimeMsr = (index: number): boolean => index === 0x10 || index === 0x3b;
+export const isTimeMsr = (index: number): boolean =>
+  index === MSR.IA32_TIME_STAMP_COUNTER || index === MSR.IA32_TSC_ADJUST;
 
 /** Instructions that read time, as a report names them. */
 export interface TimeReads {

@@ -1,6 +1,7 @@
 import { EMPTY_MEMORY, fault, MemoryDraft, ModelError, type Outcome, ok } from '../core';
 import { resetProcessor } from '../cpu/presets';
 import { type ProcessorState, SEGMENT_REGISTERS, type SegmentRegister } from '../cpu/processor-state';
+import { GENERAL_REGISTERS } from '../cpu/slots';
 import { type ImageError, type ImageOptions, type ImagePlan, readImage } from '../image';
 import { createBoard } from '../platform';
 import { giveBack, takeIdleMachine } from './machine-pool';
@@ -67,27 +68,9 @@ const loadedProcessor = (reset: ProcessorState, plan: ImagePlan): ProcessorState
     tr: { selector: 0, base: 0n, limit: 0xffff, accessRights: BUSY_TSS },
   };
   for (const name of SEGMENT_REGISTERS) Object.freeze(segments[name]);
-  const names = [
-    'rax',
-    'rcx',
-    'rdx',
-    'rbx',
-    'rsp',
-    'rbp',
-    'rsi',
-    'rdi',
-    'r8',
-    'r9',
-    'r10',
-    'r11',
-    'r12',
-    'r13',
-    'r14',
-    'r15',
-  ] as const;
   return Object.freeze({
     ...reset,
-    registers: Object.freeze(names.map((name) => plan.registers[name] ?? 0n)),
+    registers: Object.freeze(GENERAL_REGISTERS.map((name) => plan.registers[name] ?? 0n)),
     rip: plan.entry,
     rflags: 2n,
     segments: Object.freeze(segments),

@@ -12,7 +12,7 @@ import {
   SKYLAKE_CAPABILITIES,
   vmxBasic,
   vmxMisc,
-} from '../../../src/vmx/capabilities';
+} from '../../../src/vmx';
 import { CONTROLS, type Control } from '../../../src/vmx/vmcs';
 
 describe('A VMX Capability Reporting Facility', () => {

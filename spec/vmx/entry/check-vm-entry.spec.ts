@@ -1,6 +1,6 @@
 // SDM Vol. 3C, 27 VM Entries
 import { describe, expect, it } from 'vitest';
-import { FULL_CAPABILITIES, SKYLAKE_CAPABILITIES } from '../../../src/vmx/capabilities';
+import { FULL_CAPABILITIES, SKYLAKE_CAPABILITIES } from '../../../src/vmx';
 import { checkVmEntry } from '../../../src/vmx/entry/check-vm-entry';
 import { VmEntryChecker } from '../../../src/vmx/entry/vm-entry-checker';
 import { VmcsData } from '../../../src/vmx/vmcs';

@@ -1,4 +1,4 @@
-import { FULL_CAPABILITIES, type VmxCapabilities } from '../../../src/vmx/capabilities';
+import { FULL_CAPABILITIES, type VmxCapabilities } from '../../../src/vmx';
 import type { PhysicalReader, VmEntryContext, VmEntryProcessor } from '../../../src/vmx/entry/context';
 import { VmcsData, type VmcsField, type VmcsValues } from '../../../src/vmx/vmcs';
 

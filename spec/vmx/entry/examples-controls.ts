@@ -1,4 +1,4 @@
-import { FULL_CAPABILITIES } from '../../../src/vmx/capabilities';
+import { FULL_CAPABILITIES } from '../../../src/vmx';
 import type { ControlAndHostRuleId } from '../../../src/vmx/entry/rule-tables';
 import { CONTROLS, type Control, type VmcsField, type VmcsValues } from '../../../src/vmx/vmcs';
 import { ENTERING, entering, type VmcsDelta } from './entering';

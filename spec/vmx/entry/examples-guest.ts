@@ -1,4 +1,4 @@
-import { FULL_CAPABILITIES } from '../../../src/vmx/capabilities';
+import { FULL_CAPABILITIES } from '../../../src/vmx';
 import type { GuestRuleId } from '../../../src/vmx/entry/guest-rules';
 import type { MsrLoadingRuleId } from '../../../src/vmx/entry/msr-loading-rules';
 import { CONTROLS, type Control, VmcsData, type VmcsField } from '../../../src/vmx/vmcs';

@@ -1,4 +1,4 @@
-import { FULL_CAPABILITIES, type VmxCapabilities } from '../../../src/vmx/capabilities';
+import { FULL_CAPABILITIES, type VmxCapabilities } from '../../../src/vmx';
 import type { GuestEntryContext, GuestEntryProcessor } from '../../../src/vmx/entry/guest-context';
 import { CONTROLS, type Control, VmcsData, type VmcsField } from '../../../src/vmx/vmcs';
 

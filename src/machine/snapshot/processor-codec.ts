@@ -1,4 +1,11 @@
-import { type ProcessorState, SEGMENT_REGISTERS, type SegmentRegister } from '../../cpu/processor-state';
+import {
+  CONTROL_REGISTERS,
+  DEBUG_REGISTERS,
+  MODEL_SPECIFIC_REGISTERS,
+  type ProcessorState,
+  SEGMENT_REGISTERS,
+  type SegmentRegister,
+} from '../../cpu/processor-state';
 import type { VmcsState, VmxState } from '../../vmx/state';
 import { FIELD_NAMES } from '../../vmx/vmcs';
 import {
@@ -85,14 +92,9 @@ const fields: Codec<ProcessorState> = record<ProcessorState>({
   rflags: word64,
   segments: record(each(SEGMENT_REGISTERS, segmentRegister)),
   tables: record({ gdtr: descriptorTableRegister, idtr: descriptorTableRegister }),
-  control: record(each(['cr0', 'cr2', 'cr3', 'cr4', 'xcr0', 'efer'], word64)),
-  debug: record(each(['dr0', 'dr1', 'dr2', 'dr3', 'dr6', 'dr7'], word64)),
-  modelSpecific: record({
-    ...each(['star', 'lstar', 'cstar', 'fmask', 'kernelGsBase'], word64),
-    ...each(['sysenterCs', 'sysenterEsp', 'sysenterEip', 'tscAux', 'tscOffset'], word64),
-    ...each(['pat', 'debugctl', 'apicBase', 'featureControl', 'miscEnable'], word64),
-    ...each(['pdpte0', 'pdpte1', 'pdpte2', 'pdpte3'], word64),
-  }),
+  control: record(each(CONTROL_REGISTERS, word64)),
+  debug: record(each(DEBUG_REGISTERS, word64)),
+  modelSpecific: record(each(MODEL_SPECIFIC_REGISTERS, word64)),
   msrs: integerMap(word32, word64),
   hidden: record({
     activity: oneOf(0, 1, 2, 3),

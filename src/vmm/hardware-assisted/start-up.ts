@@ -1,3 +1,4 @@
+import { MSR } from '../../cpu/msr-index';
 import type { HostRequest } from '../../machine/host-port';
 import { eptVpidCap, revisionIdentifier, VMX_BASIC, type VmxCapabilities } from '../../vmx/capabilities';
 import { bitmapStores } from './bitmaps';
@@ -10,7 +11,6 @@ import { type MemoryPlan, memoryPlan, OPERAND } from './memory-plan';
 import { ask, halt, type Program, resultOf, tell, value, vmwrites } from './program';
 
 const DEFAULT_PERIOD = 1_000_000;
-const MSR = { apicBase: 0x1b, pat: 0x277, efer: 0xc0000080 } as const;
 const PHYSICAL_ADDRESS_LEAF = 0x80000008;
 const ALL_CONTEXTS = 2;
 const LOW_HALF = 0xffff_ffffn;
@@ -27,8 +27,8 @@ function* enterVmxOperation(capabilities: VmxCapabilities, plan: MemoryPlan): Pr
   const cr4 =
     ((yield* value({ op: 'mov-from-cr', control: 4 })) | capabilities.ia32VmxCr4Fixed0) &
     capabilities.ia32VmxCr4Fixed1;
-  const efer = yield* value({ op: 'rdmsr', index: MSR.efer });
-  const pat = yield* value({ op: 'rdmsr', index: MSR.pat });
+  const efer = yield* value({ op: 'rdmsr', index: MSR.IA32_EFER });
+  const pat = yield* value({ op: 'rdmsr', index: MSR.IA32_PAT });
   const revision = BigInt(revisionIdentifier(capabilities));
   const store = (address: bigint, bytes: 4 | 8, what: bigint): HostRequest => ({
     op: 'store',
@@ -75,7 +75,7 @@ export function* startUp({ layout, options }: Setting): Program<GuestRecord> {
   if (!tables.ok) return yield* halt(tables.fault);
 
   const [apicBase, widths] = yield* ask([
-    { op: 'rdmsr', index: MSR.apicBase },
+    { op: 'rdmsr', index: MSR.IA32_APIC_BASE },
     { op: 'cpuid', leaf: PHYSICAL_ADDRESS_LEAF, subleaf: 0 },
   ]);
   const registers = yield* enterVmxOperation(capabilities, plan);

@@ -1,4 +1,5 @@
-import { SKYLAKE_CAPABILITIES, type VmxCapabilities } from '../capabilities';
+import type { VmxCapabilities } from '../capabilities';
+import { SKYLAKE_CAPABILITIES } from '../preset-capabilities';
 import { VMCS_FIELDS, VmcsData, type VmcsField, type VmcsValues } from '../vmcs';
 import type { PhysicalReader, VmEntryContext, VmEntryProcessor } from './context';
 import { type NearestValue, nearestPassing } from './nearest';

@@ -1,4 +1,5 @@
 import { isCanonical, maskOf, shiftRight } from '../../core';
+import { MSR } from '../../cpu/msr-index';
 import type { GuestEntryContext } from './guest-context';
 import { bits } from './guest-terms';
 
@@ -74,9 +75,9 @@ const cet: Legal = (value, context) =>
   canonicalAddress(value, context);
 
 const LEGAL: ReadonlyMap<number, Legal> = new Map<number, Legal>([
-  [0x010, anyValue], // IA32_TIME_STAMP_COUNTER
-  [0x017, readOnly], // IA32_PLATFORM_ID
-  [0x03b, anyValue], // IA32_TSC_ADJUST
+  [MSR.IA32_TIME_STAMP_COUNTER, anyValue],
+  [MSR.IA32_PLATFORM_ID, readOnly],
+  [MSR.IA32_TSC_ADJUST, anyValue],
   [0x048, (value, { processor }) => (value & ~(processor.specCtrlBits ?? SPEC_CTRL_BITS)) === 0n],
   [0x049, within(1n)], // IA32_PRED_CMD
   [0x0c1, anyValue], // IA32_PMC0 to IA32_PMC3
@@ -85,16 +86,16 @@ const LEGAL: ReadonlyMap<number, Legal> = new Map<number, Legal>([
   [0x0c4, anyValue],
   [0x0e7, anyValue], // IA32_MPERF, IA32_APERF
   [0x0e8, anyValue],
-  [0x0fe, readOnly], // IA32_MTRRCAP
+  [MSR.IA32_MTRRCAP, readOnly],
   [0x10a, readOnly], // IA32_ARCH_CAPABILITIES
   [0x10b, within(1n)], // IA32_FLUSH_CMD
-  [0x174, anyValue], // IA32_SYSENTER_CS, ESP, EIP
-  [0x175, canonicalAddress],
-  [0x176, canonicalAddress],
-  [0x179, readOnly], // IA32_MCG_CAP
-  [0x17a, within(0xfn)], // IA32_MCG_STATUS
-  [0x1d9, (value, { processor }) => (value & ~debugctlBits(processor.features)) === 0n],
-  [0x277, (value) => isPat(Number(value & maskOf(32)), Number(shiftRight(value, 32n)))],
+  [MSR.IA32_SYSENTER_CS, anyValue],
+  [MSR.IA32_SYSENTER_ESP, canonicalAddress],
+  [MSR.IA32_SYSENTER_EIP, canonicalAddress],
+  [MSR.IA32_MCG_CAP, readOnly],
+  [MSR.IA32_MCG_STATUS, within(0xfn)],
+  [MSR.IA32_DEBUGCTL, (value, { processor }) => (value & ~debugctlBits(processor.features)) === 0n],
+  [MSR.IA32_PAT, (value) => isPat(Number(value & maskOf(32)), Number(shiftRight(value, 32n)))],
   [0x309, within(maskOf(48))], // IA32_FIXED_CTR0 to IA32_FIXED_CTR2
   [0x30a, within(maskOf(48))],
   [0x30b, within(maskOf(48))],
@@ -113,13 +114,13 @@ const LEGAL: ReadonlyMap<number, Legal> = new Map<number, Legal>([
   [0x6e0, anyValue], // IA32_TSC_DEADLINE
   [0x6e1, within(maskOf(32))], // IA32_PKRS
   [0xd90, aligned(bits(11, 2))], // IA32_BNDCFGS
-  [0xc000_0080, efer],
-  [0xc000_0081, anyValue], // IA32_STAR
-  [0xc000_0082, canonicalAddress], // IA32_LSTAR, IA32_CSTAR
-  [0xc000_0083, canonicalAddress],
-  [0xc000_0084, within(maskOf(32))], // IA32_FMASK
-  [0xc000_0102, canonicalAddress], // IA32_KERNEL_GS_BASE
-  [0xc000_0103, within(maskOf(32))], // IA32_TSC_AUX
+  [MSR.IA32_EFER, efer],
+  [MSR.IA32_STAR, anyValue],
+  [MSR.IA32_LSTAR, canonicalAddress],
+  [MSR.IA32_CSTAR, canonicalAddress],
+  [MSR.IA32_FMASK, within(maskOf(32))],
+  [MSR.IA32_KERNEL_GS_BASE, canonicalAddress],
+  [MSR.IA32_TSC_AUX, within(maskOf(32))],
 ]);
 
 /** VMX capability MSRs cannot be written. SDM Vol. 3D, Appendix A VMX Capability Reporting Facility */

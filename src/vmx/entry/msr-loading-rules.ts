@@ -1,3 +1,4 @@
+import { MSR } from '../../cpu/msr-index';
 import type { PhysicalReader } from './context';
 import type { GuestEntryContext } from './guest-context';
 import { wrmsrFaults } from './guest-msr-values';
@@ -16,8 +17,6 @@ interface MsrEntry {
 
 type Check = (entry: MsrEntry, context: GuestEntryContext) => boolean;
 
-const FS_BASE = 0xc000_0100;
-const GS_BASE = 0xc000_0101;
 const X2APIC_PAGE = 0x8;
 /** IA32_SMM_MONITOR_CTL, IA32_SMBASE. */
 const SMM_ONLY: ReadonlySet<number> = new Set([0x9b, 0x9e]);
@@ -80,8 +79,8 @@ const row = <const Id extends string>(
  * place counted from 1 as exit qualification (`failureIn`). SDM Vol. 3C, 27.4 Loading MSRs
  */
 export const msrLoadingRules = [
-  row('msr-load.fs-base', 'the MSR is not IA32_FS_BASE', ({ index }) => index !== FS_BASE),
-  row('msr-load.gs-base', 'the MSR is not IA32_GS_BASE', ({ index }) => index !== GS_BASE),
+  row('msr-load.fs-base', 'the MSR is not IA32_FS_BASE', ({ index }) => index !== MSR.IA32_FS_BASE),
+  row('msr-load.gs-base', 'the MSR is not IA32_GS_BASE', ({ index }) => index !== MSR.IA32_GS_BASE),
   row('msr-load.x2apic', 'bits 31:8 are not 000008H', ({ index }) => index >>> 8 !== X2APIC_PAGE),
   row(
     'msr-load.smm-only',

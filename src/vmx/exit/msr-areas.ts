@@ -1,4 +1,5 @@
 import { shiftRight } from '../../core';
+import { MSR } from '../../cpu/msr-index';
 import { readMsr, writeMsr } from '../../cpu/msrs';
 import type { ProcessorDraft } from '../../cpu/processor-draft';
 import { fieldIndex, type VmcsData } from '../vmcs';
@@ -14,8 +15,6 @@ const ENTRY_LOAD = area('vmEntryMsrLoadCount', 'vmEntryMsrLoadAddress');
 const EXIT_STORE = area('vmExitMsrStoreCount', 'vmExitMsrStoreAddress');
 const EXIT_LOAD = area('vmExitMsrLoadCount', 'vmExitMsrLoadAddress');
 
-const FS_BASE = 0xc000_0100;
-const GS_BASE = 0xc000_0101;
 const SMM_MONITOR_CTL = 0x9b;
 const SMBASE = 0x9e;
 const BIOS_UPDT_TRIG = 0x79;
@@ -24,8 +23,8 @@ const isX2Apic = (index: number): boolean => index >>> 8 === 8;
 
 // SDM Vol. 3C, 27.4 Loading MSRs
 const mayLoad = (index: number): boolean =>
-  index !== FS_BASE &&
-  index !== GS_BASE &&
+  index !== MSR.IA32_FS_BASE &&
+  index !== MSR.IA32_GS_BASE &&
   index !== SMM_MONITOR_CTL &&
   index !== SMBASE &&
   index !== BIOS_UPDT_TRIG &&

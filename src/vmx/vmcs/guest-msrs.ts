@@ -1,3 +1,4 @@
+import { MSR, type MsrName } from '../../cpu/msr-index';
 import type { Control } from './controls';
 
 /**
@@ -15,8 +16,8 @@ export interface GuestMsrRow {
   readonly write: MsrKeeping;
 }
 
-const kept = (index: number, name: string, read: MsrKeeping, write: MsrKeeping): GuestMsrRow => ({
-  index,
+const kept = (name: MsrName, read: MsrKeeping, write: MsrKeeping): GuestMsrRow => ({
+  index: MSR[name],
   name,
   read,
   write,
@@ -27,19 +28,19 @@ const kept = (index: number, name: string, read: MsrKeeping, write: MsrKeeping):
  * SDM Vol. 3C, 27.3.2.1 Loading Guest Control Registers, Debug Registers, and MSRs; 28.5.1 Loading Host Control Registers, Debug Registers, MSRs
  */
 export const GUEST_MSRS: readonly GuestMsrRow[] = [
-  kept(0x10, 'IA32_TIME_STAMP_COUNTER', 'lent', 'never'),
-  kept(0x174, 'IA32_SYSENTER_CS', 'always', 'always'),
-  kept(0x175, 'IA32_SYSENTER_ESP', 'always', 'always'),
-  kept(0x176, 'IA32_SYSENTER_EIP', 'always', 'always'),
-  kept(0x1d9, 'IA32_DEBUGCTL', 'loadDebugControls', 'always'),
-  kept(0x277, 'IA32_PAT', 'loadGuestIa32Pat', 'loadHostIa32Pat'),
-  kept(0xc000_0080, 'IA32_EFER', 'loadGuestIa32Efer', 'loadHostIa32Efer'),
-  kept(0xc000_0081, 'IA32_STAR', 'lent', 'lent'),
-  kept(0xc000_0082, 'IA32_LSTAR', 'lent', 'lent'),
-  kept(0xc000_0083, 'IA32_CSTAR', 'lent', 'lent'),
-  kept(0xc000_0084, 'IA32_FMASK', 'lent', 'lent'),
-  kept(0xc000_0100, 'IA32_FS_BASE', 'always', 'always'),
-  kept(0xc000_0101, 'IA32_GS_BASE', 'always', 'always'),
-  kept(0xc000_0102, 'IA32_KERNEL_GS_BASE', 'lent', 'lent'),
-  kept(0xc000_0103, 'IA32_TSC_AUX', 'lent', 'lent'),
+  kept('IA32_TIME_STAMP_COUNTER', 'lent', 'never'),
+  kept('IA32_SYSENTER_CS', 'always', 'always'),
+  kept('IA32_SYSENTER_ESP', 'always', 'always'),
+  kept('IA32_SYSENTER_EIP', 'always', 'always'),
+  kept('IA32_DEBUGCTL', 'loadDebugControls', 'always'),
+  kept('IA32_PAT', 'loadGuestIa32Pat', 'loadHostIa32Pat'),
+  kept('IA32_EFER', 'loadGuestIa32Efer', 'loadHostIa32Efer'),
+  kept('IA32_STAR', 'lent', 'lent'),
+  kept('IA32_LSTAR', 'lent', 'lent'),
+  kept('IA32_CSTAR', 'lent', 'lent'),
+  kept('IA32_FMASK', 'lent', 'lent'),
+  kept('IA32_FS_BASE', 'always', 'always'),
+  kept('IA32_GS_BASE', 'always', 'always'),
+  kept('IA32_KERNEL_GS_BASE', 'lent', 'lent'),
+  kept('IA32_TSC_AUX', 'lent', 'lent'),
 ];

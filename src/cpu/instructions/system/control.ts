@@ -5,19 +5,17 @@ import { ACTIVITY, type ProcessorDraft } from '../../processor-draft';
 import { CR0, SLOT } from '../../slots';
 import {
   effectiveAddress,
-  intercept,
   linearOf,
   memoryOf,
   numberOf,
   readOperand,
   registerOf,
-  requirePrivilege,
-  requireUmipPrivilege,
   setGeneral,
-  systemRow,
   uncheckedLinear,
   writeOperand,
-} from './support';
+} from './operands';
+import { requirePrivilege, requireUmipPrivilege } from './privilege';
+import { intercept, systemRow } from './system-row';
 
 const LMSW_BITS = 0xfn;
 

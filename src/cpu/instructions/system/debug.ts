@@ -3,7 +3,9 @@ import type { Instruction } from '../../decode/instruction';
 import { debugException } from '../../events';
 import type { ProcessorDraft } from '../../processor-draft';
 import { CR4, SLOT } from '../../slots';
-import { intercept, numberOf, registerOf, requirePrivilege, setGeneral, systemRow } from './support';
+import { numberOf, registerOf, setGeneral } from './operands';
+import { requirePrivilege } from './privilege';
+import { intercept, systemRow } from './system-row';
 
 const GENERAL_DETECT = 1 << 13;
 const DR6_BD = 1 << 13;

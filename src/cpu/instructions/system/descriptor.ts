@@ -18,20 +18,9 @@ import {
   typeOf,
 } from '../../segments';
 import { SLOT } from '../../slots';
-import {
-  intercept,
-  memoryOf,
-  readMemory,
-  readOperand,
-  registerOf,
-  requirePrivilege,
-  requireProtectedMode,
-  requireUmipPrivilege,
-  setGeneral,
-  setZero,
-  systemRow,
-  writeOperand,
-} from './support';
+import { memoryOf, readMemory, readOperand, registerOf, setGeneral, setZero, writeOperand } from './operands';
+import { requirePrivilege, requireProtectedMode, requireUmipPrivilege } from './privilege';
+import { intercept, systemRow } from './system-row';
 
 // SDM Vol. 2, LGDT/LIDT: a 16-bit operand size takes 24 bits of the base
 const loadTable =

@@ -11,7 +11,10 @@ import {
   returnStack,
   returnTarget,
 } from './code-segments';
-import { ioPrivilege, peek, pushAll, readMemory, releaseStack, setGeneral, systemRow } from './support';
+import { readMemory, setGeneral } from './operands';
+import { ioPrivilege } from './privilege';
+import { peek, pushAll, releaseStack } from './stack';
+import { systemRow } from './system-row';
 
 const requireSegments = (cpu: ProcessorDraft): void => {
   if (!cpu.protectedMode) cpu.unbuilt('far transfers in real mode');

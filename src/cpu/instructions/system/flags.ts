@@ -2,7 +2,9 @@ import { maskOf } from '../../../core';
 import type { Instruction } from '../../decode/instruction';
 import type { ProcessorDraft } from '../../processor-draft';
 import { FLAG, SLOT } from '../../slots';
-import { ioPrivilege, peek, pushAll, releaseStack, requireFeature, systemRow } from './support';
+import { ioPrivilege, requireFeature } from './privilege';
+import { peek, pushAll, releaseStack } from './stack';
+import { systemRow } from './system-row';
 
 const RFLAGS = 2 * SLOT.rflags;
 

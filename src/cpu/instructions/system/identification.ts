@@ -6,19 +6,9 @@ import { FEATURES } from '../../presets/features';
 import type { ProcessorDraft } from '../../processor-draft';
 import { linearAddressBits } from '../../segmented-address';
 import { CR4, SLOT } from '../../slots';
-import {
-  general,
-  intercept,
-  pair,
-  registerOf,
-  require64,
-  requireEnabled,
-  requireFeature,
-  requirePrivilege,
-  setGeneral,
-  setPair,
-  systemRow,
-} from './support';
+import { general, pair, registerOf, setGeneral, setPair } from './operands';
+import { require64, requireEnabled, requireFeature, requirePrivilege } from './privilege';
+import { intercept, systemRow } from './system-row';
 
 const OSXSAVE = 1 << 27;
 const APIC = 1 << FEATURES.apic.bit;

@@ -5,15 +5,9 @@ import type { ProcessorDraft } from '../../processor-draft';
 import { linearAddress } from '../../segmented-address';
 import { isUsable, SEGMENT, SYSTEM_TYPE, typeOf } from '../../segments';
 import { FLAG, SLOT } from '../../slots';
-import {
-  general,
-  intercept,
-  ioPrivilege,
-  registerOf,
-  setGeneral,
-  systemRow,
-  uncheckedLinear,
-} from './support';
+import { general, registerOf, setGeneral, uncheckedLinear } from './operands';
+import { ioPrivilege } from './privilege';
+import { intercept, systemRow } from './system-row';
 
 type PortBytes = 1 | 2 | 4;
 

@@ -2,7 +2,8 @@ import type { Instruction } from '../../decode/instruction';
 import { EVENT_TYPE, type EventType, VECTOR } from '../../event';
 import type { ProcessorDraft } from '../../processor-draft';
 import { overflowFlag } from '../../status-flags';
-import { general, memoryOf, readMemory, registerOf, systemRow } from './support';
+import { general, memoryOf, readMemory, registerOf } from './operands';
+import { systemRow } from './system-row';
 
 const raise = (cpu: ProcessorDraft, vector: number, type: EventType, instruction: Instruction): never =>
   cpu.interrupt({ vector, type, instructionLength: instruction.length });

@@ -3,7 +3,7 @@ import type { SystemRow } from '../../engine/row';
 import { announces, type FeatureName } from '../../presets/features';
 import type { ProcessorDraft } from '../../processor-draft';
 import { CR4, SLOT } from '../../slots';
-import { intercept, systemRow } from './support';
+import { intercept, systemRow } from './system-row';
 
 /** Instructions that no processor of the model announces: #UD. Were one announced, it would have to be built. */
 const UNANNOUNCED: Readonly<Record<string, FeatureName>> = {

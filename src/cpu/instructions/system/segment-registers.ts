@@ -5,16 +5,14 @@ import { SLOT } from '../../slots';
 import {
   memoryOf,
   numberOf,
-  peek,
-  pushAll,
   readMemory,
   readOperand,
   registerOf,
-  releaseStack,
   setGeneral,
-  systemRow,
   writeOperand,
-} from './support';
+} from './operands';
+import { peek, pushAll, releaseStack } from './stack';
+import { systemRow } from './system-row';
 
 /** SDM Vol. 3A, 6.8.3: MOV SS and POP SS hold interrupts and debug traps until the next instruction has ended. */
 const shadow = (cpu: ProcessorDraft, segment: SegmentNumber): void => {

@@ -5,7 +5,8 @@ import type { ProcessorDraft } from '../../processor-draft';
 import { linearAddressBits } from '../../segmented-address';
 import { SEGMENT, setSegmentRaw } from '../../segments';
 import { ACCESS_RIGHTS, EFER, FLAG, SLOT } from '../../slots';
-import { require64, requireFeature, requirePrivilege, systemRow } from './support';
+import { require64, requireFeature, requirePrivilege } from './privilege';
+import { systemRow } from './system-row';
 
 // SDM Vol. 3A, 5.8.7 and 5.8.8: flat segments with fixed attributes; no descriptor is read
 const FLAT = 0xffffffff;

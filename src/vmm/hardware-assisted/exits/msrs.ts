@@ -1,3 +1,4 @@
+import { MSR } from '../../../cpu/msr-index';
 import { CAPABILITY_MSRS } from '../../../vmx/capabilities';
 import { complete } from '../completion';
 import { type Exit, pairOf, withGuest, withPair } from '../guest';
@@ -7,9 +8,7 @@ import { ask, halt, type Program, resultOf, tell, value, vmwrite } from '../prog
 import { apicPageOf } from '../start-up';
 
 const RCX = 1;
-const TSC = 0x10;
 const APIC_BASE = 0x1b;
-const TSC_ADJUST = 0x3b;
 
 /** The guest's processor has no VMX: nor has it these. SDM Vol. 3D, Appendix A VMX Capability Reporting Facility */
 const HIDDEN: ReadonlySet<number> = new Set(Object.values(CAPABILITY_MSRS));
@@ -25,7 +24,8 @@ export function* rdmsr(exit: Exit): Program<Exit> {
   if (host === undefined) return yield* generalProtection(exit);
   yield* complete();
   // The host's counter is never written: what the guest did to its own is in the offset.
-  const moved = index === TSC || index === TSC_ADJUST ? exit.guest.tscOffset : 0n;
+  const moved =
+    index === MSR.IA32_TIME_STAMP_COUNTER || index === MSR.IA32_TSC_ADJUST ? exit.guest.tscOffset : 0n;
   return withPair(exit, BigInt.asUintN(64, host + moved));
 }
 
@@ -44,7 +44,8 @@ function* moveTimeStamp(exit: Exit, index: number): Program<Exit> {
 export function* wrmsr(exit: Exit): Program<Exit> {
   const index = indexOf(exit);
   if (HIDDEN.has(index)) return yield* generalProtection(exit);
-  if (index === TSC || index === TSC_ADJUST) return yield* moveTimeStamp(exit, index);
+  if (index === MSR.IA32_TIME_STAMP_COUNTER || index === MSR.IA32_TSC_ADJUST)
+    return yield* moveTimeStamp(exit, index);
   const [reply] = yield* ask([{ op: 'wrmsr', index, value: pairOf(exit) }]);
   if (resultOf(reply) === undefined) return yield* generalProtection(exit);
   yield* complete();

@@ -1,0 +1,21 @@
+import type { Instruction } from '../../decode/instruction';
+import type { SystemRow } from '../../engine/row';
+import type { ProcessorDraft } from '../../processor-draft';
+import type { InterceptedInstruction } from '../../virtualization';
+
+export type Execute = SystemRow['execute'];
+
+export const systemRow = (mnemonic: string, execute: Execute): SystemRow => ({
+  kind: 'system',
+  mnemonic,
+  execute,
+});
+
+/** The place of interception of an instruction, in non-root operation. */
+export const intercept = (
+  cpu: ProcessorDraft,
+  instruction: Instruction,
+  what: InterceptedInstruction,
+): void => {
+  if (cpu.nonRoot) cpu.virtualization?.intercept(cpu, instruction, what);
+};

@@ -1,0 +1,172 @@
+import { type BitRange, type bitfield, maskOf } from '../core';
+import {
+  type ControlField,
+  EPT_VPID_CAP,
+  FEATURE_CONTROL,
+  VMX_BASIC,
+  VMX_MISC,
+  type VmxCapabilities,
+} from './capabilities';
+import { CONTROLS, type Control, type ControlRow } from './vmcs/controls';
+import type { FieldRow } from './vmcs/field-row';
+import { VMCS_FIELDS } from './vmcs/fields';
+
+/** The allowed-1 settings of a control MSR are its upper half. */
+const HIGH_HALF = 32n;
+
+/** The word in which exactly these named parts are set. */
+const compose = <L extends Record<string, BitRange>>(
+  layout: ReturnType<typeof bitfield<L>>,
+  parts: Partial<Record<keyof L & string, bigint>>,
+): bigint =>
+  Object.entries(parts).reduce(
+    (word, [name, value]) => layout.set(word, name as keyof L & string, value as bigint),
+    0n,
+  );
+
+const bits = (field: ControlField, chosen: (name: Control, row: ControlRow) => boolean): bigint =>
+  Object.entries(CONTROLS)
+    .filter(([name, row]) => row.field === field && chosen(name as Control, row))
+    .reduce((mask, [, row]) => mask | (1n << BigInt(row.bit)), 0n);
+
+const isReserved = (row: ControlRow): boolean => row.name.startsWith('Reserved');
+
+/** The control MSRs of a processor that has these controls; default1 bits that have a name may be 0 by the TRUE MSRs. */
+const controlMsrs = (has: (control: Control) => boolean) => {
+  const may = (field: ControlField) => bits(field, (name, row) => row.default1 === true || has(name));
+  const plain = (field: ControlField) =>
+    (may(field) << HIGH_HALF) | bits(field, (_, row) => row.default1 === true);
+  const exact = (field: ControlField) =>
+    (may(field) << HIGH_HALF) | bits(field, (_, row) => row.default1 === true && isReserved(row));
+  const ifActivated = (activation: Control, field: ControlField, shift: bigint) =>
+    has(activation) ? may(field) << shift : undefined;
+  return {
+    ia32VmxPinbasedCtls: plain('pinBasedControls'),
+    ia32VmxProcbasedCtls: plain('primaryProcBasedControls'),
+    ia32VmxExitCtls: plain('vmExitControls'),
+    ia32VmxEntryCtls: plain('vmEntryControls'),
+    ia32VmxTruePinbasedCtls: exact('pinBasedControls'),
+    ia32VmxTrueProcbasedCtls: exact('primaryProcBasedControls'),
+    ia32VmxTrueExitCtls: exact('vmExitControls'),
+    ia32VmxTrueEntryCtls: exact('vmEntryControls'),
+    ia32VmxProcbasedCtls2: ifActivated('activateSecondaryControls', 'secondaryProcBasedControls', HIGH_HALF),
+    ia32VmxProcbasedCtls3: ifActivated('activateTertiaryControls', 'tertiaryProcBasedControls', 0n),
+    ia32VmxExitCtls2: ifActivated('activateSecondaryVmExitControls', 'secondaryVmExitControls', 0n),
+    ia32VmxVmfunc: ifActivated('enableVmFunctions', 'vmFunctionControls', 0n),
+  };
+};
+
+const SKYLAKE_CONTROLS: ReadonlySet<Control> = new Set<Control>([
+  'externalInterruptExiting',
+  'nmiExiting',
+  'activateVmxPreemptionTimer',
+  'interruptWindowExiting',
+  'useTscOffsetting',
+  'hltExiting',
+  'invlpgExiting',
+  'rdtscExiting',
+  'cr3LoadExiting',
+  'cr3StoreExiting',
+  'cr8LoadExiting',
+  'cr8StoreExiting',
+  'movDrExiting',
+  'unconditionalIoExiting',
+  'useIoBitmaps',
+  'useMsrBitmaps',
+  'activateSecondaryControls',
+  'enableEpt',
+  'enableRdtscp',
+  'enableVpid',
+  'unrestrictedGuest',
+  'saveDebugControls',
+  'hostAddressSpaceSize',
+  'acknowledgeInterruptOnExit',
+  'saveIa32Pat',
+  'loadHostIa32Pat',
+  'saveIa32Efer',
+  'loadHostIa32Efer',
+  'saveVmxPreemptionTimerValue',
+  'loadDebugControls',
+  'ia32eModeGuest',
+  'loadGuestIa32Pat',
+  'loadGuestIa32Efer',
+]);
+
+const COMMON = {
+  ia32FeatureControl: compose(FEATURE_CONTROL, { lock: 1n, enableVmxOutsideSmx: 1n }),
+  // PE, NE and PG must be 1; bits 63:32 must be 0.
+  ia32VmxCr0Fixed0: 0x8000_0021n,
+  ia32VmxCr0Fixed1: 0xffff_ffffn,
+  // VMXE must be 1.
+  ia32VmxCr4Fixed0: 0x2000n,
+};
+
+/** Index bits 9:1 of the highest field encoding, in place. SDM Vol. 3D, A.9 VMCS Enumeration */
+const HIGHEST_FIELD_INDEX: bigint = (Object.values(VMCS_FIELDS) as readonly FieldRow[]).reduce(
+  (highest, row) => {
+    const index = BigInt(row.encoding & 0x3fe);
+    return index > highest ? index : highest;
+  },
+  0n,
+);
+
+/** A processor of the Skylake generation as far as the model builds it: no virtual NMIs or APIC virtualization. */
+export const SKYLAKE_CAPABILITIES: VmxCapabilities = {
+  ...COMMON,
+  ...controlMsrs((control) => SKYLAKE_CONTROLS.has(control)),
+  ia32VmxBasic: compose(VMX_BASIC, {
+    vmcsRevisionId: 4n,
+    vmcsRegionSize: 4096n,
+    memoryType: 6n,
+    insOutsInfo: 1n,
+    trueControls: 1n,
+  }),
+  ia32VmxMisc: compose(VMX_MISC, { preemptionTimerRate: 5n, activityHlt: 1n, cr3TargetCount: 4n }),
+  // VME to OSXMMEXCPT, VMXE, FSGSBASE, PCIDE, OSXSAVE, SMEP, SMAP may be 1.
+  ia32VmxCr4Fixed1: 0x0037_27ffn,
+  ia32VmxVmcsEnum: 0x2en,
+  ia32VmxEptVpidCap: compose(EPT_VPID_CAP, {
+    executeOnly: 1n,
+    walkLength4: 1n,
+    memtypeUc: 1n,
+    memtypeWb: 1n,
+    page2m: 1n,
+    page1g: 1n,
+    invept: 1n,
+    inveptSingle: 1n,
+    inveptAll: 1n,
+    invvpid: 1n,
+    invvpidIndividual: 1n,
+    invvpidSingle: 1n,
+    invvpidAll: 1n,
+    invvpidSingleNonGlobal: 1n,
+  }),
+};
+
+const allOnes = <L extends Record<string, BitRange>>(layout: ReturnType<typeof bitfield<L>>): bigint =>
+  maskOf(64) & ~layout.reserved(64);
+
+/** A made-up processor with every control and feature of the tables: for rules whose control the presets lack. */
+export const FULL_CAPABILITIES: VmxCapabilities = {
+  ...COMMON,
+  ...controlMsrs(() => true),
+  ia32VmxBasic: compose(VMX_BASIC, {
+    vmcsRevisionId: 4n,
+    vmcsRegionSize: 4096n,
+    dualMonitor: 1n,
+    memoryType: 6n,
+    insOutsInfo: 1n,
+    trueControls: 1n,
+    anyErrorCode: 1n,
+    nestedException: 1n,
+  }),
+  ia32VmxMisc: VMX_MISC.set(
+    VMX_MISC.set(allOnes(VMX_MISC) & maskOf(32), 'cr3TargetCount', 4n),
+    'preemptionTimerRate',
+    5n,
+  ),
+  // Every CR4 bit with a name, up to FRED (bit 32).
+  ia32VmxCr4Fixed1: 0x1_1bff_7fffn,
+  ia32VmxVmcsEnum: HIGHEST_FIELD_INDEX,
+  ia32VmxEptVpidCap: EPT_VPID_CAP.set(allOnes(EPT_VPID_CAP), 'maxHlatPrefixSize', 52n),
+};
