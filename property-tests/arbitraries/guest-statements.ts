@@ -1,7 +1,7 @@
 // Statements of random guest programs: what a kernel or a user program may do, the sensitive weighted up.
 import fc from 'fast-check';
 import { type Assembler, REG } from './assembler';
-import { AT, LINEAR, SELECTOR, VECTOR, WINDOWS } from './guest-layout';
+import { AT, GUEST_MEMORY, LINEAR, SELECTOR, VECTOR, WINDOWS } from './guest-layout';
 import { MSR, SYSTEM_CALL, TABLE_OPERANDS, windowEntry, wrmsr } from './guest-runtime';
 import { integerInstruction, offset, setRegister, word64 } from './instructions';
 import { windowPage } from './window-pages';
@@ -33,6 +33,7 @@ const address: fc.Arbitrary<bigint> = fc.oneof(
       BigInt(AT.userCode + 0xff00),
       BigInt(LINEAR.largeAlias + AT.data),
       BigInt(LINEAR.hugeAlias + AT.data + 0x1000),
+      BigInt(LINEAR.largeAlias + GUEST_MEMORY - 0x10),
       BigInt(LINEAR.windows + 0x8000),
       0x8000_0000n,
       0x7fff_ffff_ffffn,
@@ -497,7 +498,7 @@ const simple: readonly Weighted[] = [
   { arbitrary: debugRegisters, weight: 3 },
   { arbitrary: ports, weight: 5 },
   { arbitrary: stringPorts, weight: 3 },
-  { arbitrary: virtualMachine, weight: 5 },
+  { arbitrary: virtualMachine, weight: 6 },
   { arbitrary: caches, weight: 3 },
 ];
 

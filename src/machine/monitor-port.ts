@@ -43,6 +43,15 @@ class GivenRegisters {
   }
 }
 
+/** Frozen only when it is published: not at every VM exit. The state in it is the monitor's. */
+const frozen = (progress: MonitorProgress | undefined): MonitorProgress | undefined => {
+  if (progress === undefined) return undefined;
+  const { request } = progress;
+  if ('registers' in request) Object.freeze(request.registers);
+  Object.freeze(request);
+  return Object.freeze(progress);
+};
+
 /** Carries a monitor's requests out, as instructions of the processor where it runs, and tells it what came of them. */
 export class MonitorPort {
   private attached: AttachedMonitor | undefined;
@@ -62,7 +71,7 @@ export class MonitorPort {
 
   publish(): AttachedMonitor | undefined {
     if (this.attached === undefined || this.attached.progress === this.progress) return this.attached;
-    this.attached = Object.freeze({ ...this.attached, progress: this.progress });
+    this.attached = Object.freeze({ ...this.attached, progress: frozen(this.progress) });
     return this.attached;
   }
 

@@ -14,7 +14,7 @@ import { createMachine } from './create-machine';
 import type { GuestStart, HostLayout, Monitor } from './host-port';
 import { hostStubPage, VECTOR_ENTRIES, VECTOR_ENTRY_BYTES } from './host-stub';
 import type { MachineState } from './machine-state';
-import { FOUR_GIB } from './memory-map';
+import { FOUR_GIB, memoryRange } from './memory-map';
 
 /** The host's own memory: tables and stack for the port, then what the monitor may use. */
 const PORT = 0x1000;
@@ -68,26 +68,28 @@ const descriptors: readonly bigint[] = [
 /** Host memory for the guest's RAM: the ranges of the guest one after the other. */
 const guestMemory = (ram: readonly MemoryRange[]): HostLayout['guestMemory'] => {
   let host = GUEST_BASE;
-  return ram.map(({ base, bytes }) => {
-    const range = { guest: base, host, bytes };
+  const ranges = ram.map(({ base, bytes }) => {
+    const range = Object.freeze({ guest: base, host, bytes });
     host += bytes;
     return range;
   });
+  return Object.freeze(ranges);
 };
 
-const guestStart = (state: ProcessorState): GuestStart => ({
-  mode: (state.control.efer & 0x400n) !== 0n ? 'long' : 'protected',
-  rip: state.rip,
-  rflags: state.rflags,
-  registers: state.registers,
-  cr0: state.control.cr0,
-  cr3: state.control.cr3,
-  cr4: state.control.cr4,
-  efer: state.control.efer,
-  gdtr: state.tables.gdtr,
-  idtr: state.tables.idtr,
-  segments: SEGMENT_REGISTERS.map((name) => state.segments[name]),
-});
+const guestStart = (state: ProcessorState): GuestStart =>
+  Object.freeze({
+    mode: (state.control.efer & 0x400n) !== 0n ? 'long' : 'protected',
+    rip: state.rip,
+    rflags: state.rflags,
+    registers: state.registers,
+    cr0: state.control.cr0,
+    cr3: state.control.cr3,
+    cr4: state.control.cr4,
+    efer: state.control.efer,
+    gdtr: state.tables.gdtr,
+    idtr: state.tables.idtr,
+    segments: Object.freeze(SEGMENT_REGISTERS.map((name) => state.segments[name])),
+  });
 
 const hostMemory = (guest: MemoryRoot, ranges: HostLayout['guestMemory']): MemoryRoot => {
   const draft = new MemoryDraft(EMPTY_MEMORY);
@@ -172,16 +174,13 @@ export const createMonitoredMachine = <S>(guest: MachineState, monitor: Monitor<
     taskBase: BigInt(TSS),
     gdtBase: BigInt(GDT),
     idtBase: BigInt(IDT),
-    monitorMemory: { base: BigInt(MONITOR_BASE), bytes: BigInt(HOST_BYTES - MONITOR_BASE) },
+    monitorMemory: Object.freeze({ base: BigInt(MONITOR_BASE), bytes: BigInt(HOST_BYTES - MONITOR_BASE) }),
     guestMemory: ranges,
     guest: guestStart(guest.processors[0]),
   });
   return Object.freeze({
     ...host,
-    ram: [
-      { base: 0, bytes: HOST_BYTES },
-      { base: GUEST_BASE, bytes: guest.config.memoryBytes },
-    ],
+    ram: Object.freeze([memoryRange(0, HOST_BYTES), memoryRange(GUEST_BASE, guest.config.memoryBytes)]),
     board: createBoard({ memoryBytes: guest.config.memoryBytes, ...guest.config.board }),
     memory: hostMemory(guest.memory, ranges),
     processors: Object.freeze([hostProcessor(host.processors[0])]),
