@@ -29,7 +29,8 @@ const staysAsItIs = (execution: Execution, place: (guest: MachineState) => Machi
     }),
     (program, before, runs) =>
       whereBuilt(() => {
-        const snapshot = execution.run(place(guestMachine(program)), { maxInstructions: before }).state;
+        // A mutant may spoil what it is given: it gets nothing that other programs share.
+        const snapshot = product.run(place(guestMachine(program)), { maxInstructions: before }).state;
         const frames = writtenFrames(snapshot.memory);
         const own = withOwnMemory(snapshot, frames);
         const taken = stateHash(own);

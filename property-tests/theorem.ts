@@ -46,11 +46,20 @@ const refuted = (failed: boolean, error: unknown): boolean => {
   return failed;
 };
 
+/** Shrinking ends here too, so that what was found until then is printed. */
+const MOST_MILLISECONDS = 100_000;
+
 /** The same for theorems about what takes turns. */
 export const holdsAsync = <T extends [unknown, ...unknown[]]>(
   theorem: fc.IAsyncProperty<T>,
   numRuns: number,
-): Promise<void> => fc.assert(theorem, { seed: SEED, numRuns });
+): Promise<void> =>
+  fc.assert(theorem, {
+    seed: SEED,
+    numRuns,
+    interruptAfterTimeLimit: MOST_MILLISECONDS,
+    markInterruptAsFailure: true,
+  });
 
 export const isRefutedAsync = async <T extends [unknown, ...unknown[]]>(
   theorem: fc.IAsyncProperty<T>,
