@@ -20,7 +20,7 @@ const BOXES = {
     880,
     76,
     [
-      'state -> state: createMachine, loadImage, run, snapshots, difference',
+      'state -> state: createMachine, loadImage, step, run, snapshots, difference',
       'the host port: a monitor’s requests, executed as host instructions',
     ],
   ],
