@@ -144,11 +144,13 @@ const sameVectors = (a: readonly number[] | undefined, b: readonly number[] | un
   a === undefined || b === undefined ? a === b : a.length === b.length && a.every((one, i) => one === b[i]);
 
 const msrDifferences = (a: Observation, b: Observation, differences: Difference[]): void => {
-  for (const name of new Set([...Object.keys(a.msrs), ...Object.keys(b.msrs)])) {
+  const compare = (name: string): void => {
     const left = a.msrs[name];
     const right = b.msrs[name];
     if (left !== right) differences.push({ kind: 'msr', name, left, right });
-  }
+  };
+  for (const name in a.msrs) compare(name);
+  for (const name in b.msrs) if (!(name in a.msrs)) compare(name);
 };
 
 const interruptDifferences = (a: Observation, b: Observation, differences: Difference[]): void => {
