@@ -37,6 +37,9 @@ const FACTS_FOR_MONITORS = [
   '^src/vmx/instructions/instruction-errors\\.ts$',
   '^src/ept/(entry|eptp)\\.ts$',
   '^src/cpu/(decode/|msr-index\\.ts$)',
+  // What instructions make of values, without any state
+  '^src/cpu/instructions/data/pure-[a-z-]+\\.ts$',
+  '^src/cpu/engine/computed-flags\\.ts$',
 ];
 
 /**

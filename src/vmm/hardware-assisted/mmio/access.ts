@@ -1,5 +1,5 @@
 import { fault, type Outcome, ok } from '../../../core';
-import type { Instruction, MemoryOperand, SegmentNumber } from '../../../cpu/decode';
+import type { Instruction, SegmentNumber } from '../../../cpu/decode';
 import type { Exit } from '../guest';
 import { injectFault } from '../injection';
 import { PAGE } from '../memory-plan';
@@ -8,7 +8,6 @@ import type { Piece } from '../paging/physical';
 import { type CodeSegment, linearAddress } from '../paging/segment';
 import { locate, type PagingRegisters } from '../paging/walk';
 import type { Program } from '../program';
-import { offsetOf } from './operands';
 
 /** An instruction whose memory access the processor could not make. */
 export interface Interrupted {
@@ -48,16 +47,3 @@ export function* placeAt(
   if (!pieces.ok) return fault(yield* pageFault(at.exit, pieces.fault));
   return ok({ ...place, pieces: pieces.value });
 }
-
-export const placeOf = (
-  at: Interrupted,
-  operand: MemoryOperand,
-  writes: boolean,
-): Program<Outcome<Place, Exit>> =>
-  placeAt(
-    at,
-    operand.segment,
-    offsetOf(at.exit, operand, at.instruction, at.code),
-    operand.width / 8,
-    writes,
-  );

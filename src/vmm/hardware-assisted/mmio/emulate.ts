@@ -1,59 +1,39 @@
+import type { Width } from '../../../core';
 import { disassemble, type MemoryOperand, type Operand } from '../../../cpu/decode';
+import { BIT_STRING_OFFSETS } from '../../../cpu/instructions/data/pure-bits';
 import { dataBreakpoints } from '../breakpoints';
 import { type Completion, complete } from '../completion';
 import type { Exit } from '../guest';
 import { readPieces, writePieces } from '../paging/physical';
 import { halt, type Program } from '../program';
-import { type Interrupted, placeOf } from './access';
-import { ALL_STATUS, BINARY, COMPARES, STATUS, UNARY } from './arithmetic';
-import { extended, operandValue, withOperand } from './operands';
-import { emulateString, isStringTransfer } from './strings';
+import { type Interrupted, placeAt } from './access';
+import { ALL_STATUS } from './arithmetic';
+import { offsetOf, operandValue, withOperand } from './operands';
+import { readsMemory, semanticsOf, writesMemory } from './semantics';
+import { emulateString, isStringInstruction } from './strings';
 
-/** What an instruction with one memory operand makes of its operands' values. */
-interface Effect {
-  /** New value of each operand, where it has one. */
-  readonly values: readonly (bigint | undefined)[];
-  readonly flags?: bigint;
-}
-
-type Semantics = (values: readonly bigint[], widths: readonly number[], flags: bigint) => Effect;
-
-const move =
-  (signed: boolean): Semantics =>
-  ([, source], [to, from]) => ({ values: [extended(source, from, to, signed)] });
-
-const MOVES: Readonly<Record<string, Semantics>> = {
-  mov: move(false),
-  movnti: move(false),
-  movzx: move(false),
-  movsx: move(true),
-  movsxd: move(true),
-  xchg: ([a, b]) => ({ values: [b, a] }),
-};
-
-/** What is known of an instruction; `undefined` when the monitor does not emulate it. */
-const semanticsOf = (mnemonic: string): Semantics | undefined => {
-  const binary = BINARY[mnemonic];
-  if (binary !== undefined)
-    return ([a, b], [width, from], flags) => {
-      const result = binary(a, extended(b, from, width, true), flags & STATUS.cf, width);
-      return { values: COMPARES.has(mnemonic) ? [] : [result.value], flags: result.flags };
-    };
-  const unary = UNARY[mnemonic];
-  if (unary !== undefined)
-    return ([a], [width], flags) => {
-      const result = unary(a, flags, width);
-      return { values: [result.value], flags: result.flags };
-    };
-  return MOVES[mnemonic];
-};
+const RAX = 0;
+const BIT_STRING_INSTRUCTIONS: ReadonlySet<string> = new Set(['bt', 'bts', 'btr', 'btc']);
 
 const widthOf = (operand: Operand): number => ('width' in operand ? operand.width : 0);
+const accumulatorOf = (width: number): Operand => ({
+  kind: 'register',
+  number: RAX,
+  width: width as Width,
+  high: false,
+});
 const isMemory = (operand: Operand): operand is MemoryOperand => operand.kind === 'memory';
 
-/** Instructions that do not read the memory that they write. */
-const isPureStore = (mnemonic: string, memoryFirst: boolean): boolean =>
-  memoryFirst && (mnemonic === 'mov' || mnemonic === 'movnti');
+/** Offset of the memory operand; a bit number in a register reaches beyond it. SDM Vol. 2, BT, BTS, BTR, BTC */
+const memoryOffset = ({ exit, instruction, code }: Interrupted, memory: MemoryOperand): bigint => {
+  const offset = offsetOf(exit, memory, instruction, code);
+  const number = instruction.operands[1];
+  if (!BIT_STRING_INSTRUCTIONS.has(instruction.mnemonic) || number.kind !== 'register') return offset;
+  const place = BIT_STRING_OFFSETS.get(number.width)?.get(memory.addressWidth);
+  const values = [offset, operandValue(exit, number)!];
+  const outcome = place?.compute({ width: 64, values, flags: 0 });
+  return outcome !== undefined && 'results' in outcome ? outcome.results[0] : offset;
+};
 
 /**
  * Carries out an instruction whose memory operand lies outside the guest's RAM: on the real device, or on nothing. Faults of another operand go to the guest;
@@ -62,7 +42,7 @@ const isPureStore = (mnemonic: string, memoryFirst: boolean): boolean =>
 export function* emulate(at: Interrupted): Program<Exit> {
   const { exit, instruction, paging } = at;
   const { mnemonic, operands } = instruction;
-  if (isStringTransfer(mnemonic)) return yield* emulateString(at);
+  if (isStringInstruction(mnemonic)) return yield* emulateString(at);
   const semantics = semanticsOf(mnemonic);
   const memory = operands.findIndex(isMemory);
   const simple = operands.every((operand) => isMemory(operand) || operandValue(exit, operand) !== undefined);
@@ -71,14 +51,19 @@ export function* emulate(at: Interrupted): Program<Exit> {
       `the monitor does not emulate '${disassemble(instruction, at.code.rip)}' on device memory`,
     );
 
-  const writes = (memory === 0 && !COMPARES.has(mnemonic)) || mnemonic === 'xchg';
-  const place = yield* placeOf(at, operands[memory] as MemoryOperand, writes);
+  const operand = operands[memory] as MemoryOperand;
+  const writes = writesMemory(mnemonic, memory);
+  const place = yield* placeAt(at, operand.segment, memoryOffset(at, operand), operand.width / 8, writes);
   if (!place.ok) return place.fault;
   const { linear, bytes, pieces } = place.value;
-  const reads = !isPureStore(mnemonic, memory === 0);
-  const inMemory = reads ? yield* readPieces(exit, pieces) : 0n;
-  const values = operands.map((operand, i) => (i === memory ? inMemory : operandValue(exit, operand)!));
-  const effect = semantics(values, operands.map(widthOf), paging.rflags);
+  const inMemory = readsMemory(mnemonic, memory) ? yield* readPieces(exit, pieces) : 0n;
+  const effect = semantics({
+    values: operands.map((one, i) => (i === memory ? inMemory : operandValue(exit, one)!)),
+    widths: operands.map(widthOf),
+    rflags: paging.rflags,
+    accumulator: exit.registers[RAX],
+    condition: instruction.condition,
+  });
 
   let after = exit;
   for (const [i, value] of effect.values.entries()) {
@@ -86,6 +71,8 @@ export function* emulate(at: Interrupted): Program<Exit> {
     if (i === memory) yield* writePieces(exit, pieces, value);
     else after = withOperand(after, operands[i], value);
   }
+  if (effect.accumulator !== undefined)
+    after = withOperand(after, accumulatorOf(operand.width), effect.accumulator);
   const completion: Completion = {
     length: instruction.length,
     breakpoints: yield* dataBreakpoints(linear, bytes, writes),
