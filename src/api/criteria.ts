@@ -21,6 +21,8 @@ export {
   type GuestRegisters,
   type Hex,
   type InstructionReport,
+  type InterruptPart,
+  type InterruptState,
   isSensitive,
   type Observation,
   type ObservationReport,

@@ -1,6 +1,6 @@
 /** VMX: the VMCS and its fields, capability MSRs, the checks of VM entry, exit reasons and VM-instruction errors. */
 
-export type { Bitfield, BitRange, Rule } from '../core';
+export type { Bitfield, BitRange, Rule, SectionTitle } from '../core';
 export {
   allowed0,
   allowed1,

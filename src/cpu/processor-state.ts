@@ -1,5 +1,5 @@
 import type { ActivityState, ProcessorDraft } from './processor-draft';
-import { SLOT, type SlotName } from './slots';
+import { CONTROL_REGISTERS, DEBUG_REGISTERS, MODEL_SPECIFIC_REGISTERS, SLOT, type SlotName } from './slots';
 
 /** One segment register with its hidden part. Access rights in the format of the VMCS (bit 16: unusable). */
 export interface SegmentRegister {
@@ -11,45 +11,6 @@ export interface SegmentRegister {
 
 export const SEGMENT_REGISTERS = ['es', 'cs', 'ss', 'ds', 'fs', 'gs', 'ldtr', 'tr'] as const;
 export type SegmentRegisterName = (typeof SEGMENT_REGISTERS)[number];
-
-/** Parts of `ProcessorState`: names of slots. */
-export const CONTROL_REGISTERS = [
-  'cr0',
-  'cr2',
-  'cr3',
-  'cr4',
-  'xcr0',
-  'efer',
-] as const satisfies readonly SlotName[];
-export const DEBUG_REGISTERS = [
-  'dr0',
-  'dr1',
-  'dr2',
-  'dr3',
-  'dr6',
-  'dr7',
-] as const satisfies readonly SlotName[];
-export const MODEL_SPECIFIC_REGISTERS = [
-  'star',
-  'lstar',
-  'cstar',
-  'fmask',
-  'kernelGsBase',
-  'sysenterCs',
-  'sysenterEsp',
-  'sysenterEip',
-  'tscAux',
-  'tscOffset',
-  'pat',
-  'debugctl',
-  'apicBase',
-  'featureControl',
-  'miscEnable',
-  'pdpte0',
-  'pdpte1',
-  'pdpte2',
-  'pdpte3',
-] as const satisfies readonly SlotName[];
 
 export interface DescriptorTableRegister {
   readonly base: bigint;

@@ -18,6 +18,31 @@ export const GENERAL_REGISTERS = [
   'r15',
 ] as const;
 
+/** Parts of `ProcessorState`: names of slots. */
+export const CONTROL_REGISTERS = ['cr0', 'cr2', 'cr3', 'cr4', 'xcr0', 'efer'] as const;
+export const DEBUG_REGISTERS = ['dr0', 'dr1', 'dr2', 'dr3', 'dr6', 'dr7'] as const;
+export const MODEL_SPECIFIC_REGISTERS = [
+  'star',
+  'lstar',
+  'cstar',
+  'fmask',
+  'kernelGsBase',
+  'sysenterCs',
+  'sysenterEsp',
+  'sysenterEip',
+  'tscAux',
+  'tscOffset',
+  'pat',
+  'debugctl',
+  'apicBase',
+  'featureControl',
+  'miscEnable',
+  'pdpte0',
+  'pdpte1',
+  'pdpte2',
+  'pdpte3',
+] as const;
+
 /**
  * The draft of a processor is one buffer of 64-bit slots, seen as BigUint64Array (`R[slot]`) and as Int32Array (`W[2 * slot]` is the low half).
  * Fast code holds slot numbers as constants; everything else uses the accessors of `ProcessorDraft`.
@@ -70,37 +95,9 @@ const SLOT_NAMES = [
   'idtrBase',
   'gdtrLimit',
   'idtrLimit',
-  'cr0',
-  'cr2',
-  'cr3',
-  'cr4',
-  'xcr0',
-  'efer',
-  'dr0',
-  'dr1',
-  'dr2',
-  'dr3',
-  'dr6',
-  'dr7',
-  'star',
-  'lstar',
-  'cstar',
-  'fmask',
-  'kernelGsBase',
-  'sysenterCs',
-  'sysenterEsp',
-  'sysenterEip',
-  'tscAux',
-  'tscOffset',
-  'pat',
-  'debugctl',
-  'apicBase',
-  'featureControl',
-  'miscEnable',
-  'pdpte0',
-  'pdpte1',
-  'pdpte2',
-  'pdpte3',
+  ...CONTROL_REGISTERS,
+  ...DEBUG_REGISTERS,
+  ...MODEL_SPECIFIC_REGISTERS,
 ] as const;
 
 export type SlotName = (typeof SLOT_NAMES)[number];

@@ -1,11 +1,5 @@
-import {
-  CONTROL_REGISTERS,
-  DEBUG_REGISTERS,
-  MODEL_SPECIFIC_REGISTERS,
-  type ProcessorState,
-  SEGMENT_REGISTERS,
-  type SegmentRegister,
-} from '../../cpu/processor-state';
+import { type ProcessorState, SEGMENT_REGISTERS, type SegmentRegister } from '../../cpu/processor-state';
+import { CONTROL_REGISTERS, DEBUG_REGISTERS, MODEL_SPECIFIC_REGISTERS } from '../../cpu/slots';
 import type { VmcsState, VmxState } from '../../vmx/state';
 import { FIELD_NAMES } from '../../vmx/vmcs';
 import {
