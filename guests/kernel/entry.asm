@@ -14,42 +14,7 @@ F_RSP   equ 40
 global entry_stub, syscall_entry, trap_return, switch_stacks
 extern trap, syscall
 
-%macro save_registers 0
-        push    rax
-        push    rbx
-        push    rcx
-        push    rdx
-        push    rsi
-        push    rdi
-        push    rbp
-        push    r8
-        push    r9
-        push    r10
-        push    r11
-        push    r12
-        push    r13
-        push    r14
-        push    r15
-        mov     rdi, rsp                ; the argument: struct frame *
-%endmacro
-
-%macro restore_registers 0
-        pop     r15
-        pop     r14
-        pop     r13
-        pop     r12
-        pop     r11
-        pop     r10
-        pop     r9
-        pop     r8
-        pop     rbp
-        pop     rdi
-        pop     rsi
-        pop     rdx
-        pop     rcx
-        pop     rbx
-        pop     rax
-%endmacro
+%include "runtime/registers.inc"
 
 ; Exchange GS bases only on the way from or to CPL 3.
 %macro swapgs_if_user 0

@@ -6,6 +6,8 @@ HAS_ERROR_CODE equ 1<<8 | 1<<10 | 1<<11 | 1<<12 | 1<<13 | 1<<14 | 1<<17 | 1<<21
 global trap_stub
 extern trap
 
+%include "runtime/registers.inc"
+
 section .text
 %assign v 0
 %rep VECTORS
@@ -19,39 +21,10 @@ stub_%[v]:
 %endrep
 
 all_traps:
-        push    rax
-        push    rbx
-        push    rcx
-        push    rdx
-        push    rsi
-        push    rdi
-        push    rbp
-        push    r8
-        push    r9
-        push    r10
-        push    r11
-        push    r12
-        push    r13
-        push    r14
-        push    r15
-        mov     rdi, rsp
+        save_registers
         cld
         call    trap
-        pop     r15
-        pop     r14
-        pop     r13
-        pop     r12
-        pop     r11
-        pop     r10
-        pop     r9
-        pop     r8
-        pop     rbp
-        pop     rdi
-        pop     rsi
-        pop     rdx
-        pop     rcx
-        pop     rbx
-        pop     rax
+        restore_registers
         add     rsp, 16                 ; vector and error code
         iretq
 
