@@ -70,6 +70,14 @@ export const linearAddress = (
   return linear;
 };
 
+/** Linear address of the next instruction. */
+export const linearRip = (cpu: ProcessorDraft): bigint =>
+  cpu.mode64 ? cpu.rip : BigInt.asUintN(32, cpu.R[SLOT.csBase] + cpu.rip);
+
+/** Bytes from RIP to the end of the code segment; 64-bit mode knows no end. SDM Vol. 3A, 5.3.1 Segment Limit Checking in 64-bit Mode */
+export const codeBytesLeft = (cpu: ProcessorDraft): number =>
+  cpu.mode64 ? Number.POSITIVE_INFINITY : (cpu.W[2 * SLOT.csLimit] >>> 0) - (cpu.W[2 * SLOT.rip] >>> 0) + 1;
+
 /**
  * Checks a near branch target (an offset in the code segment, already of the operand's width): #GP(0) when it is not canonical in 64-bit mode, or
  * beyond the limit of CS otherwise. SDM Vol. 3A, 5.3.1 Segment Limit Checking in 64-bit Mode

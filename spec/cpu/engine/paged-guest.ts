@@ -130,3 +130,18 @@ export const exceptionOf = (
     rip: Number(stack.getBigUint64(withErrorCode ? 8 : 0, true)),
   };
 };
+
+/** The same for a guest in 32-bit mode, of an exception with error code. */
+export const exceptionOf32 = ({
+  memory,
+  processors: [cpu],
+}: MachineState): ReturnType<typeof exceptionOf> => {
+  const into = Number(cpu.rip) - AT.handlers;
+  if (into < 0 || into >= VECTORS * HANDLER_SPACING) return undefined;
+  const stack = new DataView(memory.read(Number(cpu.registers[4]), 8).buffer);
+  return {
+    vector: Math.floor(into / HANDLER_SPACING),
+    errorCode: stack.getUint32(0, true),
+    rip: stack.getUint32(4, true),
+  };
+};

@@ -1,6 +1,7 @@
 import { high32, low32, ModelError, Unbuilt } from '../../core';
 import { type CodeSize, decode, type Instruction } from '../decode';
 import type { ProcessorDraft } from '../processor-draft';
+import { codeBytesLeft, linearRip } from '../segmented-address';
 import { SLOT } from '../slots';
 import { Block, ONE_PAGE } from './block';
 import type { LinearMemory } from './linear-memory';
@@ -34,7 +35,9 @@ export class BlockDecoder {
     const instructions: Instruction[] = [];
     const rows: InstructionRow[] = [];
     let next = ONE_PAGE;
-    let at = Number(cpu.rip & 4095n);
+    const offset = Number(linearRip(cpu) & 4095n);
+    const end = offset + codeBytesLeft(cpu);
+    let at = offset;
     while (instructions.length < most && at < 4096) {
       const result = decode(bytes, codeSize, at);
       if (result.kind === 'instruction') {
@@ -42,6 +45,10 @@ export class BlockDecoder {
         const row = this.rows.get(instruction.mnemonic);
         if (row === undefined) {
           if (instructions.length === 0) throw new Unbuilt(instruction.mnemonic);
+          break;
+        }
+        if (at + instruction.length > end) {
+          if (instructions.length === 0) cpu.generalProtection();
           break;
         }
         instructions.push(instruction);
@@ -52,8 +59,10 @@ export class BlockDecoder {
       }
       if (instructions.length > 0) break;
       if (result.kind === 'fault') this.refuse(result.fault);
+      if (end <= 4096) cpu.generalProtection();
       next = this.nextFrame();
       const instruction = this.decodeCrossing(bytes.subarray(at), next, codeSize);
+      if (at + instruction.length > end) cpu.generalProtection();
       instructions.push(instruction);
       rows.push(this.rowOf(instruction));
       break;
@@ -76,7 +85,7 @@ export class BlockDecoder {
   /** The frame of the page after RIP's. Leaves with #PF when it cannot be fetched. */
   nextFrame(): number {
     const { cpu, memory } = this;
-    const next = BigInt.asUintN(cpu.codeSize === 64 ? 64 : 32, (cpu.rip | 4095n) + 1n);
+    const next = BigInt.asUintN(cpu.codeSize === 64 ? 64 : 32, (linearRip(cpu) | 4095n) + 1n);
     return memory.fetchFrame(low32(next), high32(next));
   }
 

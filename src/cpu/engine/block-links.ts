@@ -1,6 +1,7 @@
 import type { CodeSize } from '../decode';
 import { VECTOR } from '../event';
 import type { ProcessorDraft } from '../processor-draft';
+import { codeBytesLeft } from '../segmented-address';
 import { SLOT } from '../slots';
 import { type Block, ONE_PAGE } from './block';
 import type { CodeCache } from './code-cache';
@@ -8,6 +9,7 @@ import { EPOCH_AT } from './engine-slots';
 import type { LinearMemory } from './linear-memory';
 
 const RIP = 2 * SLOT.rip;
+const CS_BASE = 2 * SLOT.csBase;
 const JUMP_ENTRIES = 4096;
 const TAKEN = 0;
 const NOT_TAKEN = 1;
@@ -109,14 +111,18 @@ export class BlockLinks {
       known.alone === alone
     )
       return known;
-    const frame = this.memory.fetchFrame(low, high);
-    const codeSize = cpu.codeSize;
-    const key = ((low & 4095) << 3) | (codeSize === 64 ? 0 : codeSize === 32 ? 2 : 4) | (alone ? 1 : 0);
+    const left = codeBytesLeft(cpu);
+    if (left <= 0) cpu.generalProtection();
+    const { codeSize } = cpu;
+    const linear = codeSize === 64 ? low : (low + W[CS_BASE]) | 0;
+    const frame = this.memory.fetchFrame(linear, high);
+    const key = ((linear & 4095) << 3) | (codeSize === 64 ? 0 : codeSize === 32 ? 2 : 4) | (alone ? 1 : 0);
     let block = this.code.find(frame, key);
     if (
       block === undefined ||
       block.low !== low ||
       block.high !== high ||
+      block.length > left ||
       (block.nextFrame !== ONE_PAGE && block.nextFrame !== this.source.nextFrame())
     )
       block = this.source.decodeBlock(frame, key, codeSize, alone);

@@ -56,6 +56,11 @@ export class Block {
     return this.instructions.length;
   }
 
+  /** Bytes of all instructions. */
+  get length(): number {
+    return this.offsets[this.count];
+  }
+
   /** RIP of instruction `index`; of the next one after the block when `index` is its count. */
   addressOf(index: number): bigint {
     return BigInt.asUintN(64, this.address + BigInt(this.offsets[index]));

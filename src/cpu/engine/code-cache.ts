@@ -61,10 +61,9 @@ export class CodeCache implements CodeFrames {
     return this.pages.get(frame)?.blocks.get(key);
   }
 
-  /** Keeps a block whose first page is `frame`; writes to its bytes, also those on its next frame, will drop it. */
-  add(frame: number, key: number, block: Block): void {
-    const offset = block.low & 4095;
-    const length = block.offsets[block.count];
+  /** Keeps a block that begins at a byte offset of `frame`; writes to its bytes, also those on its next frame, will drop it. */
+  add(frame: number, key: number, block: Block, offset: number): void {
+    const { length } = block;
     const page = this.page(frame);
     page.blocks.set(key, block);
     const end = Math.min(4096, offset + length);

@@ -6,6 +6,8 @@ import { FastPages } from './fast-pages';
 
 const RFLAGS = 2 * SLOT.rflags;
 const DR7 = 2 * SLOT.dr7;
+const CS_BASE = 2 * SLOT.csBase;
+const CS_LIMIT = 2 * SLOT.csLimit;
 
 /** The physical pages that hold decoded instructions. */
 export interface CodeFrames {
@@ -27,7 +29,11 @@ export abstract class DerivedPages {
   readonly fast = new FastPages();
   /** Frames of the paging structures behind the fast arrays. */
   protected readonly watched = new Set<number>();
-  private breakpointKey = 0;
+  /** Breakpoints are armed: then nothing enters the fast arrays. */
+  private armed = false;
+  /** The code segment, outside 64-bit mode, that the links between blocks are for. */
+  private codeBase = 0;
+  private codeLimit = -1;
   /** Called when views of pages may have become stale. */
   onPagesReplaced: () => void = () => {};
 
@@ -46,17 +52,15 @@ export abstract class DerivedPages {
   selectContext(): void {
     const cpu = this.cpu;
     const W = cpu.W;
-    const breakpoints =
-      (W[DR7]! & 0xff) === 0
-        ? 0
-        : W[DR7]! ^
-          W[2 * SLOT.dr0]! ^
-          (W[2 * SLOT.dr1]! << 1) ^
-          (W[2 * SLOT.dr2]! << 2) ^
-          (W[2 * SLOT.dr3]! << 3);
-    if (breakpoints !== this.breakpointKey) {
-      this.breakpointKey = breakpoints;
+    const armed = this.breakpointsArmed();
+    if (armed !== this.armed) {
+      this.armed = armed;
       this.flush();
+    }
+    if (!cpu.mode64 && (W[CS_BASE] !== this.codeBase || W[CS_LIMIT] !== this.codeLimit)) {
+      this.codeBase = W[CS_BASE];
+      this.codeLimit = W[CS_LIMIT];
+      this.fast.unlink();
     }
     const cr4 = W[2 * SLOT.cr4]!;
     const user = cpu.cpl === 3;

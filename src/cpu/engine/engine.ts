@@ -10,6 +10,7 @@ import {
   needsBoundaryWork,
 } from '../events';
 import { ACTIVITY, LEFT, type ProcessorDraft } from '../processor-draft';
+import { linearRip } from '../segmented-address';
 import { SLOT } from '../slots';
 import type { Block } from './block';
 import { BlockBuilder, type Tier } from './block-builder';
@@ -304,7 +305,7 @@ export class Engine {
     const most = alone || this.tier === 'oracle' ? 1 : LONGEST_BLOCK;
     const heat = this.tier === 'generated' ? this.heat : NEVER_HOT;
     const block = this.decoder.decode(frame, { codeSize, most, heat, alone });
-    this.code.add(frame, key, block);
+    this.code.add(frame, key, block, Number(linearRip(this.cpu) & 4095n));
     this.builder.build(block);
     return block;
   }

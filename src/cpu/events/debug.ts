@@ -1,6 +1,6 @@
-import { u64 } from '../../core';
 import { EVENT_TYPE, type InterruptionEvent, VECTOR } from '../event';
 import type { ProcessorDraft } from '../processor-draft';
+import { linearRip } from '../segmented-address';
 import { CR4, SLOT } from '../slots';
 
 /** DR6 bits; B3:0 are bits 3 to 0. SDM Vol. 3B, 18.2.3 Debug Status Register (DR6) */
@@ -66,10 +66,6 @@ export const ioBreakpoint = (cpu: ProcessorDraft, port: number, bytes: number): 
     matches(cpu, BigInt(port), bytes, (wanted) => wanted === IO),
   );
 };
-
-/** Linear address of the next instruction. */
-const linearRip = (cpu: ProcessorDraft): bigint =>
-  cpu.mode64 ? cpu.rip : BigInt.asUintN(32, u64(cpu.R[SLOT.csBase] + cpu.rip));
 
 /** Instruction breakpoints (bits 3:0) on the next instruction. SDM Vol. 3B, 18.3.1.1 Instruction-Breakpoint Exception Condition */
 export const codeBreakpoints = (cpu: ProcessorDraft): number =>
