@@ -16,7 +16,7 @@ const bareMachine = (guest: Guest): MachineState => {
 };
 
 const verdict = async (guest: Guest, monitor: Monitor<unknown>): Promise<CriteriaReport> => {
-  for await (const step of checkCriteria(bareMachine(guest), monitor, { maxInstructions: 8_000_000 }))
+  for await (const step of checkCriteria(bareMachine(guest), monitor, { maxInstructions: 7_000_000 }))
     if (step.kind === 'report') return step;
   throw new Error('no report');
 };

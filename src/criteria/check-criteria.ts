@@ -162,7 +162,11 @@ class Check {
     bare: SavedBareRun,
   ): void {
     const { monitoredOptions, bareOptions } = this;
-    const instruction = locate({ monitored, monitoredOptions, bare, bareOptions, left, right });
+    // What differs in the local APIC alone began at no instruction: both ends show it.
+    const atEnd = divergence.differences.every(({ kind }) => kind === 'interrupts');
+    const instruction = atEnd
+      ? this.bare.code.describe(this.bare.machine.cpu.rip)
+      : locate({ monitored, monitoredOptions, bare, bareOptions, left, right });
     const pageOf =
       (run: MonitoredRun | BareRun) =>
       (frame: number): Uint8Array =>

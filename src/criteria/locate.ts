@@ -27,8 +27,8 @@ export const withoutResumeFlag = (observation: Observation): Observation => ({
 
 const silent = <O extends object>(options: O): O => ({ ...options, listeners: [], onEffect: () => {} });
 
-/** The state of both runs at a position between observations; undefined when the monitored run cannot stand there. */
-const compareAt = (parting: Parting, position: number): 'equal' | 'different' | undefined => {
+/** Both runs at a position between observations when their states are equal there; undefined when not, or when the monitored run cannot stand there. */
+const equalAt = (parting: Parting, position: number): Pick<Parting, 'monitored' | 'bare'> | undefined => {
   const { time: _, ...options } = silent(parting.monitoredOptions);
   const monitored = new MonitoredRun(parting.monitored, options);
   monitored.seek(position);
@@ -37,23 +37,27 @@ const compareAt = (parting: Parting, position: number): 'equal' | 'different' | 
   bare.seek(position);
   const a = { ...withoutResumeFlag(bare.look()), accesses: [] };
   const b = { ...withoutResumeFlag(monitored.look()), accesses: [] };
-  return compareObservations(a, b) === 'equal' ? 'equal' : 'different';
+  return compareObservations(a, b) === 'equal'
+    ? { monitored: monitored.save(), bare: bare.save() }
+    : undefined;
 };
 
 /**
  * The guest instruction with which two runs part: the states before it are equal, those after it are not. Found by running both again, to
- * positions between the last equal observation and the first differing one.
+ * positions between the last equal observation and the first differing one, from the last that was found equal.
  */
 export const locate = (parting: Parting): GuestInstruction => {
-  const from = parting.bare.progress.position;
-  let equal = from;
-  let different = Math.max(from, Math.min(parting.left.position, parting.right.position)) + 1;
-  while (different - equal > 1) {
+  let last = parting;
+  let different =
+    Math.max(parting.bare.progress.position, Math.min(parting.left.position, parting.right.position)) + 1;
+  for (;;) {
+    const equal = last.bare.progress.position;
+    if (different - equal <= 1) break;
     const middle = Math.floor((equal + different) / 2);
-    if (compareAt(parting, middle) === 'equal') equal = middle;
-    else different = middle;
+    const found = equalAt(last, middle);
+    if (found === undefined) different = middle;
+    else last = { ...last, ...found };
   }
-  const bare = new BareRun(parting.bare, parting.bareOptions);
-  bare.seek(equal);
-  return bare.code.describe(bare.machine.cpu.rip);
+  const { code, machine } = new BareRun(last.bare, last.bareOptions);
+  return code.describe(machine.cpu.rip);
 };
