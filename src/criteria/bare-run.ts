@@ -9,9 +9,9 @@ import { acceptInterrupt, fireTimer, type LocalApicState, localApicOf, withLocal
 import { deliveredEvent } from './guest-events';
 import { GuestCode } from './guest-instruction';
 import { GuestMemory } from './guest-memory';
-import { readGuestMsrs } from './guest-msrs';
 import { readGuestRegisters } from './guest-registers';
-import { interruptState } from './interrupt-state';
+import { type InterruptState, interruptState } from './interrupt-state';
+import { makeObservation } from './make-observation';
 import type { DeliveredEvent, DeviceAccess, GuestEnd, Observation } from './observation';
 import { isTimeSite, type TimePlace, TimeRecord, withTimeSites } from './time-sources';
 
@@ -240,15 +240,14 @@ export class BareRun {
   /**
    * A timer interrupt that waits in the other run waits here too: where it would have arrived is free, also before the guest masked the timer.
    */
-  private interrupts(): Pick<Observation, 'interrupts'> {
+  private interrupts(): InterruptState | undefined {
     const { bus } = this.machine;
     for (const vector of this.led?.interrupts?.requested ?? []) {
       const apic = localApicOf(bus.board);
       if (apic !== undefined && this.progress.timerVectors.includes(vector))
         bus.board = withLocalApic(bus.board, acceptInterrupt(apic, vector));
     }
-    const interrupts = interruptState(bus);
-    return interrupts === undefined ? {} : { interrupts };
+    return interruptState(bus);
   }
 
   private observe(end?: GuestEnd): Observation {
@@ -268,18 +267,15 @@ export class BareRun {
   }
 
   private observation(root: MemoryRoot, event?: DeliveredEvent, end?: GuestEnd): Observation {
-    const { observations, position, accesses, accessedAt } = this.progress;
-    return {
-      index: observations,
-      position,
-      accesses,
-      ...(accessedAt === undefined ? {} : { accessedAt }),
-      ...(event === undefined ? {} : { event }),
-      ...(end === undefined ? {} : { end }),
-      registers: readGuestRegisters(this.machine.cpu),
-      pages: this.memory.changedPages(this.progress.root, root),
-      msrs: readGuestMsrs(this.machine.cpu),
-      ...(end === undefined || end.kind === 'running' ? {} : this.interrupts()),
-    };
+    const { machine, progress } = this;
+    return makeObservation(machine, {
+      progress,
+      position: progress.position,
+      event,
+      end,
+      registers: readGuestRegisters(machine.cpu),
+      pages: this.memory.changedPages(progress.root, root),
+      interrupts: end === undefined || end.kind === 'running' ? undefined : this.interrupts(),
+    });
   }
 }

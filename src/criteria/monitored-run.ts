@@ -9,9 +9,9 @@ import type { VmExit } from '../vmx';
 import { deliveredEvent } from './guest-events';
 import { GuestCode } from './guest-instruction';
 import { GuestMemory } from './guest-memory';
-import { readGuestMsrs } from './guest-msrs';
 import { type GuestRegisters, readGuestRegisters } from './guest-registers';
 import { interruptState, passedBy, withoutDelivered } from './interrupt-state';
+import { makeObservation } from './make-observation';
 import {
   audience,
   copied,
@@ -322,26 +322,18 @@ export class MonitoredRun {
     return this.progress.open && (this.stay > 0 || cpu.activity === ACTIVITY.hlt);
   }
 
-  private get interrupts(): Pick<Observation, 'interrupts'> {
-    const { held } = this.progress;
-    const passes = this.inGuest && this.passesInterrupts;
-    const interrupts = interruptState(this.machine.bus, passes ? passedBy(held) : held);
-    return interrupts === undefined ? {} : { interrupts };
-  }
-
   private observation(root: MemoryRoot, event?: DeliveredEvent, end?: GuestEnd): Observation {
-    const { observations, accesses, accessedAt } = this.progress;
-    return {
-      index: observations,
-      position: this.position,
-      accesses,
-      ...(accessedAt === undefined ? {} : { accessedAt }),
-      ...(event === undefined ? {} : { event }),
-      ...(end === undefined ? {} : { end }),
-      registers: this.inGuest ? this.registers : (this.progress.exit?.registers ?? this.registers),
-      pages: this.memory.changedPages(this.progress.root, root),
-      msrs: readGuestMsrs(this.machine.cpu),
-      ...(end === undefined ? {} : this.interrupts),
-    };
+    const { machine, progress, position } = this;
+    const { held } = progress;
+    const passed = this.inGuest && this.passesInterrupts ? passedBy(held) : held;
+    return makeObservation(machine, {
+      progress,
+      position,
+      event,
+      end,
+      registers: this.inGuest ? this.registers : (progress.exit?.registers ?? this.registers),
+      pages: this.memory.changedPages(progress.root, root),
+      interrupts: end === undefined ? undefined : interruptState(machine.bus, passed),
+    });
   }
 }

@@ -137,7 +137,10 @@ const SEMANTICS: ReadonlyMap<string, Semantics> = new Map<string, Semantics>([
   ['bsr', scan(bitScanReverse)],
 ]);
 
-/** What is known of an instruction with one memory operand; `undefined` when the monitor does not emulate it. */
+/**
+ * What is known of an instruction with one memory operand; `undefined` when the monitor does not emulate it: PUSH, POP, near CALL and JMP, MUL, IMUL,
+ * DIV, IDIV, CMPXCHG8B and CMPXCHG16B, BMI1 and BMI2, CRC32, XLAT, and loads and stores of segment and descriptor-table registers.
+ */
 export const semanticsOf = (mnemonic: string): Semantics | undefined => SEMANTICS.get(mnemonic);
 
 const PURE_STORES: ReadonlySet<string> = new Set(['mov', 'movnti', 'movdiri', 'movbe', 'setcc']);
