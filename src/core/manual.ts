@@ -78,6 +78,7 @@ export const SECTIONS = {
     '2.5': 'Control Registers',
     '2.8': 'System Instruction Summary',
     '3.4.2': 'Segment Selectors',
+    '3.4.3': 'Segment Registers',
     '3.4.5': 'Segment Descriptors',
     '3.4.5.1': 'Code- and Data-Segment Descriptor Types',
     '3.5': 'System Descriptor Types',
