@@ -55,7 +55,7 @@ export class RunningMachine {
   ) {
     const { processor } = config;
     this.draft = new MemoryDraft(EMPTY_MEMORY);
-    this.memory = new LinearMemory(this.draft, processor.physicalAddressWidth);
+    this.memory = new LinearMemory(this.draft, processor);
     const clock = { now: (): number => this.engine.now() };
     this.bus = new MachineBus(
       () => this.engine.now(),

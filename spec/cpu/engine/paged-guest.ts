@@ -1,5 +1,5 @@
 import type { Choice } from '../../../src/core';
-import { processor } from '../../../src/cpu/presets';
+import { type FeatureEdits, processor } from '../../../src/cpu/presets';
 import {
   createMachine,
   loadImage,
@@ -61,8 +61,12 @@ const gate = (vector: number): bigint[] => {
 export const pagedGuest = (
   code: readonly number[],
   parts: Readonly<Record<number, readonly number[]>> = {},
+  edits: Exclude<FeatureEdits, readonly string[]> = {},
 ): MachineState => {
-  const machine = createMachine({ processor: processor('skylake', ['-vmx']), memoryBytes: 2 ** 23 });
+  const machine = createMachine({
+    processor: processor('skylake', { ...edits, vmx: false }),
+    memoryBytes: 2 ** 23,
+  });
   const loaded = loadImage(machine, Uint8Array.from(code), { format: 'raw', mode: 'long', load: AT.code });
   if (!loaded.ok) throw new Error(loaded.fault.says);
   let { memory } = loaded.value;

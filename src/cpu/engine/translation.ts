@@ -2,6 +2,7 @@ import { ENTRY, type EntrySource, join, type MemoryDraft, type PagingFormat, Rad
 import { VECTOR } from '../event';
 import { accessAllowed, type PagingRights, pageFaultErrorCode } from '../page-fault';
 import { ia32ePaging, PTE } from '../paging-format';
+import type { Processor } from '../presets';
 import { CR0, CR4, EFER, FLAG, SLOT } from '../slots';
 import type { PhysicalAccess } from '../virtualization';
 import { DerivedPages } from './derived-pages';
@@ -26,6 +27,9 @@ class CurrentAccess implements PhysicalAccess {
   }
 }
 
+/** What translation needs to know of a processor. */
+export type TranslatingProcessor = Pick<Processor, 'physicalAddressWidth' | 'features'>;
+
 /** From linear addresses to frames: the walk, its rights and its accessed and dirty flags. */
 export abstract class Translation extends DerivedPages {
   observer: FrameObserver | undefined;
@@ -33,7 +37,8 @@ export abstract class Translation extends DerivedPages {
   private readonly entries: EntrySource;
   private readonly access = new CurrentAccess();
   private format: PagingFormat;
-  private formatNoExecute = true;
+  /** By IA32_EFER.NXE. */
+  private readonly formats: { readonly noExecute: PagingFormat; readonly plain: PagingFormat };
   private rights: PagingRights = {
     user: false,
     writeProtect: false,
@@ -42,12 +47,14 @@ export abstract class Translation extends DerivedPages {
     noExecute: false,
   };
 
-  constructor(
-    memory: MemoryDraft,
-    private readonly physicalAddressWidth: number,
-  ) {
+  constructor(memory: MemoryDraft, { physicalAddressWidth, features }: TranslatingProcessor) {
     super(memory);
-    this.format = ia32ePaging(physicalAddressWidth, true);
+    const gigabytePages = features.has('page-1gib');
+    this.formats = {
+      noExecute: ia32ePaging(physicalAddressWidth, true, 4, gigabytePages),
+      plain: ia32ePaging(physicalAddressWidth, false, 4, gigabytePages),
+    };
+    this.format = this.formats.noExecute;
     const self = this;
     this.entries = {
       low: 0,
@@ -103,10 +110,7 @@ export abstract class Translation extends DerivedPages {
     if (!cpu.paging) guestFrame = low >>> 12;
     else {
       const noExecute = (W[2 * SLOT.efer]! & EFER.nxe) !== 0;
-      if (noExecute !== this.formatNoExecute) {
-        this.format = ia32ePaging(this.physicalAddressWidth, noExecute);
-        this.formatNoExecute = noExecute;
-      }
+      this.format = noExecute ? this.formats.noExecute : this.formats.plain;
       const walk = this.walkRegisters;
       const root = (W[2 * SLOT.cr3 + 1]! & 0xfffff) * 0x1_0000_0000 + ((W[2 * SLOT.cr3]! & -4096) >>> 0);
       access.read = !write && !fetch;
