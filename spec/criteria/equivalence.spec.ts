@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { brokenMonitors, mutant } from '../../property-tests/mutants/monitors';
 import { hardwareAssistedMonitor } from '../../src/vmm/hardware-assisted';
-import { check, code, guestImage, guestOf, HANDLER, withHandler } from './guests';
+import { check, code, guestImage, guestOf, HANDLER, STACK, withHandler } from './guests';
 
 /** MOV of EAX to a register of the local APIC. */
 const apic = (register: number, value: number) => [...code.movEax(value), ...moveToApic(register)];
@@ -37,6 +37,26 @@ describe('equivalence of the bare and the monitored run', () => {
     const report = await check(withHandler(6, code.ud2, code.exit(1)), monitor);
     expect(report).toMatchObject({ holds: true, end: { kind: 'exit', code: 1 } });
     expect(report.equivalence.exceptions).toBe(1);
+  });
+
+  it('holds for a trap that MOV SS holds back when the next instruction faults', async () => {
+    // mov ax, ss; mov [STACK], ax; a read and write breakpoint there; mov ss, [STACK]; vmcall
+    const guest = withHandler(
+      6,
+      [
+        ...[0x66, 0x8c, 0xd0, 0x66, 0x89, 0x04, 0x25, ...code.bytes(STACK, 4)],
+        ...code.movEax(STACK),
+        ...code.movDr(0),
+        ...code.movEax(0x7_0401),
+        ...code.movDr(7),
+        ...[0x8e, 0x14, 0x25, ...code.bytes(STACK, 4)],
+        ...[0x0f, 0x01, 0xc1],
+      ],
+      [...code.nop, ...code.exit(6)],
+    );
+    const report = await check(guest, monitor);
+    expect(report.equivalence.divergence?.differences ?? []).toEqual([]);
+    expect(report).toMatchObject({ holds: true, end: { kind: 'exit', code: 6 } });
   });
 
   it('compares the states where a limit ends both runs', async () => {

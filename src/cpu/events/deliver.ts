@@ -3,7 +3,7 @@ import { ACTIVITY, LEFT, type ProcessorDraft } from '../processor-draft';
 import { SLOT } from '../slots';
 import { enterDebugHandler } from './debug';
 import { combine } from './double-fault';
-import { enterHandler } from './interrupt-gate';
+import { enterHandler, isSoftware } from './interrupt-gate';
 
 /**
  * How a delivery ended: the handler is entered; a VM exit took its place; the processor is in the shutdown state; or each of `DELIVERY_LIMIT`
@@ -55,6 +55,8 @@ const record = (cpu: ProcessorDraft, event: InterruptionEvent): void => {
 
 const entered = (cpu: ProcessorDraft, event: InterruptionEvent): 'delivered' => {
   cpu.activity = ACTIVITY.active;
+  // SDM Vol. 3C, 27.7.3 Delivery of Pending Debug Exceptions after VM Entry: as there, only software events keep the traps that MOV SS holds back.
+  if (cpu.blockingByMovSs && !isSoftware(event)) cpu.pendingDebug = 0;
   cpu.blockingBySti = false;
   cpu.blockingByMovSs = false;
   cpu.nmiUnblocked = false;

@@ -39,7 +39,8 @@ interface Target {
   readonly privilege: number;
 }
 
-const isSoftware = (event: InterruptionEvent): boolean =>
+/** INT n, INT3 and INTO. */
+export const isSoftware = (event: InterruptionEvent): boolean =>
   event.type === EVENT_TYPE.softwareInterrupt || event.type === EVENT_TYPE.softwareException;
 
 /** EXT of the error code of faults in the delivery. SDM Vol. 3A, 6.13 Error Code */
