@@ -15,6 +15,7 @@ import {
   register,
   SELECTOR,
   STACK,
+  stackWords,
   TSS,
 } from './flat-processor';
 
@@ -332,6 +333,14 @@ describe('segment register transfers', () => {
     machine.memory.write(0x2004n, 2, BigInt(SELECTOR.data));
     execute(machine, 'lfs', [register(1, 32), memoryAt(0x2000n, 48)]);
     expect([machine.cpu.R[SLOT.rcx], machine.cpu.W[2 * SLOT.fs]]).toEqual([0x1234n, SELECTOR.data]);
+  });
+
+  it('PUSH of a selector with 32-bit operands writes 16 bits and leaves the rest of the slot', () => {
+    const machine = machine32();
+    machine.memory.write(STACK - 4n, 4, 0xaaaa_aaaan);
+    execute(machine, 'push_sreg', [{ kind: 'segment', number: 3 }], { operandWidth: 32 });
+    expect(machine.cpu.R[SLOT.rsp]).toBe(STACK - 4n);
+    expect(stackWords(machine, 1, 4)).toEqual([0xaaaa_0000n | BigInt(SELECTOR.data)]);
   });
 
   it('POP moves RSP only when the segment loads', () => {

@@ -11,7 +11,7 @@ import {
   setGeneral,
   writeOperand,
 } from './operands';
-import { peek, pushAll, releaseStack } from './stack';
+import { peek, pushSelector, releaseStack } from './stack';
 import { systemRow } from './system-row';
 
 /** SDM Vol. 3A, 6.8.3: MOV SS and POP SS hold interrupts and debug traps until the next instruction has ended. */
@@ -36,7 +36,7 @@ const moveSegment = (cpu: ProcessorDraft, instruction: Instruction): void => {
 
 const pushSegment = (cpu: ProcessorDraft, instruction: Instruction): void => {
   const selector = cpu.W[2 * (SLOT.es + numberOf(instruction.operands[0]))] & 0xffff;
-  pushAll(cpu, instruction.operandWidth / 8, [BigInt(selector)]);
+  pushSelector(cpu, instruction.operandWidth / 8, selector);
 };
 
 const popSegment = (cpu: ProcessorDraft, instruction: Instruction): void => {

@@ -36,3 +36,10 @@ export const pushAll = (cpu: ProcessorDraft, bytes: number, values: readonly big
   });
   releaseStack(cpu, -bytes * values.length);
 };
+
+/** Pushes a segment selector: 32-bit operands write its 16 bits and leave the rest of the slot, as Intel processors do. SDM Vol. 2, PUSH */
+export const pushSelector = (cpu: ProcessorDraft, bytes: number, selector: number): void => {
+  const written = bytes === 4 ? 2 : bytes;
+  cpu.mmu.write(slotAddress(cpu, -bytes, written, true), written, BigInt(selector));
+  releaseStack(cpu, -bytes);
+};
