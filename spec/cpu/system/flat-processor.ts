@@ -64,7 +64,7 @@ export class RecordingBus implements Bus {
   isRam(): boolean {
     return true;
   }
-  readMmio(): number {
+  readMmio(_address?: number): number {
     return 0;
   }
   writeMmio(): void {}

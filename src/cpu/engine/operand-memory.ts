@@ -175,10 +175,11 @@ export abstract class OperandMemory extends Translation {
     const W = this.cpu.W;
     const bus = this.cpu.bus;
     this.cpu.iterationBudget = 0;
+    const low = bus.readMmio(address, bytes === 8 ? 4 : (bytes as 1 | 2 | 4)) | 0;
     W[VALUE_HIGH_AT] = bytes === 8 ? bus.readMmio(address + 4, 4) | 0 : 0;
-    W[VALUE_AT] = bus.readMmio(address, bytes === 8 ? 4 : (bytes as 1 | 2 | 4)) | 0;
+    W[VALUE_AT] = low;
     this.cpu.boundaryWork = true;
-    return W[VALUE_AT]!;
+    return low;
   }
 
   protected writeDevice(address: number, bytes: number, low: number, high: number): void {

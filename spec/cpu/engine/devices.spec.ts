@@ -1,0 +1,30 @@
+import { expect, test } from 'vitest';
+import { EMPTY_MEMORY, MemoryDraft } from '../../../src/core';
+import { LinearMemory } from '../../../src/cpu/engine/linear-memory';
+import { processor, resetProcessor } from '../../../src/cpu/presets';
+import { ProcessorDraft } from '../../../src/cpu/processor-draft';
+import { RecordingBus } from '../system/flat-processor';
+
+const DEVICE = 0x10_0000;
+
+class DeviceBus extends RecordingBus {
+  override isRam(): boolean {
+    return false;
+  }
+  override readMmio(address = 0): number {
+    this.log.push(`read ${address.toString(16)}`);
+    return address & 15;
+  }
+}
+
+test('a device sees the low half of an 8-byte read first, as of a write', () => {
+  const preset = processor('skylake');
+  const bus = new DeviceBus();
+  const memory = new LinearMemory(new MemoryDraft(EMPTY_MEMORY), preset);
+  const cpu = new ProcessorDraft(bus, memory, preset.cpuid, { now: () => 0 }, (_, __, answer) => answer);
+  memory.cpu = cpu;
+  memory.alone = true;
+  resetProcessor(cpu, preset);
+  expect(memory.read(BigInt(DEVICE), 8)).toBe(0x4_0000_0000n);
+  expect(bus.log).toEqual(['read 100000', 'read 100004']);
+});
