@@ -53,7 +53,7 @@ const optionsOf = (argv: readonly string[]) => {
     return { seed, scale, help: values.help, only: only?.slice(1).map(Number) };
   } catch (error) {
     if (error instanceof BadInput) throw error;
-    throw new BadInput((error as Error).message.split('. ')[0]);
+    throw new BadInput((error as Error).message.split(/\.\s/)[0]);
   }
 };
 
@@ -64,7 +64,7 @@ interface Stretch {
   readonly to: number;
 }
 
-export interface Failure {
+interface Failure {
   readonly part: number;
   readonly index: number;
   readonly says: string;
@@ -233,8 +233,13 @@ const run = async (argv: readonly string[], self: URL, { out }: Output): Promise
  * Fuzzes the product; `self` is the program to start workers from. Gives the exit status: 0 nothing failed, 1 something did, 2 bad input. In a
  * worker it does the worker's part.
  */
-export const fuzz = async (argv: readonly string[], self: URL, output: Output): Promise<number> => {
-  if (!isMainThread) {
+export const fuzz = async (
+  argv: readonly string[],
+  self: URL,
+  output: Output,
+  isMain = isMainThread,
+): Promise<number> => {
+  if (!isMain) {
     work(workerData as Task);
     return STATUS.sound;
   }
