@@ -45,6 +45,11 @@ export class EmittingBuilder extends MemoryEmitter implements Builder<Text, stri
     return '';
   }
 
+  /** Before what may leave when all is written already: says at which instruction, as an operand of a comma. */
+  protected atInstruction(): string {
+    return '';
+  }
+
   private target(displacement: bigint): bigint {
     const next = this.address + BigInt(this.instruction.length) + displacement;
     const canonical = BigInt.asIntN(48, next);
@@ -75,7 +80,7 @@ export class EmittingBuilder extends MemoryEmitter implements Builder<Text, stri
 
   jumpTo(target: Text): void {
     this.out(
-      `${this.beforeEnd()}return X.indirectLow===${target.low}&&X.indirectHigh===${target.high}&&X.indirectEpoch===W[${EPOCH_AT}]?X.indirect:indirect(X,${target.low},${target.high});`,
+      `${this.beforeEnd()}return X.indirectLow===${target.low}&&X.indirectHigh===${target.high}&&X.indirectEpoch===W[${EPOCH_AT}]?X.indirect:(${this.atInstruction()}indirect(X,${target.low},${target.high}));`,
     );
   }
 

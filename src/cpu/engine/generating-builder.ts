@@ -135,6 +135,10 @@ export class GeneratingBuilder extends EmittingBuilder {
     return `${this.registerStores()}${this.pendingFlags()}W[${INDEX_AT}]=${this.index};`;
   }
 
+  protected override atInstruction(): string {
+    return `W[${INDEX_AT}]=${this.index},`;
+  }
+
   protected override beforeEnd(): string {
     return this.registerStores() + this.pendingFlags();
   }

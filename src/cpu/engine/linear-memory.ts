@@ -45,12 +45,16 @@ export class LinearMemory extends OperandMemory implements Mmu {
     const frame = this.translate(low, high, true, false, implicit);
     if (first === bytes) {
       if (this.cpu.bus.isRam(frame)) {
-        if (!this.alone && !implicit && this.code.hit(frame, low & 4095, bytes)) this.restart();
+        if (!implicit) this.requireAlone(frame, low & 4095, bytes);
         this.writeBytes(frame, low & 4095, bytes, low32(value), high32(value));
       } else this.writeDevice(frame * 4096 + (low & 4095), bytes, low32(value), high32(value));
     } else {
       const [nextLow, nextHigh] = this.nextPage(low, high);
       const next = this.translate(nextLow, nextHigh, true, false, implicit);
+      if (!implicit) {
+        this.requireAlone(frame, low & 4095, first);
+        this.requireAlone(next, 0, bytes - first);
+      }
       for (let i = 0; i < bytes; i++) {
         const byte = Number((value >> BigInt(8 * i)) & 255n);
         const [at, offset] = i < first ? [frame, (low & 4095) + i] : [next, i - first];
@@ -65,11 +69,16 @@ export class LinearMemory extends OperandMemory implements Mmu {
     const low = low32(linear);
     const high = high32(linear);
     const implicit = access?.implicit === true;
-    this.translate(low, high, true, false, implicit);
-    if ((low & 4095) + bytes > 4096) {
+    const first = Math.min(bytes, 4096 - (low & 4095));
+    const frame = this.translate(low, high, true, false, implicit);
+    let next = frame;
+    if (first < bytes) {
       const [nextLow, nextHigh] = this.nextPage(low, high);
-      this.translate(nextLow, nextHigh, true, false, implicit);
+      next = this.translate(nextLow, nextHigh, true, false, implicit);
     }
+    if (implicit) return;
+    this.requireAlone(frame, low & 4095, first);
+    if (first < bytes) this.requireAlone(next, 0, bytes - first);
   }
 
   fill(linear: bigint, bytes: number, count: number, value: bigint): number {

@@ -24,6 +24,7 @@ export abstract class OperandMemory extends Translation {
     const frame = this.translate(low, high, forWrite, false, false);
     if (this.breakpointsArmed()) this.dataBreakpoints(low, high, bytes, false);
     if (!this.cpu.bus.isRam(frame)) return this.readDevice(frame * 4096 + offset, bytes);
+    if (forWrite) this.requireAlone(frame, offset, bytes);
     if (forWrite) this.fillWrite(low, high, frame);
     else this.fillRead(low, high, frame);
     return this.readBytes(this.memory.page(frame), offset, bytes);
@@ -45,7 +46,7 @@ export abstract class OperandMemory extends Translation {
     }
     const frame = this.translate(low, high, true, false, false);
     if (this.cpu.bus.isRam(frame)) {
-      if (!this.alone && this.code.hit(frame, offset, bytes)) this.restart();
+      this.requireAlone(frame, offset, bytes);
       this.fillWrite(low, high, frame);
       this.writeBytes(frame, offset, bytes, valueLow, valueHigh);
     } else this.writeDevice(frame * 4096 + offset, bytes, valueLow, valueHigh);
@@ -71,6 +72,14 @@ export abstract class OperandMemory extends Translation {
   protected restart(): never {
     this.restartAlone = true;
     throw LEFT;
+  }
+
+  /**
+   * A write to code, or to a paging structure that a translation came from, may change what the next instruction is: it is made alone, and
+   * asked for before anything changes, since the instruction begins again.
+   */
+  protected requireAlone(frame: number, offset: number, bytes: number): void {
+    if (!this.alone && (this.code.hit(frame, offset, bytes) || this.watched.has(frame))) this.restart();
   }
 
   private dataBreakpoints(low: number, high: number, bytes: number, write: boolean): void {
@@ -123,6 +132,10 @@ export abstract class OperandMemory extends Translation {
       this.translate(low, high, forWrite, false, false),
       this.translate(nextLow, nextHigh, forWrite, false, false),
     ] as const;
+    if (forWrite) {
+      this.requireAlone(frames[0], low & 4095, first);
+      this.requireAlone(frames[1], 0, bytes - first);
+    }
     if (this.breakpointsArmed()) this.dataBreakpoints(low, high, bytes, false);
     const W = this.cpu.W;
     let valueLow = 0;
@@ -148,11 +161,8 @@ export abstract class OperandMemory extends Translation {
       this.translate(low, high, true, false, false),
       this.translate(nextLow, nextHigh, true, false, false),
     ] as const;
-    if (
-      !this.alone &&
-      (this.code.hit(frames[0], low & 4095, first) || this.code.hit(frames[1], 0, bytes - first))
-    )
-      this.restart();
+    this.requireAlone(frames[0], low & 4095, first);
+    this.requireAlone(frames[1], 0, bytes - first);
     for (let i = 0; i < bytes; i++) {
       const frame = i < first ? frames[0] : frames[1];
       const offset = i < first ? (low & 4095) + i : i - first;
