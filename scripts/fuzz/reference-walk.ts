@@ -1,4 +1,4 @@
-// SDM Vol. 3A, 5.5.4 Linear-Address Translation with 4-Level Paging, 5.6 Access Rights, 5.7 Page-Fault Exceptions, 5.8 Accessed and Dirty Flags
+// SDM Vol. 3A, 4.5.4 Linear-Address Translation with 4-Level Paging, 4.6 Access Rights, 4.7 Page-Fault Exceptions, 4.8 Accessed and Dirty Flags
 // Written from the manual alone, one step after the other on bigints, so that it shares nothing with the walk of the model.
 
 /** What governs an access. */
@@ -34,7 +34,7 @@ const PDPTE = 3;
 const PDE = 2;
 const PTE = 1;
 
-/** Bits of a present entry that must be 0, by its level. SDM Vol. 3A, Tables 5-15 to 5-20 */
+/** Bits of a present entry that must be 0, by its level. SDM Vol. 3A, 4.5.4 Linear-Address Translation with 4-Level Paging */
 const reservedBitSet = (entry: bigint, level: number, { physicalBits, eferNxe }: Access): boolean => {
   if (bits(entry, 51, physicalBits) !== 0n) return true;
   if (!eferNxe && bit(entry, 63)) return true;

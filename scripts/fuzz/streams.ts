@@ -39,7 +39,7 @@ const DESCRIPTORS = [
 
 const WITH_ERROR_CODE: ReadonlySet<number> = new Set([8, 10, 11, 12, 13, 14, 17, 21]);
 
-/** 64-bit gates use the first interrupt stack, so that RSP may be anything. SDM Vol. 3A, 7.14.1, 7.14.5 */
+/** 64-bit gates use the first interrupt stack, so that RSP may be anything. SDM Vol. 3A, 6.14.1 64-Bit Mode IDT, 6.14.5 Interrupt Stack Table */
 const gate64 = (vector: number): readonly bigint[] => {
   const at = BigInt(WITH_ERROR_CODE.has(vector) ? AT.withErrorCode : AT.plain);
   return [at | (BigInt(SELECTOR.code64) << 16n) | (1n << 32n) | (0xeen << 40n), 0n];

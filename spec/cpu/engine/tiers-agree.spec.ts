@@ -9,7 +9,7 @@ const DEC_ECX = [0xff, 0xc9];
 const MOV_ECX_50 = [0xb9, 50, 0, 0, 0];
 const STC = 0xf9;
 
-// SDM Vol. 3A, 5.10.4.2 Recommended Invalidation: the model walks for every fetch.
+// SDM Vol. 3A, 4.10.4.2 Recommended Invalidation: the model walks for every fetch.
 describe.each(TIERS)('a page of code becomes absent by a write to its table, %s', (tier) => {
   const page = entryOf(AT.code);
   const absent = (write: readonly number[]) => {
@@ -55,7 +55,7 @@ describe.each(TIERS)('JMP to a target that is not canonical, %s', (tier) => {
   });
 });
 
-// SDM Vol. 3A, 12.6 Self-Modifying Code
+// Code that modifies itself: what is fetched next is what stands there then.
 describe.each(TIERS)('ADC on its own bytes, %s', (tier) => {
   test('adds the carry that was before it, once', () => {
     // STC; ADC BYTE [RBX], 1 on the NOP behind it, which becomes XCHG EDX, EAX (92H).
