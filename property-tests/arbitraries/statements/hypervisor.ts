@@ -1,0 +1,42 @@
+// What only a hypervisor or the firmware may do.
+import fc from 'fast-check';
+import { type Assembler, REG } from '../assembler';
+import { LINEAR } from '../guest-layout';
+import { address } from './memory';
+import { always, bytes, type Statement } from './statement';
+
+const { rbx } = REG;
+
+const AT_RBX = 0x03;
+const VMX: readonly (readonly number[])[] = [
+  [0x0f, 0x01, 0xc1],
+  [0x0f, 0x01, 0xc2],
+  [0x0f, 0x01, 0xc3],
+  [0x0f, 0x01, 0xc4],
+  [0xf3, 0x0f, 0xc7, 0x30 | AT_RBX],
+  [0x66, 0x0f, 0xc7, 0x30 | AT_RBX],
+  [0x0f, 0xc7, 0x30 | AT_RBX],
+  [0x0f, 0xc7, 0x38 | AT_RBX],
+  [0x0f, 0x78, 0xc3],
+  [0x0f, 0x79, 0xc3],
+  [0x66, 0x0f, 0x38, 0x80, AT_RBX],
+  [0x66, 0x0f, 0x38, 0x81, AT_RBX],
+  // VMFUNC, XGETBV, XSETBV, RDRAND, MONITOR, MWAIT, RSM
+  [0x0f, 0x01, 0xd4],
+  [0x0f, 0x01, 0xd0],
+  [0x0f, 0x01, 0xd1],
+  [0x0f, 0xc7, 0xf0],
+  [0x0f, 0x01, 0xc8],
+  [0x0f, 0x01, 0xc9],
+  [0x0f, 0xaa],
+];
+
+export const virtualMachine: fc.Arbitrary<Statement> = fc.constantFrom(...VMX).map((code) => (asm) => {
+  asm.mov(rbx, LINEAR.windows).emit(...code);
+});
+
+export const caches: fc.Arbitrary<Statement> = fc.oneof(
+  always(bytes(0x0f, 0x08)),
+  always(bytes(0x0f, 0x09)),
+  address.map((at) => (asm: Assembler) => asm.mov(rbx, at).rm([0x0f, 0x01], 7, { base: rbx }, 32)),
+);
