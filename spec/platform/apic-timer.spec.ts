@@ -1,7 +1,6 @@
 import { fc, test } from '@fast-check/vitest';
 import { describe, expect, it } from 'vitest';
 import {
-  acknowledge,
   advanceBoard,
   createBoard,
   fireTimer,
@@ -34,8 +33,7 @@ const advance = (d: Driver, now: number): void => {
   d.board = advanceBoard(d.board, now).board;
 };
 const take = (d: Driver): number => {
-  const { state, vector } = acknowledge(d.localApic);
-  d.board = withLocalApic(d.board, state);
+  const vector = d.acknowledge();
   d.setApic(0xb0, 0);
   return vector;
 };

@@ -1,10 +1,12 @@
 import {
+  acknowledge,
   type Board,
   type BusAccess,
   type DeviceEffect,
   type LocalApicState,
   localApicOf,
   readBus,
+  withLocalApic,
   writeBus,
 } from '../../src/platform';
 
@@ -48,5 +50,12 @@ export class Driver {
     const state = localApicOf(this.board);
     if (state === undefined) throw new Error('no local APIC');
     return state;
+  }
+
+  /** The vector that the processor takes from the local APIC. */
+  acknowledge(): number {
+    const { state, vector } = acknowledge(this.localApic);
+    this.board = withLocalApic(this.board, state);
+    return vector;
   }
 }
