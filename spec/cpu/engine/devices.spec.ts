@@ -3,7 +3,7 @@ import { EMPTY_MEMORY, MemoryDraft } from '../../../src/core';
 import { LinearMemory } from '../../../src/cpu/engine/linear-memory';
 import { processor, resetProcessor } from '../../../src/cpu/presets';
 import { ProcessorDraft } from '../../../src/cpu/processor-draft';
-import { RecordingBus } from '../system/flat-processor';
+import { RecordingBus } from '../system/system-processor';
 
 const DEVICE = 0x10_0000;
 

@@ -11,7 +11,7 @@ import {
 import { ACTIVITY } from '../../../src/cpu/processor-draft';
 import { CR4, FLAG, SLOT } from '../../../src/cpu/slots';
 import type { Virtualization } from '../../../src/cpu/virtualization';
-import { machine64 } from '../system/flat-processor';
+import { machine64 } from '../system/system-processor';
 
 const BS = 1 << 14;
 

@@ -12,7 +12,7 @@ import {
   setGate,
   stackWords,
   TSS,
-} from '../system/flat-processor';
+} from '../system/system-processor';
 
 const interrupt = { vector: 0x40, type: EVENT_TYPE.softwareInterrupt, instructionLength: 2 } as const;
 

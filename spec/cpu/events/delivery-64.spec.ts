@@ -12,7 +12,7 @@ import {
   STACK,
   setGate,
   stackWords,
-} from '../system/flat-processor';
+} from '../system/system-processor';
 
 const exception = (vector: number, errorCode?: number): InterruptionEvent => ({
   vector,
@@ -237,7 +237,7 @@ describe('nested faults', () => {
     cpu.R[SLOT.rsp] = 0x40010n;
     memory.absent.add(0x3fn);
     deliver(cpu, { vector: 0x40, type: EVENT_TYPE.externalInterrupt });
-    expect(memory.bytes.get(0x40008n)).toBeUndefined();
+    expect(memory.pages.has(0x40n)).toBe(false);
     expect(cpu.R[SLOT.cr2]).toBe(0x3fff8n);
   });
 });

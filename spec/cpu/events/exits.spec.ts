@@ -4,7 +4,7 @@ import { deliver } from '../../../src/cpu/events';
 import type { ProcessorDraft } from '../../../src/cpu/processor-draft';
 import { SLOT } from '../../../src/cpu/slots';
 import type { Virtualization } from '../../../src/cpu/virtualization';
-import { machine64, setGate } from '../system/flat-processor';
+import { machine64, setGate } from '../system/system-processor';
 
 interface Exit {
   readonly event: string;

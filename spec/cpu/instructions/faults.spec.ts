@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { VECTOR } from '../../../src/cpu/event';
 import { linearAddress } from '../../../src/cpu/segmented-address';
 import { ACCESS_RIGHTS, CR0, FLAG, SLOT } from '../../../src/cpu/slots';
-import { bytesOf, execute, type FlatProcessor, flatProcessor } from './flat-processor';
+import { bytesOf, type DataProcessor, dataProcessor, execute } from './data-processor';
 
 const FOLDER = new URL('./vectors/', import.meta.url);
 const FORMS = readdirSync(FOLDER)
@@ -21,35 +21,35 @@ const FORMS = readdirSync(FOLDER)
   .filter(({ window, text }) => window > 0 && !text.includes(';'));
 const MIDDLE = 0x2000_0800n;
 
-const prepared = (mode: 32 | 64): FlatProcessor => {
-  const processor = flatProcessor(mode);
-  const { cpu, mmu } = processor;
+const prepared = (mode: 32 | 64): DataProcessor => {
+  const processor = dataProcessor(mode);
+  const { cpu, memory } = processor;
   for (let number = 0; number < 16; number++) cpu.R[number] = MIDDLE;
   cpu.R[SLOT.rcx] = 3n;
   // So that no division overflows.
   cpu.R[SLOT.rdx] = 0n;
   cpu.rip = 0x3000_0000n;
-  for (let index = -64n; index < 64n; index++) mmu.put(MIDDLE + index, Number(index & 0xffn));
+  for (let index = -64n; index < 64n; index++) memory.put(MIDDLE + index, Number(index & 0xffn));
   return processor;
 };
 
 // `execute` itself refuses a data row that changed a register or flag before it left.
 describe('SDM Vol. 3A, 6.5 Exception Classifications: a fault leaves no trace', () => {
   test.each(FORMS)('$text with its page closed', ({ code, mode }) => {
-    for (const state of ['none', 'read-only'] as const) {
-      const { cpu, mmu } = prepared(mode);
-      const before = mmu.dump(MIDDLE - 64n, 128);
-      mmu.closed.set(MIDDLE / 4096n, state);
+    for (const closed of ['absent', 'readOnly'] as const) {
+      const { cpu, memory } = prepared(mode);
+      const before = memory.dump(MIDDLE - 64n, 128);
+      memory[closed].add(MIDDLE / 4096n);
       if (!execute(cpu, bytesOf(code))) expect(cpu.interruption?.vector).toBe(VECTOR.pf);
-      expect(mmu.dump(MIDDLE - 64n, 128)).toEqual(before);
+      expect(memory.dump(MIDDLE - 64n, 128)).toEqual(before);
     }
   });
 
   test.each(FORMS.filter(({ stores }) => stores))(
     '$text raises #PF with W set on a read-only page',
     ({ code, mode }) => {
-      const { cpu, mmu } = prepared(mode);
-      mmu.closed.set(MIDDLE / 4096n, 'read-only');
+      const { cpu, memory } = prepared(mode);
+      memory.readOnly.add(MIDDLE / 4096n);
       expect(execute(cpu, bytesOf(code))).toBe(false);
       expect(cpu.interruption?.errorCode).toBe(3);
     },
@@ -66,16 +66,16 @@ describe('SDM Vol. 3A, 6.5 Exception Classifications: a fault leaves no trace', 
     ['xadd [rax], rcx', '480fc108'],
     ['shl qword [rax], cl', '48d320'],
   ])('%s over a page whose second half is closed', (_, code) => {
-    const { cpu, mmu } = prepared(64);
+    const { cpu, memory } = prepared(64);
     cpu.R[SLOT.rax] = 0x5ffdn;
-    mmu.closed.set(6n, 'read-only');
+    memory.readOnly.add(6n);
     expect(execute(cpu, bytesOf(code))).toBe(false);
-    expect(mmu.dump(0x5ffdn, 8)).toEqual(new Uint8Array(8));
+    expect(memory.dump(0x5ffdn, 8)).toEqual(new Uint8Array(8));
   });
 });
 
 const faultOf = (
-  processor: FlatProcessor,
+  processor: DataProcessor,
   code: string,
 ): readonly [number, number | undefined] | undefined => {
   if (execute(processor.cpu, bytesOf(code))) return undefined;
@@ -130,7 +130,7 @@ describe('SDM Vol. 1, 3.3.7.1 Canonical Addressing', () => {
   });
   test('ret to a non-canonical address keeps RSP', () => {
     const processor = prepared(64);
-    processor.mmu.write(MIDDLE, 8, outside);
+    processor.memory.write(MIDDLE, 8, outside);
     expect(faultOf(processor, 'c3')).toEqual([VECTOR.gp, 0]);
   });
   test('a relative branch over the end of the lower half', () => {
@@ -160,14 +160,14 @@ describe('SDM Vol. 1, 3.3.7.1 Canonical Addressing', () => {
 
 describe('SDM Vol. 3A, 5.3 Limit Checking and 5.4 Type Checking', () => {
   const usable = ACCESS_RIGHTS.s | ACCESS_RIGHTS.present | ACCESS_RIGHTS.db;
-  const withSegment = (segment: number, rights: number, limit: number): FlatProcessor => {
+  const withSegment = (segment: number, rights: number, limit: number): DataProcessor => {
     const processor = prepared(32);
     processor.cpu.W[2 * (SLOT.es + segment) + 1] = rights;
     processor.cpu.W[2 * (SLOT.esLimit + segment)] = limit;
     return processor;
   };
   const attempt = (
-    { cpu }: FlatProcessor,
+    { cpu }: DataProcessor,
     segment: 0 | 2 | 3,
     offset: bigint,
     bytes: number,
@@ -207,7 +207,7 @@ describe('SDM Vol. 3A, 5.3 Limit Checking and 5.4 Type Checking', () => {
 });
 
 describe('SDM Vol. 3A, 6.15 Exception and Interrupt Reference: Interrupt 17 Alignment Check Exception', () => {
-  const user = (): FlatProcessor => {
+  const user = (): DataProcessor => {
     const processor = prepared(64);
     const { cpu } = processor;
     cpu.W[2 * SLOT.ss + 1] |= 3 << ACCESS_RIGHTS.dplShift;

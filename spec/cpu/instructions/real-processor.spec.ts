@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { FLAG, SLOT, type SlotName, STATUS_FLAGS } from '../../../src/cpu/slots';
-import { bytesOf, type Decide, flatProcessor, runSnippet } from './flat-processor';
+import { bytesOf, type Decide, dataProcessor, runSnippet } from './data-processor';
 
 interface Form {
   readonly text: string;
@@ -37,8 +37,8 @@ interface Outcome {
 }
 
 const replay = (vectors: Vectors, form: Form, row: string, decide: Decide): Outcome => {
-  const processor = flatProcessor(form.mode, decide);
-  const { cpu, mmu } = processor;
+  const processor = dataProcessor(form.mode, decide);
+  const { cpu, memory } = processor;
   const middle = number(vectors.middle);
   const from = middle - BigInt(form.window);
   const words = row.split('>')[0].trim().split(' ');
@@ -48,7 +48,7 @@ const replay = (vectors: Vectors, form: Form, row: string, decide: Decide): Outc
   });
   for (const name of form.in) cpu.R[SLOT[name]] = number(words.shift()!);
   cpu.rflags = number(words.shift()!) | 2n;
-  if (form.window > 0) mmu.load(from, bytesOf(words.shift()!));
+  if (form.window > 0) memory.load(from, bytesOf(words.shift()!));
   cpu.rip = number(vectors.codeAddress);
   cpu.iterationBudget = 100;
   cpu.asksUndefinedFlags = true;
@@ -56,7 +56,7 @@ const replay = (vectors: Vectors, form: Form, row: string, decide: Decide): Outc
   return {
     registers: [...cpu.R.subarray(0, 16)],
     flags: Number(cpu.rflags) & SHOWN_FLAGS,
-    memory: Buffer.from(mmu.dump(from, 2 * form.window)).toString('hex'),
+    memory: Buffer.from(memory.dump(from, 2 * form.window)).toString('hex'),
   };
 };
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { VECTOR } from '../../../src/cpu/event';
 import { FLAG, SLOT } from '../../../src/cpu/slots';
-import { bytesOf, execute, type FlatProcessor, flatProcessor } from './flat-processor';
+import { bytesOf, type DataProcessor, dataProcessor, execute } from './data-processor';
 
 const REP_MOVSB = bytesOf('f3a4');
 const REP_STOSQ = bytesOf('f348ab');
@@ -9,18 +9,18 @@ const REPE_CMPSB = bytesOf('f3a6');
 const REPNE_SCASB = bytesOf('f2ae');
 const START = 0x40_0000n;
 
-const prepared = (count: bigint, budget: number, mode: 32 | 64 = 64): FlatProcessor => {
-  const processor = flatProcessor(mode);
-  const { cpu, mmu } = processor;
+const prepared = (count: bigint, budget: number, mode: 32 | 64 = 64): DataProcessor => {
+  const processor = dataProcessor(mode);
+  const { cpu, memory } = processor;
   cpu.rip = START;
   cpu.iterationBudget = budget;
   cpu.R[SLOT.rcx] = count;
   cpu.R[SLOT.rsi] = 0x1000n;
   cpu.R[SLOT.rdi] = 0x2000n;
-  mmu.load(0x1000n, bytesOf('0102030405060708090a0b0c0d0e0f10'));
+  memory.load(0x1000n, bytesOf('0102030405060708090a0b0c0d0e0f10'));
   return processor;
 };
-const registers = ({ cpu }: FlatProcessor): readonly bigint[] =>
+const registers = ({ cpu }: DataProcessor): readonly bigint[] =>
   [SLOT.rcx, SLOT.rsi, SLOT.rdi, SLOT.rip].map((slot) => cpu.R[slot]);
 
 describe('SDM Vol. 2, REP/REPE/REPZ/REPNE/REPNZ', () => {
@@ -29,7 +29,7 @@ describe('SDM Vol. 2, REP/REPE/REPZ/REPNE/REPNZ', () => {
     expect(execute(processor.cpu, REP_MOVSB)).toBe(true);
     expect(registers(processor)).toEqual([0n, 0x1010n, 0x2010n, START + 2n]);
     expect(processor.cpu.extraRetired).toBe(15);
-    expect(processor.mmu.dump(0x2000n, 16)).toEqual(processor.mmu.dump(0x1000n, 16));
+    expect(processor.memory.dump(0x2000n, 16)).toEqual(processor.memory.dump(0x1000n, 16));
   });
   test('the budget stops between iterations, at the instruction, with RF', () => {
     const processor = prepared(16n, 5);
@@ -44,7 +44,7 @@ describe('SDM Vol. 2, REP/REPE/REPZ/REPNE/REPNZ', () => {
   });
   test('a count of zero touches nothing', () => {
     const processor = prepared(0n, 5);
-    processor.mmu.closed.set(2n, 'none');
+    processor.memory.absent.add(2n);
     expect(execute(processor.cpu, REP_STOSQ)).toBe(true);
     expect(registers(processor)).toEqual([0n, 0x1000n, 0x2000n, START + 3n]);
     expect(processor.cpu.extraRetired).toBe(0);
@@ -52,7 +52,7 @@ describe('SDM Vol. 2, REP/REPE/REPZ/REPNE/REPNZ', () => {
   test('a fault leaves the registers after the iterations before it', () => {
     const processor = prepared(16n, 100);
     processor.cpu.R[SLOT.rdi] = 0x2ff0n;
-    processor.mmu.closed.set(3n, 'read-only');
+    processor.memory.readOnly.add(3n);
     expect(execute(processor.cpu, REP_STOSQ)).toBe(false);
     expect(processor.cpu.interruption).toMatchObject({ vector: VECTOR.pf, errorCode: 3, address: 0x3000n });
     expect(registers(processor)).toEqual([14n, 0x1000n, 0x3000n, START]);
@@ -62,8 +62,8 @@ describe('SDM Vol. 2, REP/REPE/REPZ/REPNE/REPNZ', () => {
     for (const code of [REP_MOVSB, REP_STOSQ, REPE_CMPSB, REPNE_SCASB]) {
       const long = prepared(9n, 100);
       const stepped = prepared(9n, 1);
-      for (const { cpu, mmu } of [long, stepped]) {
-        mmu.load(0x2000n, bytesOf('010203040506ff0809'));
+      for (const { cpu, memory } of [long, stepped]) {
+        memory.load(0x2000n, bytesOf('010203040506ff0809'));
         cpu.R[SLOT.rax] = 5n;
         cpu.rflags = 0x8d7n;
       }
@@ -81,7 +81,7 @@ describe('SDM Vol. 2, REP/REPE/REPZ/REPNE/REPNZ', () => {
     processor.cpu.rflags = 0x8d7n;
     processor.cpu.R[SLOT.rdi] = 0x2ffen;
     processor.cpu.R[SLOT.rsi] = 0x2ffen;
-    processor.mmu.closed.set(3n, 'none');
+    processor.memory.absent.add(3n);
     expect(execute(processor.cpu, REPE_CMPSB)).toBe(false);
     expect(processor.cpu.rflags).toBe(0x8d7n);
     expect(registers(processor)).toEqual([14n, 0x3000n, 0x3000n, START]);
@@ -103,11 +103,11 @@ describe('SDM Vol. 1, 7.3.9 String Operations', () => {
   });
   test('the override moves the source, never the destination', () => {
     const processor = prepared(1n, 100, 32);
-    const { cpu, mmu } = processor;
+    const { cpu, memory } = processor;
     cpu.R[SLOT.fsBase] = 0x8n;
     cpu.R[SLOT.esBase] = 0x100n;
     execute(cpu, bytesOf('64a5'));
-    expect(mmu.read(0x2100n, 4)).toBe(0x0c0b0a09n);
+    expect(memory.read(0x2100n, 4)).toBe(0x0c0b0a09n);
   });
   test('DF goes downwards', () => {
     const processor = prepared(2n, 100);
@@ -115,6 +115,6 @@ describe('SDM Vol. 1, 7.3.9 String Operations', () => {
     processor.cpu.R[SLOT.rsi] = 0x1008n;
     execute(processor.cpu, bytesOf('f348a5'));
     expect(registers(processor)).toEqual([0n, 0xff8n, 0x1ff0n, START + 3n]);
-    expect(processor.mmu.dump(0x2000n, 1)[0]).toBe(9);
+    expect(processor.memory.dump(0x2000n, 1)[0]).toBe(9);
   });
 });

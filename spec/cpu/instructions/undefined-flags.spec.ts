@@ -1,13 +1,13 @@
 import { describe, expect, test } from 'vitest';
 import { FLAG, SLOT } from '../../../src/cpu/slots';
-import { bytesOf, execute, flatProcessor } from './flat-processor';
+import { bytesOf, dataProcessor, execute } from './data-processor';
 
 const { cf, pf, af, zf, sf, of } = FLAG;
 
 /** The flags that a Choice may set freely, by running with the lowest and the highest answer. */
 const undefinedFlags = (code: string, count: bigint): number => {
   const outcomes = [0n, -1n].map((answer) => {
-    const { cpu } = flatProcessor(64, (alternatives) => BigInt.asUintN(6, answer) & (alternatives - 1n));
+    const { cpu } = dataProcessor(64, (alternatives) => BigInt.asUintN(6, answer) & (alternatives - 1n));
     cpu.asksUndefinedFlags = true;
     for (const slot of [SLOT.rax, SLOT.rbx, SLOT.rdx]) cpu.R[slot] = 0n;
     Object.assign(cpu.R, { [SLOT.rax]: 0x1234n, [SLOT.rbx]: 0x567n, [SLOT.rcx]: count });
@@ -50,7 +50,7 @@ describe('SDM Vol. 1, Appendix A EFLAGS Cross-Reference: undefined flags', () =>
 
   test('asked only on demand, preferred is what is done without', () => {
     const asked: bigint[] = [];
-    const { cpu } = flatProcessor(64, (alternatives, preferred) => {
+    const { cpu } = dataProcessor(64, (alternatives, preferred) => {
       asked.push(alternatives, preferred);
       return preferred;
     });

@@ -5,9 +5,9 @@ import { MSR_ROWS, readMsr, writeMsr } from '../../../src/cpu/msrs';
 import { announces, type PresetName, processor } from '../../../src/cpu/presets';
 import { CR0, CR4, EFER, SLOT } from '../../../src/cpu/slots';
 import type { Virtualization } from '../../../src/cpu/virtualization';
-import { asUser, execute, type FlatProcessor, machine32, machine64 } from '../system/flat-processor';
+import { asUser, execute, machine32, machine64, type SystemProcessor } from '../system/system-processor';
 
-const cpuid = (machine: FlatProcessor, leaf: number, subleaf = 0) => {
+const cpuid = (machine: SystemProcessor, leaf: number, subleaf = 0) => {
   const { R } = machine.cpu;
   R[SLOT.rax] = BigInt(leaf);
   R[SLOT.rcx] = BigInt(subleaf);

@@ -3,7 +3,7 @@ import type { SegmentNumber } from '../../../src/cpu/decode/instruction';
 import { VECTOR } from '../../../src/cpu/event';
 import { segmentValue } from '../../../src/cpu/segments';
 import { ACCESS_RIGHTS, SLOT } from '../../../src/cpu/slots';
-import { asUser, execute, GDT, machine32, machine64, register, SELECTOR } from '../system/flat-processor';
+import { asUser, execute, GDT, machine32, machine64, register, SELECTOR } from '../system/system-processor';
 
 const DS = 3;
 const SS = 2;

@@ -8,20 +8,20 @@ import type { Virtualization } from '../../../src/cpu/virtualization';
 import {
   asUser,
   execute,
-  type FlatProcessor,
   machine32,
   machine64,
   memoryAt,
   register,
-} from './flat-processor';
+  type SystemProcessor,
+} from './system-processor';
 
 const control = (number: number): Operand => ({ kind: 'control', number });
 const debug = (number: number): Operand => ({ kind: 'debug', number });
-const write = (machine: FlatProcessor, number: number, value: bigint) => {
+const write = (machine: SystemProcessor, number: number, value: bigint) => {
   machine.cpu.R[SLOT.rax] = value;
   return execute(machine, 'mov_cr', [control(number), register(0, machine.cpu.mode64 ? 64 : 32)]);
 };
-const read = (machine: FlatProcessor, number: number): bigint => {
+const read = (machine: SystemProcessor, number: number): bigint => {
   execute(machine, 'mov_cr', [register(1, machine.cpu.mode64 ? 64 : 32), control(number)]);
   return machine.cpu.R[SLOT.rcx];
 };
@@ -173,7 +173,7 @@ describe('control registers in non-root operation', () => {
 
 // SDM Vol. 2, MOV—Move to/from Debug Registers
 describe('MOV DR', () => {
-  const set = (machine: FlatProcessor, number: number, value: bigint) => {
+  const set = (machine: SystemProcessor, number: number, value: bigint) => {
     machine.cpu.R[SLOT.rax] = value;
     return execute(machine, 'mov_dr', [debug(number), register(0, 64)]);
   };

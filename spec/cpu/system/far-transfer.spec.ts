@@ -5,26 +5,26 @@ import { ACCESS_RIGHTS, FLAG, SLOT } from '../../../src/cpu/slots';
 import {
   asUser,
   execute,
-  type FlatProcessor,
   immediate,
   machine32,
   machine64,
   memoryAt,
   SELECTOR,
   STACK,
+  type SystemProcessor,
   stackWords,
-} from './flat-processor';
+} from './system-processor';
 
 const POINTER = 0x2000n;
-const point = ({ memory }: FlatProcessor, selector: number, offset: bigint, bytes = 4): void => {
+const point = ({ memory }: SystemProcessor, selector: number, offset: bigint, bytes = 4): void => {
   memory.write(POINTER, bytes, offset);
   memory.write(POINTER + BigInt(bytes), 2, BigInt(selector));
 };
-const jump = (machine: FlatProcessor, selector: number, offset = 0x7000n) => {
+const jump = (machine: SystemProcessor, selector: number, offset = 0x7000n) => {
   point(machine, selector, offset);
   return execute(machine, 'jmp_far', [memoryAt(POINTER, 48)]);
 };
-const frame = ({ cpu, memory }: FlatProcessor, values: readonly (bigint | number)[], bytes = 8): void => {
+const frame = ({ cpu, memory }: SystemProcessor, values: readonly (bigint | number)[], bytes = 8): void => {
   cpu.R[SLOT.rsp] = STACK - BigInt(values.length * bytes);
   values.forEach((value, n) => {
     memory.write(cpu.R[SLOT.rsp] + BigInt(n * bytes), bytes, BigInt(value));
@@ -85,7 +85,7 @@ describe('far JMP and CALL', () => {
     machine.memory.absent.add((STACK - 1n) >> 12n);
     point(machine, SELECTOR.code, 0x7000n);
     expect(execute(machine, 'call_far', [memoryAt(POINTER, 48)])?.vector).toBe(VECTOR.pf);
-    expect(machine.memory.bytes.get(STACK)).toBeUndefined();
+    expect(machine.memory.pages.has(STACK >> 12n)).toBe(false);
     expect(machine.cpu.R[SLOT.rsp]).toBe(STACK + 4n);
   });
 });
@@ -117,7 +117,7 @@ describe('far RET to an outer level', () => {
 
 // SDM Vol. 2, IRET/IRETD/IRETQ
 describe('IRET', () => {
-  const iret = (machine: FlatProcessor, width: 16 | 32 | 64 = 64) =>
+  const iret = (machine: SystemProcessor, width: 16 | 32 | 64 = 64) =>
     execute(machine, 'iret', [], { operandWidth: width });
 
   it('in 64-bit mode always pops SS:RSP, a null SS too', () => {

@@ -7,7 +7,6 @@ import type { Virtualization } from '../../../src/cpu/virtualization';
 import {
   asUser,
   execute,
-  type FlatProcessor,
   immediate,
   machine32,
   machine64,
@@ -15,12 +14,13 @@ import {
   register,
   SELECTOR,
   STACK,
+  type SystemProcessor,
   stackWords,
   TSS,
-} from './flat-processor';
+} from './system-processor';
 
 const GP0 = { vector: VECTOR.gp, errorCode: 0 };
-const setIopl = ({ cpu }: FlatProcessor, iopl: number): void => {
+const setIopl = ({ cpu }: SystemProcessor, iopl: number): void => {
   cpu.rflags = BigInt((iopl << 12) | 2);
 };
 
@@ -124,7 +124,7 @@ describe('software interrupts', () => {
 
 // SDM Vol. 2, SYSCALL, SYSRET, SYSENTER, SYSEXIT, SWAPGS
 describe('fast system calls', () => {
-  const enable = ({ cpu }: FlatProcessor): void => {
+  const enable = ({ cpu }: SystemProcessor): void => {
     cpu.R[SLOT.star] = 0x0013_0008_0000_0000n;
     cpu.R[SLOT.lstar] = 0xffff8000_00001000n;
     cpu.R[SLOT.fmask] = BigInt(FLAG.if | FLAG.tf);

@@ -1,60 +1,12 @@
 import type { Bus } from '../../../src/cpu/bus';
 import type { Instruction, Operand } from '../../../src/cpu/decode/instruction';
-import { type InterruptionEvent, VECTOR } from '../../../src/cpu/event';
+import type { InterruptionEvent } from '../../../src/cpu/event';
 import { SYSTEM_ROWS } from '../../../src/cpu/instructions/system';
-import type { LinearAccess, Mmu } from '../../../src/cpu/mmu';
 import { type FeatureEdits, processor, resetProcessor } from '../../../src/cpu/presets';
 import { LEFT, ProcessorDraft } from '../../../src/cpu/processor-draft';
 import { SEGMENT, setSegmentRaw } from '../../../src/cpu/segments';
 import { ACCESS_RIGHTS, CR0, CR4, EFER, SLOT } from '../../../src/cpu/slots';
-
-/** Linear memory without paging; pages in `absent` fault, and in `readOnly` when written. */
-export class FlatMemory implements Mmu {
-  // One element at a time.
-  fill = (): number => 0;
-  copy = (): number => 0;
-
-  readonly bytes = new Map<bigint, number>();
-  readonly absent = new Set<bigint>();
-  readonly readOnly = new Set<bigint>();
-  cpu!: ProcessorDraft;
-  flushes = 0;
-
-  private check(linear: bigint, write: boolean, access?: LinearAccess): void {
-    const page = linear >> 12n;
-    const user = this.cpu.cpl === 3 && access?.implicit !== true ? 4 : 0;
-    if (this.absent.has(page)) this.cpu.raise(VECTOR.pf, user | (write ? 2 : 0), linear);
-    if (write && this.readOnly.has(page)) this.cpu.raise(VECTOR.pf, user | 3, linear);
-  }
-  read(linear: bigint, bytes: number, access?: LinearAccess): bigint {
-    this.check(linear, false, access);
-    let value = 0n;
-    for (let i = bytes - 1; i >= 0; i--)
-      value = (value << 8n) | BigInt(this.bytes.get(linear + BigInt(i)) ?? 0);
-    return value;
-  }
-  write(linear: bigint, bytes: number, value: bigint, access?: LinearAccess): void {
-    this.check(linear, true, access);
-    for (let i = 0; i < bytes; i++)
-      this.bytes.set(linear + BigInt(i), Number((value >> BigInt(8 * i)) & 0xffn));
-  }
-  probeWrite(linear: bigint, _bytes: number, access?: LinearAccess): void {
-    this.check(linear, true, access);
-  }
-  fetch(): never {
-    throw new Error('not used');
-  }
-  readPhysical(address: number, bytes: number): bigint {
-    return this.read(BigInt(address), bytes);
-  }
-  writePhysical(address: number, bytes: number, value: bigint): void {
-    this.write(BigInt(address), bytes, value);
-  }
-  flush(): void {
-    this.flushes++;
-  }
-  contextChanged(): void {}
-}
+import { FlatMemory } from '../flat-memory';
 
 export class RecordingBus implements Bus {
   readonly log: string[] = [];
@@ -124,13 +76,13 @@ const DATA = 0x00cf_9300_0000_ffffn;
 const USER = 0x0000_6000_0000_0000n;
 const PRESENT = 0x0000_8000_0000_0000n;
 
-export interface FlatProcessor {
+export interface SystemProcessor {
   readonly cpu: ProcessorDraft;
   readonly memory: FlatMemory;
   readonly bus: RecordingBus;
 }
 
-const bare = (edits: FeatureEdits): FlatProcessor => {
+const bare = (edits: FeatureEdits): SystemProcessor => {
   const memory = new FlatMemory();
   const bus = new RecordingBus();
   const preset = processor('skylake', edits);
@@ -149,7 +101,7 @@ const segments = (cpu: ProcessorDraft, wide: boolean): void => {
   setSegmentRaw(cpu, 'ldtr', { selector: 0, base: 0n, limit: 0, rights: ACCESS_RIGHTS.unusable });
 };
 
-const build = (wide: boolean, edits: FeatureEdits): FlatProcessor => {
+const build = (wide: boolean, edits: FeatureEdits): SystemProcessor => {
   const machine = bare(edits);
   const { cpu, memory } = machine;
   const code = wide ? CODE64 : CODE32;
@@ -194,12 +146,12 @@ const build = (wide: boolean, edits: FeatureEdits): FlatProcessor => {
 };
 
 /** 64-bit mode at CPL 0: flat segments, GDT, empty IDT, 64-bit TSS with RSP0 and IST1. */
-export const machine64 = (edits: FeatureEdits = []): FlatProcessor => build(true, edits);
+export const machine64 = (edits: FeatureEdits = []): SystemProcessor => build(true, edits);
 /** 32-bit protected mode without paging at CPL 0, with a 32-bit TSS. */
-export const machine32 = (edits: FeatureEdits = []): FlatProcessor => build(false, edits);
+export const machine32 = (edits: FeatureEdits = []): SystemProcessor => build(false, edits);
 
 /** Goes to CPL 3. */
-export const asUser = ({ cpu }: FlatProcessor): void => {
+export const asUser = ({ cpu }: SystemProcessor): void => {
   const wide = cpu.longMode;
   const flat = { base: 0n, limit: 0xffffffff };
   setSegmentRaw(cpu, SEGMENT.cs, { selector: SELECTOR.userCode, ...flat, rights: wide ? 0xa0fb : 0xc0fb });
@@ -215,7 +167,11 @@ export interface GateOptions {
 }
 
 /** Writes a gate of the IDT in the format of the mode. */
-export const setGate = ({ cpu, memory }: FlatProcessor, vector: number, options: GateOptions = {}): void => {
+export const setGate = (
+  { cpu, memory }: SystemProcessor,
+  vector: number,
+  options: GateOptions = {},
+): void => {
   const { selector = SELECTOR.code, offset = 0x9000n, rights = 0x8e, interruptStack = 0 } = options;
   const low =
     (offset & 0xffffn) |
@@ -229,7 +185,7 @@ export const setGate = ({ cpu, memory }: FlatProcessor, vector: number, options:
 };
 
 /** The values on the stack from RSP up. */
-export const stackWords = ({ cpu, memory }: FlatProcessor, count: number, bytes = 8): bigint[] =>
+export const stackWords = ({ cpu, memory }: SystemProcessor, count: number, bytes = 8): bigint[] =>
   Array.from({ length: count }, (_, n) =>
     memory.read(cpu.R[SLOT.rsp] + BigInt(n * bytes), bytes, { implicit: true }),
   );
@@ -257,7 +213,7 @@ export const immediate = (value: bigint, width: 8 | 16 = 8): Operand => ({ kind:
 
 /** Executes one system instruction; returns the event with which it left, if it did. */
 export const execute = (
-  { cpu }: FlatProcessor,
+  { cpu }: SystemProcessor,
   mnemonic: string,
   operands: readonly Operand[] = [],
   more: Partial<Instruction> = {},
