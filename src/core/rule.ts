@@ -17,9 +17,3 @@ export interface Rule<Context, Field extends string = string> {
 }
 
 export const always = (): boolean => true;
-
-/** All rules of a table that apply and do not hold, in table order. */
-export const violations = <Context, R extends Rule<Context>>(
-  table: readonly R[],
-  context: Context,
-): readonly R[] => table.filter((rule) => rule.when(context) && !rule.holds(context));
