@@ -1,4 +1,5 @@
 import { type BitRange, type bitfield, maskOf } from '../core';
+import { BUILT_CONTROLS } from './built-controls';
 import {
   type ControlField,
   EPT_VPID_CAP,
@@ -56,40 +57,14 @@ const controlMsrs = (has: (control: Control) => boolean) => {
   };
 };
 
-const SKYLAKE_CONTROLS: ReadonlySet<Control> = new Set<Control>([
-  'externalInterruptExiting',
-  'nmiExiting',
-  'activateVmxPreemptionTimer',
-  'interruptWindowExiting',
-  'useTscOffsetting',
-  'hltExiting',
-  'invlpgExiting',
-  'rdtscExiting',
-  'cr3LoadExiting',
-  'cr3StoreExiting',
-  'cr8LoadExiting',
-  'cr8StoreExiting',
-  'movDrExiting',
-  'unconditionalIoExiting',
-  'useIoBitmaps',
-  'useMsrBitmaps',
-  'activateSecondaryControls',
-  'enableEpt',
-  'enableRdtscp',
-  'enableVpid',
-  'unrestrictedGuest',
-  'saveDebugControls',
-  'hostAddressSpaceSize',
-  'acknowledgeInterruptOnExit',
-  'saveIa32Pat',
-  'loadHostIa32Pat',
-  'saveIa32Efer',
-  'loadHostIa32Efer',
-  'saveVmxPreemptionTimerValue',
-  'loadDebugControls',
-  'ia32eModeGuest',
-  'loadGuestIa32Pat',
-  'loadGuestIa32Efer',
+/** Built controls that the Skylake preset does not offer to software. */
+const NOT_ON_SKYLAKE: ReadonlySet<Control> = new Set<Control>([
+  'mwaitExiting',
+  'rdpmcExiting',
+  'monitorExiting',
+  'pauseExiting',
+  'descriptorTableExiting',
+  'wbinvdExiting',
 ]);
 
 const COMMON = {
@@ -113,7 +88,7 @@ const HIGHEST_FIELD_INDEX: bigint = (Object.values(VMCS_FIELDS) as readonly Fiel
 /** A processor of the Skylake generation as far as the model builds it: no virtual NMIs or APIC virtualization. */
 export const SKYLAKE_CAPABILITIES: VmxCapabilities = {
   ...COMMON,
-  ...controlMsrs((control) => SKYLAKE_CONTROLS.has(control)),
+  ...controlMsrs((control) => BUILT_CONTROLS.has(control) && !NOT_ON_SKYLAKE.has(control)),
   ia32VmxBasic: compose(VMX_BASIC, {
     vmcsRevisionId: 4n,
     vmcsRegionSize: 4096n,

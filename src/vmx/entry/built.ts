@@ -1,50 +1,8 @@
 import { Unbuilt } from '../../core';
 import { CR0, FLAG } from '../../cpu/slots';
+import { BUILT_CONTROLS } from '../built-controls';
 import { CONTROLS, type Control, type ControlRow, type VmcsData, type VmcsField } from '../vmcs';
 import { halfOf } from '../vmcs/halves';
-
-/** Controls whose effects the model has; VM entry with another one set raises `Unbuilt`. */
-const BUILT: ReadonlySet<Control> = new Set<Control>([
-  'externalInterruptExiting',
-  'nmiExiting',
-  'activateVmxPreemptionTimer',
-  'interruptWindowExiting',
-  'useTscOffsetting',
-  'hltExiting',
-  'invlpgExiting',
-  'mwaitExiting',
-  'rdpmcExiting',
-  'rdtscExiting',
-  'cr3LoadExiting',
-  'cr3StoreExiting',
-  'cr8LoadExiting',
-  'cr8StoreExiting',
-  'movDrExiting',
-  'unconditionalIoExiting',
-  'useIoBitmaps',
-  'useMsrBitmaps',
-  'monitorExiting',
-  'pauseExiting',
-  'activateSecondaryControls',
-  'enableEpt',
-  'descriptorTableExiting',
-  'enableRdtscp',
-  'enableVpid',
-  'unrestrictedGuest',
-  'wbinvdExiting',
-  'saveDebugControls',
-  'hostAddressSpaceSize',
-  'acknowledgeInterruptOnExit',
-  'saveIa32Pat',
-  'loadHostIa32Pat',
-  'saveIa32Efer',
-  'loadHostIa32Efer',
-  'saveVmxPreemptionTimerValue',
-  'loadDebugControls',
-  'ia32eModeGuest',
-  'loadGuestIa32Pat',
-  'loadGuestIa32Efer',
-]);
 
 const maskOf = (field: VmcsField, chosen: (name: Control, row: ControlRow) => boolean): number =>
   Object.entries(CONTROLS as Record<Control, ControlRow>)
@@ -63,7 +21,7 @@ const FIELDS = (
 ).map((field) => ({
   field,
   half: halfOf(field),
-  unbuilt: maskOf(field, (name, row) => !BUILT.has(name) && !row.name.startsWith('Reserved')),
+  unbuilt: maskOf(field, (name, row) => !BUILT_CONTROLS.has(name) && !row.name.startsWith('Reserved')),
 }));
 
 const PRIMARY = halfOf('primaryProcBasedControls');

@@ -1,6 +1,6 @@
 import type { VmcsField } from './fields';
 
-/** One bit of a control field. `capability` is the index of the MSR that says which settings are allowed. */
+/** One bit of a control field. */
 export interface ControlRow {
   readonly field: VmcsField;
   readonly bit: number;
