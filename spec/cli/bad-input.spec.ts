@@ -12,9 +12,38 @@ const CASES: readonly (readonly [string, readonly string[], RegExp])[] = [
     /unknown option '--memroy' \(Did you mean --memory\?\)/,
   ],
   ['option without value', ['run', HELLO, '--memory'], /'--memory <size>' argument missing/],
-  ['too many images', ['run', 'a', 'b'], /too many arguments for 'run'/],
+  ['too many images', ['run', 'a', 'b'], /too many arguments for 'run'.* got 2; see vtmodel run --help/],
   ['no image', ['run'], /image: missing; give one, as in vtmodel run kernel\.elf, or --resume FILE/],
   ['missing file', ['run', 'nosuch.elf'], /nosuch\.elf: image: no such file or directory; give the path/],
+  [
+    'no bundled guest of that name',
+    ['run', 'hallo'],
+    /hallo: image: no such file or directory; give .* or a bundled guest \(halt, hello\)\n/,
+  ],
+  ['empty image', ['run', 'empty.elf'], /empty\.elf: file: it is empty; give an image with code/],
+  [
+    'address for what is not raw',
+    ['run', HELLO, '--load', '0x1000'],
+    /load: an image of format multiboot says/,
+  ],
+  ['mode for what is not raw', ['check', 'hello', '--mode', 'long'], /mode: .* leave it out or give format/],
+  [
+    'snapshot as image',
+    ['check', 'saved.vtm'],
+    /saved\.vtm: image: it is a snapshot; go on from it with vtmodel run --resume saved\.vtm/,
+  ],
+  [
+    'two outputs in one file',
+    ['run', HELLO, '--trace', 'events', '--trace-file', 'a', '--save', 'a'],
+    /a: --save: it is the --trace-file file already; give each a file of its own/,
+  ],
+  ['snapshot over the image', ['run', HELLO, '--save', HELLO], /--save: it is the image file already/],
+  ['no space for serial output', ['run', HELLO, '--serial', '/full/a'], /\/full\/a: --serial: no space/],
+  [
+    'no space for the trace',
+    ['run', HELLO, '--trace', 'instructions', '--serial', 'b', '--trace-file', '/full/a'],
+    /\/full\/a: --trace-file: no space is left; give a path in a writable directory/,
+  ],
   ['not an image', ['run', 'package.json'], /package\.json: format: neither a multiboot header/],
   ['truncated image', ['run', 'short.elf'], /short\.elf: .*the file looks truncated/],
   ['memory too small', ['run', HELLO, '--memory', '4K'], /p_paddr: .* give the machine at least 0x/],
@@ -71,10 +100,34 @@ describe('bad input', () => {
   it.each(CASES)('%s: one line, status 2', async (_, argv, says) => {
     const io = new MemoryIo();
     io.files.set('short.elf', readFileSync(HELLO).subarray(0, 70));
+    io.files.set('empty.elf', new Uint8Array());
+    io.files.set('saved.vtm', new TextEncoder().encode('VTMODEL\n...'));
     expect(await io.command(...argv)).toBe(2);
     expect(io.err).toMatch(/^vtmodel: [^\n]+\n$/);
     expect(io.err).toMatch(says);
     expect(io.out).toBe('');
+  });
+});
+
+describe('stdout', () => {
+  it.each([['unbuilt'], ['run', HELLO]])('%s: no space is one line, status 2', async (...argv) => {
+    const io = new MemoryIo();
+    io.stdoutFailure = { says: 'no space is left on the device' };
+    expect(await io.command(...argv)).toBe(2);
+    expect(io.err).toBe('vtmodel: stdout: no space is left on the device; send it where there is space\n');
+  });
+
+  it('a reader that goes away ends a run quietly; trace and snapshot are written', async () => {
+    const io = new MemoryIo();
+    io.onPause = (one) => {
+      one.stdoutFailure = 'reader-gone';
+    };
+    const files = ['--trace', 'instructions', '--trace-file', 't', '--save', 's'];
+    // The run of 30 million instructions is cut short.
+    expect(await io.command('run', 'guests/images/compute.elf', ...files)).toBe(0);
+    expect(io.err).toBe('vtmodel: trace written to t\nvtmodel: snapshot written to s\n');
+    expect(io.text('t')).toMatch(/^\{"kind":"instruction"/);
+    expect(await io.command('run', '--resume', 's', '--max-instructions', '0')).toBe(0);
   });
 });
 

@@ -140,7 +140,7 @@ describe('vtmodel check', () => {
     expect(await checkCommand(io, ['hello', 'halt'], {}, failing)).toBe(4);
     expect(io.out).toMatch(/hello {2}not checked/);
     expect(io.out).toMatch(/halt {3}holds/);
-    expect(io.out).toContain('hello\n  not built: addps');
+    expect(io.out).toContain('hello\n  not built: addps; vtmodel run with hello says where');
   });
 
   it('Ctrl-C ends it with status 130 and what is known', async () => {
@@ -148,6 +148,25 @@ describe('vtmodel check', () => {
     io.onPause = (one) => one.interrupt();
     expect(await run(io, pretending(GOOD))).toBe(130);
     expect(io.err).toBe('vtmodel: interrupted in hello, 0 of 1 guests checked\n');
+    expect(io.out).toMatch(/\nhello {2}not checked/);
+    expect(io.out).toMatch(/\n0 of 1 guests: all three criteria hold\n$/);
+  });
+
+  it('Ctrl-C after a guest that holds: the document does not hold', async () => {
+    const io = new MemoryIo();
+    let calls = 0;
+    const checker: Checker = (guest, options) => {
+      if (calls++ === 1) io.interrupt();
+      return pretending(GOOD)(guest, options);
+    };
+    expect(await checkCommand(io, ['hello', 'halt'], { json: true }, checker)).toBe(130);
+    expect(JSON.parse(io.out)).toMatchObject({
+      holds: false,
+      guests: [
+        { guest: 'hello', holds: true },
+        { guest: 'halt', error: 'not checked' },
+      ],
+    });
   });
 
   it('runs the bundled guests when none is named', async () => {

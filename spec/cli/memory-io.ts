@@ -14,9 +14,15 @@ export class MemoryIo implements CommandIo {
   private now = 0;
   private readonly listeners = new Set<() => void>();
 
+  /** Why stdout takes nothing more. */
+  stdoutFailure: CommandIo['stdout']['failure'];
+
   private output(put: (text: string) => void): CommandIo['stdout'] {
     const self = this;
     return {
+      get failure() {
+        return self.stdoutFailure;
+      },
       write: (data) => put(typeof data === 'string' ? data : new TextDecoder('latin1').decode(data)),
       get isTerminal() {
         return self.terminal;
@@ -56,9 +62,11 @@ export class MemoryIo implements CommandIo {
     return ok({
       write: (data) => {
         text += typeof data === 'string' ? data : new TextDecoder('latin1').decode(data);
+        return path.startsWith('/full/') ? fault({ file: path, says: 'no space is left' }) : ok(null);
       },
       close: () => {
         this.files.set(path, new TextEncoder().encode(text));
+        return ok(null);
       },
     });
   }

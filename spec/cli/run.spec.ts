@@ -109,7 +109,13 @@ describe('vtmodel run', () => {
     // lidt [rip+0] of zeros; ud2
     ['triple fault', [0x0f, 0x01, 0x1d, 2, 0, 0, 0, 0x0f, 0x0b, 0, 0, 0, 0, 0, 0, 0, 0], /triple fault/],
     // cli; hlt
-    ['stuck', [0xfa, 0xf4], /stuck: every processor waits/],
+    ['stuck', [0xfa, 0xf4], /stuck: every processor waits .*, the next instruction is at RIP 0x100002 \(/],
+    // mov rax, 0xffffffff80000000; jmp rax: the remark in place of an instruction has one pair of parentheses
+    [
+      'a jump into nowhere',
+      [0x48, 0xc7, 0xc0, 0, 0, 0, 0x80, 0xff, 0xe0],
+      /at RIP 0xffffffff80000000 \(no memory is mapped here\);/,
+    ],
   ])('%s has status 3', async (_, bytes, says) => {
     const io = code(...bytes);
     expect(await io.command(...RAW)).toBe(3);
@@ -167,6 +173,18 @@ describe('vtmodel run --trace', () => {
     const trace = lines(io);
     expect(trace.filter(({ kind }) => kind === 'delivery').length).toBeGreaterThanOrEqual(3);
     expect(trace.at(-1)).toMatchObject({ kind: 'exit', code: 0 });
+  });
+
+  it('events: what leads to a triple fault', async () => {
+    // ud2, with an IDT that holds nothing
+    const io = code(0x0f, 0x0b);
+    expect(await io.command(...RAW, '--trace', 'instructions, events')).toBe(3);
+    expect(lines(io).map(({ kind, vector, fault }) => [kind, vector, fault])).toEqual([
+      ['instruction', undefined, undefined],
+      ['undelivered', 6, expect.objectContaining({ vector: 13 })],
+      ['undelivered', 13, expect.objectContaining({ vector: 13 })],
+      ['undelivered', 8, expect.objectContaining({ vector: 13 })],
+    ]);
   });
 
   it('does not change the run', async () => {

@@ -54,7 +54,7 @@ describe('System V ABI: Program Header', () => {
   });
   it('refuses a segment outside memory', () => {
     expect(errorOf(with64(BASE, text), { memoryBytes: BASE + 5 }).says).toBe(
-      'guest.bin: program header 0 p_paddr: 0x100000 to 0x100005 is outside the 0x100005 bytes of memory; give the machine at least 0x100006 bytes or link the image lower',
+      'guest.bin: program header 0 p_paddr: 0x100000 to 0x100005 is outside the 0x100005 bytes of memory; give the machine at least 0x101000 bytes or link the image lower',
     );
   });
   it('refuses a segment that the identity mapping does not reach', () => {

@@ -92,7 +92,10 @@ const efficiencyText = ({ efficiency }: CriteriaReport, { red }: Colours): strin
 
 const failureText = (guest: CheckedGuest, colours: Colours): string => {
   const { name, report, failure } = guest;
-  if (failure !== undefined) return `${colours.bold(name)}\n${indented(colours.red(failure.message))}\n`;
+  if (failure !== undefined) {
+    const where = failure.message.startsWith('not built: ') ? `; vtmodel run with ${name} says where` : '';
+    return `${colours.bold(name)}\n${indented(colours.red(`${failure.message}${where}`))}\n`;
+  }
   if (report === undefined || report.holds) return '';
   const parts = [divergenceText, resourceText, efficiencyText]
     .map((part) => part(report, colours))

@@ -120,6 +120,8 @@ export const checkCommand = async (
         io.stderr.write(
           `vtmodel: interrupted in ${name}, ${results.length} of ${all.length} guests checked\n`,
         );
+        for (const { name: left } of all.slice(index))
+          results.push({ name: left, seconds: 0, report: undefined, failure: undefined });
         break;
       }
       results.push({ name, seconds: io.seconds() - began, report, failure });

@@ -43,9 +43,9 @@ const commandLine = (io: CommandIo, status: (status: number) => void): Command =
 const oneLine = (text: string): string => text.replace(/[\p{Cc}\u2028\u2029]+/gu, ' ').trim();
 
 /** What commander refused, in one line: its message without prefix, and where to read on. */
-const usageError = ({ message }: CommanderError): string => {
-  const plain = oneLine(message.replace(/^error: /, ''));
-  return `${plain}; see vtmodel --help`;
+const usageError = ({ message }: CommanderError, command: string | undefined): string => {
+  const plain = oneLine(message.replace(/^error: /, '')).replace(/\.$/, '');
+  return `${plain}; see vtmodel ${command === undefined ? '' : `${command} `}--help`;
 };
 
 /**
@@ -59,12 +59,16 @@ export const main = async (argv: readonly string[], io: CommandIo): Promise<numb
   });
   try {
     await program.parseAsync(argv.length === 0 ? ['--help'] : argv, { from: 'user' });
+    await io.pause();
+    const { failure } = io.stdout;
+    if (failure !== undefined && failure !== 'reader-gone')
+      throw new BadInput(`stdout: ${failure.says}; send it where there is space`);
     return result;
   } catch (error) {
     if (error instanceof BadInput) complain(error.says);
     else if (error instanceof CommanderError) {
       if (error.exitCode === 0) return EXIT_STATUS.success;
-      complain(usageError(error));
+      complain(usageError(error, program.commands.find((one) => one.name() === argv[0])?.name()));
     } else {
       const { message } = error as Error;
       complain(error instanceof ModelError ? message : `bug of the model: ${message}`);

@@ -1,6 +1,6 @@
 import { type Command, Option } from 'commander';
 import type { ImageModule, ImageOptions } from '../image';
-import { createMachine, loadImage, type MachineState } from '../machine';
+import { createMachine, isSnapshot, loadImage, type MachineState } from '../machine';
 import { BadInput } from './exit-status';
 import { readInput } from './files';
 import type { CommandIo } from './io';
@@ -114,7 +114,16 @@ export const guestState = (
   const board =
     options.append === undefined ? {} : { board: { commandLine: { address: 0, text: options.append } } };
   const machine = createMachine({ processor, memoryBytes, ...board });
-  const loaded = loadImage(machine, readInput(io, path, 'image'), load);
+  const names = bundledGuests(io).map((one) => one.name);
+  const bytes = readInput(
+    io,
+    path,
+    'image',
+    `give the path of a readable file or a bundled guest (${names.join(', ')})`,
+  );
+  if (options.format === undefined && options.load === undefined && isSnapshot(bytes))
+    throw new BadInput(`${name}: image: it is a snapshot; go on from it with vtmodel run --resume ${name}`);
+  const loaded = loadImage(machine, bytes, load);
   if (!loaded.ok) throw new BadInput(loaded.fault.says);
   return loaded.value;
 };

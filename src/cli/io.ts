@@ -4,12 +4,17 @@ import type { Outcome } from '../core';
 export interface Output {
   write(data: string | Uint8Array): void;
   readonly isTerminal: boolean;
+  /** Why nothing more can be written; undefined while all is well. Known after a pause. */
+  readonly failure: OutputFailure | undefined;
 }
+
+/** `reader-gone`: the other end of the pipe was closed, as `head` does. */
+export type OutputFailure = 'reader-gone' | { readonly says: string };
 
 /** A file being written piece by piece. */
 export interface FileWriter {
-  write(data: string | Uint8Array): void;
-  close(): void;
+  write(data: string | Uint8Array): Outcome<null, FileError>;
+  close(): Outcome<null, FileError>;
 }
 
 /** Why a file could not be read or written, in a few words. */
@@ -34,6 +39,6 @@ export interface CommandIo {
   seconds(): number;
   /** Lets signals and output proceed. */
   pause(): Promise<void>;
-  /** Calls the listener at Ctrl-C; gives back what ends that. */
+  /** Calls the listener at Ctrl-C (SIGINT) and SIGTERM; gives back what ends that. */
   onInterrupt(listener: () => void): () => void;
 }

@@ -2,7 +2,7 @@ import { closeSync, existsSync, openSync, readdirSync, readFileSync, writeFileSy
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { fault, type Outcome, ok } from '../core';
-import type { CommandIo, FileError, FileWriter, Output } from './io';
+import type { CommandIo, FileError, FileWriter, Output, OutputFailure } from './io';
 
 const REASONS: Readonly<Record<string, string>> = {
   ENOENT: 'no such file or directory',
@@ -11,23 +11,38 @@ const REASONS: Readonly<Record<string, string>> = {
   ENOTDIR: 'a part of the path is not a directory',
   ENOSPC: 'no space is left on the device',
   ERR_FS_FILE_TOO_LARGE: 'it is larger than 2 GiB',
+  ELOOP: 'too many symbolic links',
+  EIO: 'input/output error',
+};
+
+const reason = (error: unknown): string => {
+  const { code = '', message } = error as NodeJS.ErrnoException;
+  return REASONS[code] ?? message;
 };
 
 const attempt = <T>(file: string, action: () => T): Outcome<T, FileError> => {
   try {
     return ok(action());
   } catch (error) {
-    const { code = '', message } = error as NodeJS.ErrnoException;
-    return fault({ file, says: REASONS[code] ?? message });
+    return fault({ file, says: reason(error) });
   }
 };
 
-const output = (stream: NodeJS.WriteStream): Output => ({
-  write: (data) => {
-    stream.write(data);
-  },
-  isTerminal: stream.isTTY === true,
-});
+const output = (stream: NodeJS.WriteStream): Output => {
+  let failure: OutputFailure | undefined;
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    failure ??= error.code === 'EPIPE' ? 'reader-gone' : { says: reason(error) };
+  });
+  return {
+    write: (data) => {
+      if (failure === undefined) stream.write(data);
+    },
+    isTerminal: stream.isTTY === true,
+    get failure() {
+      return failure;
+    },
+  };
+};
 
 /** Bytes that wait before they are written together. */
 const BUFFERED = 1 << 16;
@@ -46,14 +61,21 @@ const writer = (path: string): FileWriter => {
       const bytes = typeof data === 'string' ? Buffer.from(data) : data;
       waiting.push(bytes);
       length += bytes.length;
-      if (length > BUFFERED) flush();
+      return attempt(path, () => {
+        if (length > BUFFERED) flush();
+        return null;
+      });
     },
-    close: () => {
-      flush();
-      closeSync(descriptor);
-    },
+    close: () =>
+      attempt(path, () => {
+        flush();
+        closeSync(descriptor);
+        return null;
+      }),
   };
 };
+
+const SIGNALS = ['SIGINT', 'SIGTERM'] as const;
 
 const GUESTS = join('guests', 'images');
 
@@ -101,7 +123,9 @@ export const nodeIo = (): CommandIo => ({
   seconds: () => performance.now() / 1000,
   pause: () => new Promise((resolve) => setImmediate(resolve)),
   onInterrupt: (listener) => {
-    process.on('SIGINT', listener);
-    return () => process.off('SIGINT', listener);
+    for (const signal of SIGNALS) process.on(signal, listener);
+    return () => {
+      for (const signal of SIGNALS) process.off(signal, listener);
+    };
   },
 });

@@ -1,10 +1,10 @@
 import { ModelError } from '../core';
 import { type MachineState, type StopReason, serialize } from '../machine';
-import { EXIT_STATUS } from './exit-status';
-import { openOutput, requireWritable, writeOutput } from './files';
+import { BadInput, EXIT_STATUS } from './exit-status';
+import { openOutput, requireDistinct, requireWritable, writeOutput } from './files';
 import type { CommandIo } from './io';
 import { type RunArguments, runLimits, startState } from './run-options';
-import { serialLine } from './serial';
+import { STDIO, serialLine } from './serial';
 import { lastStateBefore, runSlice, type SliceOptions } from './slice';
 import { place, report } from './where';
 
@@ -12,6 +12,7 @@ import { place, report } from './where';
 type Ending =
   | StopReason
   | { readonly kind: 'ctrl-c' }
+  | { readonly kind: 'stdout-closed' }
   | { readonly kind: 'model-error'; readonly error: Error };
 
 interface Ended {
@@ -47,6 +48,7 @@ const runToEnd = async (
   let slice = FIRST_SLICE;
   try {
     while (!interrupted) {
+      if (io.stdout.failure !== undefined) return { state, retired, ending: { kind: 'stdout-closed' } };
       const budget = Math.min(slice, maxInstructions - retired);
       const began = io.seconds();
       try {
@@ -56,6 +58,7 @@ const runToEnd = async (
         if (result.stop.kind !== 'limit' || retired >= maxInstructions)
           return { state, retired, ending: result.stop };
       } catch (error) {
+        if (error instanceof BadInput) throw error;
         const last = lastStateBefore(state, budget, options.tier === undefined ? {} : { tier: options.tier });
         return {
           state: last.state,
@@ -84,7 +87,7 @@ const conclusion = ({ state, ending }: Ended): { readonly status: number; readon
       return { status: EXIT_STATUS.success, says: `limit of instructions reached at ${place(state)}` };
     case 'stuck':
       return stopped(
-        `stuck: every processor waits for something that nothing will bring, after ${place(state)}`,
+        `stuck: every processor waits for something that nothing will bring, the next instruction is at ${place(state)}`,
       );
     case 'triple-fault':
       return stopped(
@@ -96,6 +99,8 @@ const conclusion = ({ state, ending }: Ended): { readonly status: number; readon
       );
     case 'monitor-stopped':
       return stopped(`the monitor ended its guest: ${ending.reason}`);
+    case 'stdout-closed':
+      return { status: EXIT_STATUS.success };
     case 'interrupted':
     case 'ctrl-c':
       return { status: EXIT_STATUS.interrupted, says: `interrupted\n${report(state)}` };
@@ -124,6 +129,12 @@ export const runCommand = async (
   options: RunArguments,
 ): Promise<number> => {
   const { maxInstructions, tier, trace } = runLimits(options);
+  requireDistinct([
+    ['image', image],
+    ['--serial', options.serial === STDIO ? undefined : options.serial],
+    ['--trace-file', trace === undefined ? undefined : options.traceFile],
+    ['--save', options.save],
+  ]);
   const start = startState(io, image, options);
   if (options.save !== undefined) requireWritable(io, options.save, '--save');
   const serial = serialLine(io, options.serial);
@@ -150,7 +161,7 @@ export const runCommand = async (
   if (options.quiet !== true) {
     if (trace !== undefined) say(`trace written to ${options.traceFile}`);
     if (options.save !== undefined) say(`snapshot written to ${options.save}`);
-    say(figures(ended, seconds));
+    if (ended.ending.kind !== 'stdout-closed') say(figures(ended, seconds));
   }
   return status;
 };

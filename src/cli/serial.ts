@@ -12,8 +12,11 @@ export interface SerialLine {
 const NEWLINE = 10;
 const LONGEST_LINE = 4096;
 
+/** The place that is not a file. */
+export const STDIO = 'stdio';
+
 export const serialLine = (io: CommandIo, where: string): SerialLine => {
-  const file = where === 'stdio' ? undefined : openOutput(io, where, '--serial');
+  const file = where === STDIO ? undefined : openOutput(io, where, '--serial');
   const line = new Uint8Array(LONGEST_LINE);
   let length = 0;
   const flush = (): void => {

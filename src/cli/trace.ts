@@ -67,6 +67,8 @@ export const watch = (machine: RunningMachine, kinds: ReadonlySet<TraceKind>, wr
         ? {
             delivered: (_cpu: ProcessorDraft, event: InterruptionEvent) =>
               put('delivery', { ...event, rip: cpu.rip }),
+            undelivered: (_cpu: ProcessorDraft, event: InterruptionEvent, fault: InterruptionEvent) =>
+              put('undelivered', { ...event, fault, rip: cpu.rip }),
           }
         : {}),
       ...(kinds.has('exits')

@@ -57,7 +57,7 @@ export const choices = <const T extends string>(
   option: string,
   value: string,
   words: readonly T[],
-): readonly T[] => value.split(',').map((one) => choice(option, one, words));
+): readonly T[] => value.split(',').map((one) => choice(option, one.trim(), words));
 
 /** A preset with edits: `skylake`, `skylake,-vmx,+umip`. */
 export const processorModel = (option: string, value: string): Processor => {

@@ -93,8 +93,10 @@ export const modeText = (processor: ProcessorState): string => {
 };
 
 /** Where a machine is, in one phrase for messages. */
-export const place = (state: MachineState): string =>
-  `RIP ${hex(state.processors[0].rip)} (${instructionAt(state)})`;
+export const place = (state: MachineState): string => {
+  const instruction = instructionAt(state);
+  return `RIP ${hex(state.processors[0].rip)} ${instruction.startsWith('(') ? instruction : `(${instruction})`}`;
+};
 
 const REGISTERS = ['rax', 'rcx', 'rdx', 'rbx', 'rsp', 'rbp', 'rsi', 'rdi'];
 const registerName = (index: number): string => REGISTERS[index] ?? `r${index}`;

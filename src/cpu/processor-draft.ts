@@ -18,6 +18,8 @@ export const LEFT: { readonly left: true } = Object.freeze({ left: true });
 export interface ProcessorWatcher {
   /** An event was delivered through the IDT: the processor is at the first instruction of its handler. */
   delivered?(cpu: ProcessorDraft, event: InterruptionEvent): void;
+  /** An event was not delivered, for a fault arose on the way; an exit, a further delivery or a triple fault follows. */
+  undelivered?(cpu: ProcessorDraft, event: InterruptionEvent, fault: InterruptionEvent): void;
   /** RDMSR or WRMSR reached the register itself: it did not exit, and did not fault. */
   reachedMsr?(cpu: ProcessorDraft, index: number, access: 'read' | 'write'): void;
   /** VM entry has loaded the guest state; an event that it injects is not delivered yet. */

@@ -79,7 +79,6 @@ export const readRaw = (bytes: Uint8Array, options: ImageOptions): Outcome<Image
     );
   if (!Number.isSafeInteger(load) || load < 0)
     return refuse(file, 'load', `${load} is not a physical address`, 'give the load address of a raw image');
-  if (bytes.length === 0) return refuse(file, 'file', 'it is empty', 'give an image with code');
   const placement = new Placement(options.memoryBytes);
   const range = { address: load, length: bytes.length };
   const claimed = claim(placement, file, 'load', range, IDENTITY_LIMIT);

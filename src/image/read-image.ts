@@ -59,15 +59,26 @@ export const readImage = (bytes: Uint8Array, options: ImageOptions): Outcome<Ima
   const checked = checkOptions(options);
   if (!checked.ok) return checked;
   const { format: asked = 'auto', fileName: file } = options;
+  if (bytes.length === 0) return refuse(file, 'file', 'it is empty', 'give an image with code');
   const format = asked === 'auto' ? detect(bytes, options) : ok(asked);
   if (!format.ok) return format;
   if (!Object.hasOwn(READERS, format.value))
     return refuse(file, 'format', `${format.value} is unknown`, "give 'multiboot', 'elf64', 'raw' or 'auto'");
   if (format.value !== 'multiboot') {
     if ((options.commandLine ?? '') !== '')
-      return refuse(file, 'commandLine', `a ${format.value} image takes none`, 'leave it out');
+      return refuse(file, 'commandLine', `an image of format ${format.value} takes none`, 'leave it out');
     if ((options.modules ?? []).length > 0)
-      return refuse(file, 'modules', `a ${format.value} image takes none`, 'leave them out');
+      return refuse(file, 'modules', `an image of format ${format.value} takes none`, 'leave them out');
+  }
+  if (format.value !== 'raw') {
+    const surplus = (['load', 'mode'] as const).find((field) => options[field] !== undefined);
+    if (surplus !== undefined)
+      return refuse(
+        file,
+        surplus,
+        `an image of format ${format.value} says that itself`,
+        "leave it out or give format 'raw'",
+      );
   }
   return READERS[format.value](bytes, options);
 };

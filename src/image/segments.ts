@@ -1,6 +1,6 @@
-import { hex, type Outcome, ok } from '../core';
+import { hex, type Outcome, ok, PAGE_BYTES } from '../core';
 import type { ElfFile } from './elf';
-import type { Placement } from './placement';
+import { alignUp, type Placement } from './placement';
 import { type ImageError, type ImageWrite, type PhysicalRange, rangeText, refuse } from './plan';
 
 export interface Contents {
@@ -22,7 +22,7 @@ export const claim = (
       file,
       field,
       `${rangeText(range)} is outside the ${hex(placement.memoryBytes)} bytes of memory`,
-      `give the machine at least ${hex(end)} bytes or link the image lower`,
+      `give the machine at least ${hex(alignUp(end, PAGE_BYTES))} bytes or link the image lower`,
     );
   if (end > limit)
     return refuse(

@@ -18,6 +18,7 @@ export * from './run';
 export type { StopReason } from './running-machine';
 export {
   deserialize,
+  isSnapshot,
   SNAPSHOT_VERSION,
   type SnapshotError,
   type SnapshotParts,

@@ -78,8 +78,11 @@ const unpack = (packed: Uint8Array, length: number): Uint8Array => {
   }
 };
 
+/** Whether a file begins as a snapshot does. */
+export const isSnapshot = (bytes: Uint8Array): boolean => MAGIC.every((one, at) => bytes[at] === one);
+
 const readBody = (bytes: Uint8Array): Uint8Array => {
-  if (bytes.length < MAGIC.length || MAGIC.some((one, at) => bytes[at] !== one))
+  if (!isSnapshot(bytes))
     malformed('header', 'this is no snapshot of vtmodel', 'give a file that vtmodel saved');
   if (bytes.length < HEADER_BYTES)
     malformed('header', `only ${bytes.length} of ${HEADER_BYTES} bytes`, DAMAGED);

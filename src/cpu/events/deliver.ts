@@ -81,6 +81,7 @@ const deliverAsked = (cpu: ProcessorDraft, event: InterruptionEvent): DeliveryOu
     if (completes(cpu, () => enterHandler(cpu, current))) return entered(cpu, current);
     const second = cpu.interruption;
     if (cpu.exit !== undefined || second === undefined) return exited(cpu, current);
+    cpu.watcher?.undelivered?.(cpu, current, second);
     // SDM Vol. 3C, 26.2 Other Causes of VM Exits: the exception itself is asked for before it becomes a double fault.
     if (intercepted(cpu, second, current)) return exited(cpu, current);
     // CR2 keeps the address of a page fault that becomes a double fault.
