@@ -1,3 +1,4 @@
+import { shiftRight } from '../../src/core';
 import { VECTOR } from '../../src/cpu/event';
 import type { LinearAccess, Mmu } from '../../src/cpu/mmu';
 import type { ProcessorDraft } from '../../src/cpu/processor-draft';
@@ -20,20 +21,20 @@ export class FlatMemory implements Mmu {
 
   private check(linear: bigint, bytes: number, write: boolean, access?: LinearAccess): void {
     const user = this.cpu.cpl === 3 && access?.implicit !== true ? 4 : 0;
-    for (const page of new Set([linear >> 12n, (linear + BigInt(bytes - 1)) >> 12n])) {
+    for (const page of new Set([shiftRight(linear, 12n), shiftRight(linear + BigInt(bytes - 1), 12n)])) {
       if (this.absent.has(page)) this.cpu.raise(VECTOR.pf, user | (write ? 2 : 0), linear);
       if (write && this.readOnly.has(page)) this.cpu.raise(VECTOR.pf, user | 3, linear);
     }
   }
 
   get(linear: bigint): number {
-    return this.pages.get(linear >> 12n)?.[Number(linear & 4095n)] ?? 0;
+    return this.pages.get(shiftRight(linear, 12n))?.[Number(linear & 4095n)] ?? 0;
   }
   put(linear: bigint, byte: number): void {
-    let page = this.pages.get(linear >> 12n);
+    let page = this.pages.get(shiftRight(linear, 12n));
     if (page === undefined) {
       page = new Uint8Array(PAGE);
-      this.pages.set(linear >> 12n, page);
+      this.pages.set(shiftRight(linear, 12n), page);
     }
     page[Number(linear & 4095n)] = byte;
   }
@@ -62,7 +63,7 @@ export class FlatMemory implements Mmu {
     this.check(linear, bytes, true, access);
   }
   fetch(linear: bigint): { readonly bytes: Uint8Array; readonly offset: number } {
-    return { bytes: this.pages.get(linear >> 12n) ?? NOTHING, offset: Number(linear & 4095n) };
+    return { bytes: this.pages.get(shiftRight(linear, 12n)) ?? NOTHING, offset: Number(linear & 4095n) };
   }
   readPhysical(address: number, bytes: number): bigint {
     return this.read(BigInt(address), bytes);
