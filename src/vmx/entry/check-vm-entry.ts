@@ -4,7 +4,7 @@ import { VMCS_FIELDS, VmcsData, type VmcsField, type VmcsValues } from '../vmcs'
 import type { PhysicalReader, VmEntryContext, VmEntryProcessor } from './context';
 import { type NearestValue, nearestPassing } from './nearest';
 import { failureOf, isViolated, missingInput, permittedOutcomes, type VmEntryOutcome } from './outcome';
-import { VM_ENTRY_TABLES, type VmEntryRow } from './rule-tables';
+import { tablesOf, type VmEntryRow } from './rule-tables';
 import type { VmEntryFailure } from './vm-entry-rule';
 
 /** What `checkVmEntry` is asked about. */
@@ -89,13 +89,6 @@ const violation = (rule: VmEntryRow, context: VmEntryContext): VmEntryViolation 
   nearest: nearestPassing(rule, context),
 });
 
-/** Rows that count: unconfirmed ones only when asked for. */
-const tablesFor = (unconfirmed: boolean) =>
-  VM_ENTRY_TABLES.map((table) => ({
-    ...table,
-    rules: table.rules.filter((rule) => unconfirmed || rule.unconfirmed !== true),
-  }));
-
 /**
  * Which checks of VM entry fail, with what, and what the processor may do then. Never throws on any contents of the VMCS.
  * SDM Vol. 3C, 27 VM Entries
@@ -105,7 +98,7 @@ export const checkVmEntry = (input: VmEntryInput, processor: VmEntryPlatform = {
   const given = input.vmcs;
   const isMissing = (name: string): boolean =>
     isField(name) && !(given instanceof VmcsData) && given[name] === undefined;
-  const tables = tablesFor(input.unconfirmed === true);
+  const tables = tablesOf(input.unconfirmed === true);
   const violated = new Set<VmEntryRow>();
   const notEvaluated: { id: string; missing: readonly string[] }[] = [];
   for (const rule of tables.flatMap(({ rules }) => rules)) {

@@ -28,6 +28,13 @@ export const VM_ENTRY_TABLES: readonly VmEntryTable[] = [
   { group: 'machine-check', stage: 4, ordered: true, rules: machineCheckRules },
 ];
 
+/** The tables with the rows that count: those that no source settles only when `unconfirmed` asks for them. */
+export const tablesOf = (unconfirmed: boolean): readonly VmEntryTable[] =>
+  VM_ENTRY_TABLES.map((table) => ({
+    ...table,
+    rules: table.rules.filter((rule) => unconfirmed || rule.unconfirmed !== true),
+  }));
+
 type Ids<T extends readonly { readonly id: string }[]> = T[number]['id'];
 
 /** Ids of the rules before guest state is looked at, and of machine checks. */

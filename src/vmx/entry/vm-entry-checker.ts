@@ -4,7 +4,7 @@ import { FIELD_COUNT, fieldIndex, VMCS_FIELDS, type VmcsData, type VmcsField } f
 import type { VmEntryContext } from './context';
 import type { GuestEntryProcessor } from './guest-context';
 import { isViolated, missingInput, permittedFailures } from './outcome';
-import { VM_ENTRY_TABLES, type VmEntryRow, type VmEntryTable } from './rule-tables';
+import { tablesOf, type VmEntryRow, type VmEntryTable } from './rule-tables';
 import type { VmEntryFailure } from './vm-entry-rule';
 
 type Processor = GuestEntryProcessor;
@@ -100,10 +100,7 @@ export class VmEntryChecker {
 
   /** `unconfirmed` turns on the rules that no source settles. */
   constructor(options: { readonly unconfirmed?: boolean } = {}) {
-    this.tables = VM_ENTRY_TABLES.map((table) => ({
-      ...table,
-      rules: table.rules.filter((rule) => options.unconfirmed === true || rule.unconfirmed !== true),
-    }));
+    this.tables = tablesOf(options.unconfirmed === true);
     const byField: Check[][] = Array.from({ length: FIELD_COUNT }, () => []);
     const byProperty = new Map<Property, Check[]>();
     const everyTime = new Set<Check>();
