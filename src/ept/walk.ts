@@ -134,10 +134,121 @@ const DEFAULT_RIGHTS: PagingRights = {
 
 const CR3_TABLE = 0xf_ffff_ffff_f000n;
 
+/** One request on its way: what it asks for, and the references made so far. */
+class Walk {
+  readonly references: WalkReference[] = [];
+  private readonly memory: WalkRequest['memory'];
+  private readonly address: Gva;
+  private readonly wanted: EptAccess;
+  private readonly rights: PagingRights;
+  private readonly paging: PagingFormat;
+  private readonly capabilities: EptCapabilities;
+  private readonly low: number;
+  private readonly high: number;
+
+  constructor(request: WalkRequest) {
+    const { memory, address, access = 'read', levels = 4, physicalAddressWidth = 39, ept } = request;
+    this.memory = memory;
+    this.address = address;
+    this.wanted = { read: access === 'read', write: access === 'write', fetch: access === 'fetch' };
+    this.rights = { ...DEFAULT_RIGHTS, ...request.rights };
+    this.paging = ia32ePaging(physicalAddressWidth, this.rights.noExecute, levels);
+    this.capabilities = ept ?? { ...COMMON_EPT, physicalAddressWidth };
+    this.low = low32(address);
+    this.high = high32(address);
+  }
+
+  private source(table: 'ept' | 'guest', format: PagingFormat, gpaOf: (at: number) => number): EntrySource {
+    return new RecordingSource(table, format, this.memory, this.references, gpaOf);
+  }
+
+  private inFrame(frame: number): Outcome<Hpa, never> {
+    return ok(hpa(frame * 4096 + (this.low & 4095)));
+  }
+
+  private pageFault(present: boolean, reserved: boolean): Outcome<Hpa, PageFault> {
+    const { write, fetch } = this.wanted;
+    const errorCode = pageFaultErrorCode(present, reserved, write, fetch, this.rights);
+    return fault({ kind: 'page-fault', address: this.address, errorCode });
+  }
+
+  private allows(guestRights: number): boolean {
+    return accessAllowed(guestRights, this.wanted.write, this.wanted.fetch, this.rights);
+  }
+
+  /** Through the guest's tables alone. */
+  guest(root: number): Outcome<Hpa, PageFault> {
+    const walk = new RadixWalk();
+    const end = walk.run(
+      this.paging,
+      this.source('guest', this.paging, (at) => at),
+      root,
+      this.low,
+      this.high,
+    );
+    if (end !== ENTRY.leaf) return this.pageFault(end === ENTRY.reserved, end === ENTRY.reserved);
+    return this.allows(walk.rights) ? this.inFrame(walk.frame) : this.pageFault(true, false);
+  }
+
+  /** EPT tables of an EPTP; `gpaOf` tells which guest-physical address they translate. */
+  private extended(eptp: bigint, gpaOf: () => number): EptWalk {
+    const error = eptpError(eptp, this.capabilities);
+    if (error !== undefined) throw new ModelError(`EPTP that VM entry refuses: ${error}`);
+    const format = eptPaging(this.capabilities, EPTP.get(eptp, 'walkLengthMinus1') === 4n ? 5 : 4);
+    const ept = new EptWalk(format, this.source('ept', format, gpaOf));
+    ept.root = eptRoot(eptp);
+    return ept;
+  }
+
+  private violation(rights: number, at: number, pagingStructure: boolean): Outcome<Hpa, EptFault> {
+    return fault({
+      kind: 'ept-violation',
+      gpa: gpa(at),
+      access: pagingStructure ? { read: true, write: false, fetch: false } : this.wanted,
+      rights,
+      linear: gva(this.address),
+      pagingStructure,
+    });
+  }
+
+  private final({ rights }: EptWalk, frame: number, at: number): Outcome<Hpa, EptFault> {
+    return eptAllows(rights, this.wanted) ? this.inFrame(frame) : this.violation(rights, at, false);
+  }
+
+  /** Through EPT alone: the address is guest-physical. */
+  guestPhysical(eptp: bigint): Outcome<Hpa, EptFault> {
+    const at = Number(this.address);
+    const ept = this.extended(eptp, () => at);
+    const end = ept.translate(this.low, this.high);
+    if (end === ENTRY.reserved) return fault({ kind: 'ept-misconfiguration', gpa: gpa(at) });
+    if (end === ENTRY.absent) return this.violation(ept.rights, at, false);
+    return this.final(ept, ept.frame, at);
+  }
+
+  /** Through the guest's tables, each of their addresses through EPT. */
+  nested(root: number, eptp: bigint): Outcome<Hpa, PageFault | EptFault> {
+    const gpaOf = (): number => nested.gpa;
+    const ept = this.extended(eptp, gpaOf);
+    const nested = new NestedWalk(this.paging, ept, this.source('guest', this.paging, gpaOf));
+    const guestEnd = nested.walkGuest(root, this.low, this.high);
+    if (guestEnd === NESTED_END.guestAbsent) return this.pageFault(false, false);
+    if (guestEnd === NESTED_END.guestReserved) return this.pageFault(true, true);
+    const mapped = guestEnd === NESTED_END.mapped;
+    if (mapped && !this.allows(nested.guestRights)) return this.pageFault(true, false);
+    const end = mapped ? nested.translateFinal(this.low) : guestEnd;
+    if (end === NESTED_END.eptMisconfiguration)
+      return fault({ kind: 'ept-misconfiguration', gpa: gpa(nested.gpa) });
+    if (end === NESTED_END.eptViolation)
+      return this.violation(ept.rights, nested.gpa, nested.pagingStructure);
+    return this.final(ept, nested.frame, nested.gpa);
+  }
+}
+
 /**
  * Translates an address and names every entry that is read on the way, in order: with 4-level paging and 4-level EPT at most 24. A pure
  * function of memory: accessed and dirty flags, whose updates are writes of their own, stay as they are. The fault is a page fault, an EPT
- * violation or an EPT misconfiguration. SDM Vol. 3C, 29.3.1 EPT Overview; SDM Vol. 3A, 4.5 4-Level Paging and 5-Level Paging
+ * violation or an EPT misconfiguration; an EPTP that VM entry refuses is a `ModelError`.
+ * SDM Vol. 3C, 29.3.1 EPT Overview; SDM Vol. 3A, 4.5 4-Level Paging and 5-Level Paging
  */
 export const walk = (
   request: WalkRequest,
@@ -145,76 +256,12 @@ export const walk = (
   readonly references: readonly WalkReference[];
   readonly outcome: Outcome<Hpa, PageFault | EptFault>;
 } => {
-  const references: WalkReference[] = [];
-  const { memory, address, access = 'read', cr3, levels = 4, physicalAddressWidth = 39 } = request;
-  const capabilities: EptCapabilities = request.ept ?? { ...COMMON_EPT, physicalAddressWidth };
-  const rights: PagingRights = { ...DEFAULT_RIGHTS, ...request.rights };
-  const write = access === 'write';
-  const fetch = access === 'fetch';
-  const wanted: EptAccess = { read: access === 'read', write, fetch };
-  const low = low32(address);
-  const high = high32(address);
-  const inPage = low & 4095;
-  const paging = ia32ePaging(physicalAddressWidth, rights.noExecute, levels);
-
-  const pageFault = (present: boolean, reserved: boolean): Outcome<Hpa, PageFault> =>
-    fault({
-      kind: 'page-fault',
-      address,
-      errorCode: pageFaultErrorCode(present, reserved, write, fetch, rights),
-    });
-  const denied = (granted: number): boolean => !accessAllowed(granted, write, fetch, rights);
-  const done = (outcome: Outcome<Hpa, PageFault | EptFault>) => ({ references, outcome });
-
-  if (request.eptp === undefined) {
-    if (cr3 === undefined) return done(ok(hpa(Number(address))));
-    const guest = new RadixWalk();
-    const source = new RecordingSource('guest', paging, memory, references, (at) => at);
-    const end = guest.run(paging, source, Number(cr3 & CR3_TABLE), low, high);
-    if (end !== ENTRY.leaf) return done(pageFault(end === ENTRY.reserved, end === ENTRY.reserved));
-    return done(denied(guest.rights) ? pageFault(true, false) : ok(hpa(guest.frame * 4096 + inPage)));
-  }
-
-  const error = eptpError(request.eptp, capabilities);
-  if (error !== undefined) throw new ModelError(`EPTP that VM entry refuses: ${error}`);
-  const eptLevels = EPTP.get(request.eptp, 'walkLengthMinus1') === 4n ? 5 : 4;
-  const format = eptPaging(capabilities, eptLevels);
-  let nested: NestedWalk | undefined;
-  let target = 0;
-  const eptSource = new RecordingSource('ept', format, memory, references, () => nested?.gpa ?? target);
-  const ept = new EptWalk(format, eptSource);
-  ept.root = eptRoot(request.eptp);
-
-  const violation = (at: number, pagingStructure: boolean, linear: Gva | undefined): Outcome<Hpa, EptFault> =>
-    fault({
-      kind: 'ept-violation',
-      gpa: gpa(at),
-      access: pagingStructure ? { read: true, write: false, fetch: false } : wanted,
-      rights: ept.rights,
-      linear,
-      pagingStructure,
-    });
-  const final = (frame: number, at: number): Outcome<Hpa, EptFault> =>
-    eptAllows(ept.rights, wanted) ? ok(hpa(frame * 4096 + inPage)) : violation(at, false, gva(address));
-
-  if (cr3 === undefined) {
-    target = Number(address);
-    const end = ept.translate(low, high);
-    if (end === ENTRY.reserved) return done(fault({ kind: 'ept-misconfiguration', gpa: gpa(target) }));
-    if (end === ENTRY.absent) return done(violation(target, false, gva(address)));
-    return done(final(ept.frame, target));
-  }
-
-  const guestSource = new RecordingSource('guest', paging, memory, references, () => nested!.gpa);
-  nested = new NestedWalk(paging, ept, guestSource);
-  const guestEnd = nested.walkGuest(Number(cr3 & CR3_TABLE), low, high);
-  if (guestEnd === NESTED_END.guestAbsent) return done(pageFault(false, false));
-  if (guestEnd === NESTED_END.guestReserved) return done(pageFault(true, true));
-  if (guestEnd === NESTED_END.mapped && denied(nested.guestRights)) return done(pageFault(true, false));
-  const end = guestEnd === NESTED_END.mapped ? nested.translateFinal(low) : guestEnd;
-  if (end === NESTED_END.eptMisconfiguration)
-    return done(fault({ kind: 'ept-misconfiguration', gpa: gpa(nested.gpa) }));
-  if (end === NESTED_END.eptViolation)
-    return done(violation(nested.gpa, nested.pagingStructure, gva(address)));
-  return done(final(nested.frame, nested.gpa));
+  const { address, cr3, eptp } = request;
+  const way = new Walk(request);
+  const outcome = (): Outcome<Hpa, PageFault | EptFault> => {
+    if (cr3 === undefined) return eptp === undefined ? ok(hpa(Number(address))) : way.guestPhysical(eptp);
+    const root = Number(cr3 & CR3_TABLE);
+    return eptp === undefined ? way.guest(root) : way.nested(root, eptp);
+  };
+  return { outcome: outcome(), references: way.references };
 };
