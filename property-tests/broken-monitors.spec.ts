@@ -41,6 +41,9 @@ describe('broken monitors are caught on a bundled guest', () => {
     ['switchesEpt', 'resourceControl', 'sensitive'],
     ['passesMsr', 'resourceControl', 'sensitive'],
     ['dropsInterrupts', 'equivalence', 'kernel'],
+    ['doublesInterrupts', 'equivalence', 'kernel'],
+    ['exposesHostIdt', 'resourceControl', 'sensitive'],
+    ['swapsVmcs', 'resourceControl', 'sensitive'],
   ] as const)('%s breaks %s of %s', async (name, criterion, guest) => {
     const report = await verdict(guest, broken[name] as Monitor<unknown>);
     expect(report[criterion].holds).toBe(false);

@@ -231,6 +231,120 @@ export const dropsInterrupts: Mutation<number> = {
   },
 };
 
+interface Doubling {
+  /** Interruption information of the last interrupt that the monitor injected; undefined when it has been injected again. */
+  readonly injected: bigint | undefined;
+  /** Requests of the mutation made before the VM entry to come. */
+  readonly made: number;
+}
+const INTERRUPTIBILITY = VMCS_FIELDS.guestInterruptibilityState.encoding;
+const IF = 1n << 9n;
+
+/** Breaks equivalence: one interrupt of the timer arrives twice. */
+export const doublesInterrupts: Mutation<Doubling> = {
+  name: 'doubles interrupts',
+  says: 'an external interrupt is injected again as soon as the guest can take one',
+  start: () => ({ injected: undefined, made: 0 }),
+  amend: (memory, request, reply) => {
+    const { injected, made } = memory;
+    if (request.op === 'vmwrite' && request.field === ENTRY_INFORMATION) {
+      const isInterrupt = request.value >> 8n === VALID_EXTERNAL_INTERRUPT;
+      return { memory: { injected: isInterrupt ? request.value : undefined, made: -1 }, request };
+    }
+    if (request.op !== 'vmresume' || injected === undefined) return { memory, request };
+    if (made < 0) return { memory: { injected, made: 0 }, request };
+    const value = reply?.kind === 'done' ? reply.value : 0n;
+    const next = { injected, made: made + 1 };
+    if (made === 0) return { memory: next, before: { op: 'vmread', field: RFLAGS } };
+    if (made === 1 && (value & IF) !== 0n)
+      return { memory: next, before: { op: 'vmread', field: INTERRUPTIBILITY } };
+    if (made === 2 && value === 0n)
+      return { memory: next, before: { op: 'vmwrite', field: ENTRY_INFORMATION, value: injected } };
+    return { memory: { injected: made === 3 ? undefined : injected, made: 0 }, request };
+  },
+};
+
+/** Breaks resource control: the guest can write the host's interrupt descriptors. */
+export const exposesHostIdt: Mutation<HostLayout> = {
+  name: 'exposes the IDT of the host',
+  says: 'HOST_IDTR_BASE is the address of the last page of guest RAM',
+  start: (layout) => layout,
+  amend: (layout, request) => {
+    if (request.op !== 'vmwrite' || request.field !== VMCS_FIELDS.hostIdtrBase.encoding)
+      return { memory: layout, request };
+    const { host, bytes } = layout.guestMemory[layout.guestMemory.length - 1];
+    return { memory: layout, request: { ...request, value: BigInt(host + bytes) - PAGE } };
+  },
+};
+
+interface Executing {
+  readonly layout: HostLayout;
+  readonly made: number;
+  readonly rip: bigint;
+}
+const NOP = 0x90n;
+
+/** Breaks efficiency: the monitor executes what the processor could have executed. Guests whose linear addresses are physical ones. */
+export const executesNops: Mutation<Executing> = {
+  name: 'executes NOPs',
+  says: 'a NOP at which the guest would go on is left out',
+  start: (layout) => ({ layout, made: 0, rip: 0n }),
+  amend: (memory, request, reply) => {
+    const { layout, made } = memory;
+    if (request.op !== 'vmresume') return { memory, request };
+    const value = reply?.kind === 'done' ? reply.value : 0n;
+    const { host, guest } = layout.guestMemory[0];
+    if (made === 0) return { memory: { ...memory, made: 1 }, before: { op: 'vmread', field: RIP } };
+    if (made === 1) {
+      const address = value + BigInt(host - guest);
+      return { memory: { layout, made: 2, rip: value }, before: { op: 'load', address, bytes: 1 } };
+    }
+    if (made === 2 && (value & 0xffn) === NOP)
+      return {
+        memory: { ...memory, made: 3 },
+        before: { op: 'vmwrite', field: RIP, value: memory.rip + 1n },
+      };
+    return { memory: { ...memory, made: 0 }, request };
+  },
+};
+
+/** Breaks resource control: a VMCS that is active lies in guest RAM, in the place of one that was not current either. */
+export const swapsVmcs: Mutation<Entries & { readonly main: bigint | undefined }> = {
+  name: 'swaps VMCSs',
+  says: 'a second VMCS is active from the first VM entry on; before the third it is cleared, and one in guest RAM made active',
+  start: (layout) => ({ layout, entries: 0, made: 0, fields: {}, main: undefined }),
+  amend: (memory, request, reply) => {
+    const { layout, entries, made, main } = memory;
+    if (request.op === 'vmptrld' && main === undefined)
+      return { memory: { ...memory, main: request.operand }, request };
+    if ((request.op !== 'vmlaunch' && request.op !== 'vmresume') || main === undefined)
+      return { memory, request };
+    const end = layout.monitorMemory.base + layout.monitorMemory.bytes;
+    const operand = end - 2n * PAGE;
+    const { host, bytes } = layout.guestMemory[layout.guestMemory.length - 1];
+    const place = entries === 0 ? end - PAGE : BigInt(host + bytes) - PAGE;
+    const revision = reply?.kind === 'done' ? reply.value & 0x7fff_ffffn : 0n;
+    const activate: readonly HostRequest[] = [
+      { op: 'rdmsr', index: 0x480 },
+      { op: 'store', address: place, bytes: 4, value: revision },
+      { op: 'store', address: operand, bytes: 8, value: place },
+      { op: 'vmclear', operand },
+      { op: 'vmptrld', operand },
+      { op: 'vmptrld', operand: main },
+    ];
+    const own =
+      entries === 0
+        ? activate
+        : entries === MOVED_ENTRY
+          ? [{ op: 'vmclear', operand } as const, ...activate]
+          : [];
+    const next = own[made];
+    return next === undefined
+      ? { memory: { ...memory, entries: entries + 1, made: 0 }, request }
+      : { memory: { ...memory, made: made + 1 }, before: next };
+  },
+};
+
 type HardwareAssistedMutant<M> = Monitor<MutantState<MonitorState, M>>;
 
 /** The hardware-assisted monitor with each mistake. */
@@ -245,5 +359,9 @@ export const brokenMonitors = (options: HardwareAssistedOptions = {}) => {
     switchesEpt: broken(switchesEpt),
     passesMsr: broken(passesMsr),
     dropsInterrupts: broken(dropsInterrupts),
+    doublesInterrupts: broken(doublesInterrupts),
+    exposesHostIdt: broken(exposesHostIdt),
+    swapsVmcs: broken(swapsVmcs),
+    executesNops: broken(executesNops),
   } as const;
 };

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { brokenMonitors } from '../../property-tests/mutants/monitors';
-import { EMPTY_MEMORY, gpa, hpa } from '../../src/core';
+import { EMPTY_MEMORY, gpa, hpa, MemoryDraft } from '../../src/core';
 import { Efficiency, eptReach, isSensitive, type MonitoredRun } from '../../src/criteria';
 import { COMMON_EPT, EptTables, eptPaging } from '../../src/ept';
 import type { HostRequest, Monitor } from '../../src/machine';
@@ -36,6 +36,19 @@ describe('eptReach', () => {
       { gpa: 0x1000, frame: 5, count: 1 },
       { gpa: 0x20_0000, frame: 0x800, count: 512 },
     ]);
+  });
+});
+
+describe('eptReach of tables that are shared', () => {
+  it('visits a table once a level, so that one that names itself has an end', () => {
+    const root = 0x10_0000;
+    const memory = new MemoryDraft(EMPTY_MEMORY);
+    const { words } = memory.ownedPage(root / 4096);
+    for (let index = 0; index < 512; index++) words[2 * index] = root | 7;
+    const reach = eptReach(memory, eptPaging(COMMON_EPT), root);
+    expect([...reach.tables]).toEqual([root / 4096]);
+    // At the lowest level its entries are leaves whose memory type is uncacheable.
+    expect(reach.leaves).toHaveLength(512);
   });
 });
 
@@ -174,6 +187,20 @@ describe('efficiency', () => {
       needless: [{ reason: 'pause', instruction: { address: 1n, text: 'pause' }, count: 2 }],
       exits: { pause: 2, cpuid: 1, preemptionTimerExpired: 1 },
     });
+  });
+
+  it('fails when the monitor executes an innocuous instruction itself', async () => {
+    const monitor = brokenMonitors({ preemptionTimerPeriod: 1 }).executesNops;
+    const nops = Array.from({ length: 200 }, () => code.nop);
+    const { equivalence, efficiency } = await check(guestOf(...nops, code.exit(0)), monitor);
+    expect(equivalence.holds).toBe(true);
+    expect(efficiency.holds).toBe(false);
+    expect(efficiency.needless[0]).toMatchObject({
+      reason: 'preemptionTimerExpired',
+      instruction: { text: 'nop' },
+    });
+    const after = await check(guestOf(code.cpuid, code.nop, code.exit(0)), brokenMonitors().executesNops);
+    expect(after.efficiency.needless).toMatchObject([{ reason: 'cpuid', instruction: { text: 'nop' } }]);
   });
 
   it('knows sensitive instructions', () => {

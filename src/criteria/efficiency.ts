@@ -1,7 +1,7 @@
 import { SYSTEM_ROWS } from '../cpu/instructions/system';
 import { VMX_ROWS, type VmExit } from '../vmx';
 import type { GuestInstruction } from './guest-instruction';
-import type { MonitoredRunListener } from './monitored-progress';
+import type { MonitoredRunListener, PendingExit } from './monitored-progress';
 import type { MonitoredRun } from './monitored-run';
 
 /** Exits that come from what the guest meets, not from what its instruction is. SDM Vol. 3C, 26.2 Other Causes of VM Exits */
@@ -27,7 +27,7 @@ const SENSITIVE: ReadonlySet<string> = new Set(
 /** Whether an instruction touches a resource that a monitor must hold, so that it may exit because of what it is. */
 export const isSensitive = (mnemonic: string): boolean => SENSITIVE.has(mnemonic);
 
-/** An innocuous instruction that exited because of what it is. */
+/** An innocuous instruction that exited because of what it is, or that the monitor executed after an exit for another reason. */
 export interface NeedlessExit {
   readonly reason: string;
   readonly instruction: GuestInstruction;
@@ -59,7 +59,18 @@ export class Efficiency implements MonitoredRunListener {
     this.exits[reason] = (this.exits[reason] ?? 0) + 1;
     this.direct += run.stay;
     if (BY_EVENT.has(reason)) return;
-    const { rip } = run.machine.cpu;
+    this.ask(run, reason, run.machine.cpu.rip);
+  }
+
+  /** What the monitor executed must have been sensitive, or have reached outside the guest's RAM. */
+  completed(run: MonitoredRun, { reason, rip, next, outsideRam }: PendingExit): void {
+    if (outsideRam) return;
+    if (next === undefined) this.ask(run, reason, rip);
+    else if (run.machine.cpu.rip !== next) this.ask(run, reason, next);
+  }
+
+  /** Notes the instruction unless it is sensitive. */
+  private ask(run: MonitoredRun, reason: VmExit['reason'], rip: bigint): void {
     const instruction = run.code.at(rip);
     if (instruction !== undefined && isSensitive(instruction.mnemonic)) return;
     const key = `${reason} ${rip}`;

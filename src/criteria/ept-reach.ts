@@ -4,7 +4,7 @@ import { ENTRY, frameOfEntry, type Page, type PagingFormat } from '../core';
 export interface EptReach {
   /** Frame numbers of the EPT paging structures. */
   readonly tables: ReadonlySet<number>;
-  /** Runs of machine frames that a leaf maps, with the guest-physical address where. */
+  /** Runs of machine frames that a leaf maps, with the (lowest) guest-physical address where: a table that is shared counts once a level. */
   readonly leaves: readonly { readonly gpa: number; readonly frame: number; readonly count: number }[];
 }
 
@@ -20,7 +20,11 @@ export const eptReach = (
 ): EptReach => {
   const tables = new Set<number>();
   const leaves: { gpa: number; frame: number; count: number }[] = [];
+  const seen = new Set<number>();
   const visit = (table: number, level: number, base: number): void => {
+    const place = table * (format.levels + 1) + level;
+    if (seen.has(place)) return;
+    seen.add(place);
     tables.add(table);
     const { words } = memory.page(table);
     for (let index = 0; index < ENTRIES; index++) {

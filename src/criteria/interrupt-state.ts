@@ -1,5 +1,6 @@
 import type { MachineBus } from '../machine/machine-bus';
 import { localApicOf, type VectorSet } from '../platform';
+import type { DeliveredEvent } from './observation';
 
 /** The local APIC at the end of a run; vectors ascend. */
 export interface InterruptState {
@@ -45,6 +46,12 @@ export const interruptState = (
     taskPriority: apic.taskPriority,
   };
 };
+
+/** An interrupt that is not held came from nowhere; other events are as they were. */
+export const withSource = (event: DeliveredEvent, held: readonly HeldInterrupt[]): DeliveredEvent =>
+  event.kind === 'interrupt' && !held.some(({ vector }) => vector === event.vector)
+    ? { ...event, kind: 'invented interrupt' }
+    : event;
 
 /** Without the interrupt whose handler is entered. */
 export const withoutDelivered = (

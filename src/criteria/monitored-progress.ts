@@ -16,6 +16,8 @@ export interface MonitoredRunListener {
   entered?(run: MonitoredRun): void;
   /** Guest state is still in the processor; `position` counts up to here. */
   left?(run: MonitoredRun, exit: VmExit): void;
+  /** The monitor comes back to the guest at another instruction than the one that exited, or that an event interrupted: it has executed that one. */
+  completed?(run: MonitoredRun, exit: PendingExit): void;
   /** Guest execution touched a frame of the machine. */
   touched?(
     run: MonitoredRun,
@@ -38,6 +40,9 @@ export const audience = (listeners: readonly MonitoredRunListener[]): Required<M
   },
   left: (run, exit) => {
     for (const one of listeners) one.left?.(run, exit);
+  },
+  completed: (run, exit) => {
+    for (const one of listeners) one.completed?.(run, exit);
   },
   touched: (run, frame, use, write) => {
     for (const one of listeners) one.touched?.(run, frame, use, write);
@@ -68,6 +73,10 @@ export interface PendingExit {
   readonly reason: VmExit['reason'];
   readonly rip: bigint;
   readonly rcx: bigint;
+  /** Where the instruction that exits because of what it is goes on when it is completed; of other exits undefined. */
+  readonly next: bigint | undefined;
+  /** The monitor has to complete the instruction: its memory operand is not RAM. */
+  readonly outsideRam: boolean;
   /** The instruction repeats, so that one iteration of it may be emulated at a time. */
   readonly repeated: boolean;
   /** The guest's registers, when it does not come back. */

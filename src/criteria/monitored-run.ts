@@ -10,7 +10,7 @@ import { deliveredEvent } from './guest-events';
 import { GuestCode } from './guest-instruction';
 import { GuestMemory } from './guest-memory';
 import { type GuestRegisters, readGuestRegisters } from './guest-registers';
-import { interruptState, passedBy, withoutDelivered } from './interrupt-state';
+import { interruptState, passedBy, withoutDelivered, withSource } from './interrupt-state';
 import { makeObservation } from './make-observation';
 import {
   audience,
@@ -250,6 +250,7 @@ export class MonitoredRun {
     const moved = cpu.rip !== exit.rip;
     progress.completed += iterationsSince(exit, cpu) || (moved ? 1 : 0);
     if (!moved) return;
+    this.audience.completed(this, exit);
     if (exit.readsTime !== undefined)
       this.options.time?.record('time-stamp', timeStampRead(cpu), exit.readsTime, exit.rip);
     if (progress.accesses.length > 0) this.observe();
@@ -262,7 +263,7 @@ export class MonitoredRun {
     if (this.passesInterrupts) progress.held = passedBy(progress.held);
     progress.completed = position;
     this.enteredAt = Number.POSITIVE_INFINITY;
-    progress.exit = pendingExit(cpu, exit, this.code, this.registers);
+    progress.exit = pendingExit(cpu, exit, this.code, this.memory, this.registers);
     if (exit.reason === 'tripleFault')
       progress.lost = this.observation(this.machine.publishMemory(), undefined, { kind: 'triple-fault' });
     if (cpu.activity !== ACTIVITY.hlt) this.stall(position, false);
@@ -270,9 +271,9 @@ export class MonitoredRun {
 
   private delivered(cpu: ProcessorDraft, event: InterruptionEvent): void {
     if (!cpu.nonRoot) return;
-    const observed = deliveredEvent(cpu, event);
-    if (observed.kind === 'interrupt')
-      this.progress.held = withoutDelivered(this.progress.held, observed.vector);
+    const { progress } = this;
+    const observed = withSource(deliveredEvent(cpu, event), progress.held);
+    if (observed.kind === 'interrupt') progress.held = withoutDelivered(progress.held, observed.vector);
     this.observe(observed);
     this.stall(this.position, true);
   }

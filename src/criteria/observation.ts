@@ -14,7 +14,8 @@ export interface DeviceAccess {
 /** An exception or interrupt whose handler was entered. */
 export interface DeliveredEvent {
   readonly vector: number;
-  readonly kind: 'interrupt' | 'nmi' | 'exception' | 'software interrupt';
+  /** `invented interrupt`: a monitor injected it, and the processor had taken none of that vector from the local APIC. */
+  readonly kind: 'interrupt' | 'invented interrupt' | 'nmi' | 'exception' | 'software interrupt';
   readonly errorCode?: number;
   /** Linear address of a page fault (CR2). */
   readonly address?: bigint;

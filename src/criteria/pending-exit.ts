@@ -4,6 +4,7 @@ import { FLAG, SLOT } from '../cpu/slots';
 import type { RunningMachine } from '../machine/running-machine';
 import { type VmExit, Vmx } from '../vmx';
 import type { GuestCode } from './guest-instruction';
+import type { GuestMemory } from './guest-memory';
 import type { GuestRegisters } from './guest-registers';
 import type { PendingExit } from './monitored-progress';
 import { isTimeMsr, isTimeSite, type TimeRecord } from './time-sources';
@@ -24,16 +25,26 @@ const timeRead = (cpu: ProcessorDraft, { reason }: VmExit): string | undefined =
   return reason === 'rdmsr' && isTimeMsr(cpu.W[2 * SLOT.rcx]) ? 'rdmsr' : undefined;
 };
 
+/** None of the instructions that exit because of what they are jumps. */
+const nextRip = (cpu: ProcessorDraft, exit: VmExit): bigint | undefined => {
+  if (!('length' in exit)) return undefined;
+  const next = cpu.rip + BigInt(exit.length);
+  return BigInt.asUintN(cpu.mode64 ? 64 : 32, next);
+};
+
 /** What has to be known of an exit at the VM entry that follows; the guest's state is still in the processor. */
 export const pendingExit = (
   cpu: ProcessorDraft,
   exit: VmExit,
   code: GuestCode,
+  memory: GuestMemory,
   registers: GuestRegisters,
 ): PendingExit => ({
   reason: exit.reason,
   rip: cpu.rip,
   rcx: cpu.R[SLOT.rcx],
+  next: nextRip(cpu, exit),
+  outsideRam: 'gpa' in exit && memory.machineFrame(Math.floor(exit.gpa / 4096)) < 0,
   repeated: isRepeated(cpu, exit, code),
   registers,
   readsTime: timeRead(cpu, exit),

@@ -1,4 +1,5 @@
 import { type Control, fieldIndex, type VmcsField, type Vmx } from '../vmx';
+import { HOST_FIELDS } from './host-structures';
 
 /** A structure in memory that the processor uses for itself. */
 export interface ProcessorStructure {
@@ -47,8 +48,9 @@ export const processorStructures = (vmx: Vmx): readonly ProcessorStructure[] => 
   ];
 };
 
-/** Fields that decide which frames the processor uses and the guest reaches. */
+/** Fields that decide which frames the processor and the host use and the guest reaches. */
 const DECIDING: readonly VmcsField[] = [
+  ...HOST_FIELDS,
   'eptPointer',
   ...NAMED.flatMap(({ field, count }) => (count === undefined ? [field] : [field, count])),
 ];
@@ -61,7 +63,7 @@ export class StructureSignature {
   private readonly halves = new Int32Array(this.words.buffer);
   private vmxon: number | undefined;
   private current: number | undefined;
-  private active = 0;
+  private active: readonly number[] = [];
   private eptEnabled = false;
   private switches = -1;
 
@@ -73,12 +75,13 @@ export class StructureSignature {
     let changed =
       vmx.vmxonPointer !== this.vmxon ||
       address !== this.current ||
-      vmx.active.size !== this.active ||
+      vmx.active.size !== this.active.length ||
+      this.active.some((each) => !vmx.active.has(each)) ||
       vmx.eptEnabled !== this.eptEnabled ||
       switches !== this.switches;
     this.vmxon = vmx.vmxonPointer;
     this.current = address;
-    this.active = vmx.active.size;
+    if (changed) this.active = [...vmx.active.keys()];
     this.eptEnabled = vmx.eptEnabled;
     this.switches = switches;
     for (let i = 0; i < INDEXES.length; i++) {

@@ -1,11 +1,13 @@
 import { differingFrames, hex, type MemoryRoot } from '../core';
 import { msrName } from '../cpu/msrs';
+import { ia32ePaging } from '../cpu/paging-format';
 import { eptPaging, eptRoot } from '../ept';
 import type { StopReason } from '../machine/running-machine';
 import { type VmExit, Vmx } from '../vmx';
 import { type EptReach, eptReach } from './ept-reach';
 import type { GuestInstruction } from './guest-instruction';
 import { isHostMsr } from './guest-msrs';
+import { hostStructures } from './host-structures';
 import type { MonitoredRunListener } from './monitored-progress';
 import type { MonitoredRun } from './monitored-run';
 import { type ProcessorStructure, processorStructures, StructureSignature } from './processor-structures';
@@ -16,7 +18,7 @@ export type ResourceViolationKind =
   | 'foreign-frame'
   /** EPT maps a frame that is not the guest's, touched or not. */
   | 'foreign-mapping'
-  /** A structure of the processor lies in the guest's memory. */
+  /** A structure of the processor or of the host lies in the guest's memory. */
   | 'exposed-structure'
   /** Guest execution reached a device without the monitor. */
   | 'device'
@@ -62,6 +64,7 @@ export class ResourceControl implements MonitoredRunListener {
   private longestLease = 0;
   private readonly signature = new StructureSignature();
   private reach: EptReach | undefined;
+  private hostTables: ReadonlySet<number> = new Set();
   private root: MemoryRoot | undefined;
 
   /** `longestLease`: guest clocks after which the monitor must have the processor again, at most. */
@@ -131,7 +134,7 @@ export class ResourceControl implements MonitoredRunListener {
     const changed =
       reach === undefined ||
       root === undefined ||
-      differingFrames(root, now).some((frame) => reach.tables.has(frame));
+      differingFrames(root, now).some((frame) => reach.tables.has(frame) || this.hostTables.has(frame));
     this.root = now;
     if (changed) this.examine(run);
   }
@@ -143,11 +146,15 @@ export class ResourceControl implements MonitoredRunListener {
     this.root = run.machine.publishMemory();
     this.structures = {};
     for (const structure of processorStructures(vmx)) this.own(run, structure);
+    const { memory } = run.machine.memory;
+    const host = hostStructures(memory, ia32ePaging(vmx.physicalAddressWidth, true), data);
+    this.hostTables = host.tables;
+    for (const structure of host.structures) this.keep(run, structure);
     if (!vmx.eptEnabled) {
       this.violate(run, 'foreign-mapping', "the guest runs without EPT: its addresses are the host's");
       return;
     }
-    const reach = eptReach(run.machine.memory.memory, eptPaging(vmx.ept), eptRoot(data.get('eptPointer')));
+    const reach = eptReach(memory, eptPaging(vmx.ept), eptRoot(data.get('eptPointer')));
     this.reach = reach;
     for (const table of reach.tables) this.own(run, { name: 'EPT', address: table * 4096, bytes: 4096 });
     for (const { gpa, frame, count } of reach.leaves)
@@ -159,12 +166,18 @@ export class ResourceControl implements MonitoredRunListener {
         );
   }
 
-  private own(run: MonitoredRun, { name, address, bytes }: ProcessorStructure): void {
+  private own(run: MonitoredRun, structure: ProcessorStructure): void {
+    const { name } = structure;
+    this.structures[name] = (this.structures[name] ?? 0) + this.keep(run, structure);
+  }
+
+  /** Frames of a structure, none of which may be the guest's. */
+  private keep(run: MonitoredRun, { name, address, bytes }: ProcessorStructure): number {
     const first = Math.floor(address / 4096);
     const count = Math.ceil((address + bytes) / 4096) - first;
-    this.structures[name] = (this.structures[name] ?? 0) + count;
     if (run.memory.touches(first, count))
       this.violate(run, 'exposed-structure', `${name} at ${hex(address)} lies in the guest's memory`);
+    return count;
   }
 
   private violate(run: MonitoredRun, kind: ResourceViolationKind, says: string): void {
