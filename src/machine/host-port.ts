@@ -37,14 +37,13 @@ export type HostRequest =
   /** Loads the guest's registers (all but RSP, which is in the VMCS) and enters. A reply comes at VMfail, at a fault, or at the next VM exit. */
   | { readonly op: 'vmlaunch' | 'vmresume'; readonly registers: GeneralRegisters }
   | { readonly op: 'vmcall'; readonly registers: GeneralRegisters }
-  /** The monitor has ended its guest; the machine stops with this status. */
+  /** The monitor has ended its guest; the machine stops as `monitor-stopped` with this reason. */
   | { readonly op: 'halt-machine'; readonly reason: string };
 
 export type HostReply =
-  /** First call, or nothing to say. */
-  | { readonly kind: 'started' }
   /**
-   * The instruction completed. `value`: RAX (load, in, mov-from, vmread), EDX:EAX (rdmsr, rdtsc). `cf` and `zf` tell VMfailInvalid and VMfailValid. `registers` after CPUID: EAX EBX ECX EDX.
+   * The instruction completed. `value`: RAX (mov-from, vmread), as many of its bytes as were asked for (load, in), EDX:EAX (rdmsr, rdtsc). `cf` and `zf` tell
+   * VMfailInvalid and VMfailValid. `cpuid`: EAX EBX ECX EDX, 32 bits each.
    */
   | {
       readonly kind: 'done';
