@@ -24,12 +24,9 @@ export interface Execution {
 
 export const product: Execution = { run, step };
 
-/** Every run of the suite tries the same cases; `VTMODEL_SEED` tries others. */
-export const SEED = Number(process.env.VTMODEL_SEED ?? 20260730);
-
 /** Tries a theorem; a failure prints seed, path and the shrunk counterexample as assembly. */
 export const holds = <T extends [unknown, ...unknown[]]>(theorem: fc.IProperty<T>, numRuns: number): void => {
-  fc.assert(theorem, { seed: SEED, numRuns });
+  fc.assert(theorem, { numRuns });
 };
 
 /** Whether some case refutes the theorem: it must when the theorem is about a mutant. Throws when the mutant itself breaks down. */
@@ -37,7 +34,7 @@ export const isRefuted = <T extends [unknown, ...unknown[]]>(
   theorem: fc.IProperty<T>,
   numRuns: number,
 ): boolean => {
-  const found = fc.check(theorem, { seed: SEED, numRuns, endOnFailure: true });
+  const found = fc.check(theorem, { numRuns, endOnFailure: true });
   return refuted(found.failed, found.errorInstance);
 };
 
@@ -55,7 +52,6 @@ export const holdsAsync = <T extends [unknown, ...unknown[]]>(
   numRuns: number,
 ): Promise<void> =>
   fc.assert(theorem, {
-    seed: SEED,
     numRuns,
     interruptAfterTimeLimit: MOST_MILLISECONDS,
     markInterruptAsFailure: true,
@@ -65,7 +61,7 @@ export const isRefutedAsync = async <T extends [unknown, ...unknown[]]>(
   theorem: fc.IAsyncProperty<T>,
   numRuns: number,
 ): Promise<boolean> => {
-  const found = await fc.check(theorem, { seed: SEED, numRuns, endOnFailure: true });
+  const found = await fc.check(theorem, { numRuns, endOnFailure: true });
   return refuted(found.failed, found.errorInstance);
 };
 

@@ -316,7 +316,7 @@ describe('bad snapshots', () => {
     expect(problem(bytes)).toMatch(/^header length: /);
   });
 
-  test.prop([fc.nat(snapshot.length - 1), fc.integer({ min: 1, max: 255 })], { numRuns: 200, seed: 1 })(
+  test.prop([fc.nat(snapshot.length - 1), fc.integer({ min: 1, max: 255 })], { numRuns: 200 })(
     'a changed byte never throws and never changes the state',
     (at, by) => {
       const bytes = snapshot.slice();
@@ -338,7 +338,7 @@ describe('bad snapshots', () => {
   });
   const all = paths(head).filter((path) => path.length > 0);
 
-  test.prop([fc.constantFrom(...all), fc.jsonValue()], { numRuns: 300, seed: 2 })(
+  test.prop([fc.constantFrom(...all), fc.jsonValue()], { numRuns: 300 })(
     'any value anywhere gives a state or names a field',
     (path, junk) => {
       const bytes = withHead(snapshot, (one) => {
