@@ -1,5 +1,12 @@
 import type { ActivityState, ProcessorDraft } from './processor-draft';
-import { CONTROL_REGISTERS, DEBUG_REGISTERS, MODEL_SPECIFIC_REGISTERS, SLOT, type SlotName } from './slots';
+import {
+  CONTROL_REGISTERS,
+  DEBUG_REGISTERS,
+  FIRST_SCRATCH_SLOT,
+  MODEL_SPECIFIC_REGISTERS,
+  SLOT,
+  type SlotName,
+} from './slots';
 
 /** One segment register with its hidden part. Access rights in the format of the VMCS (bit 16: unusable). */
 export interface SegmentRegister {
@@ -59,7 +66,7 @@ export interface VirtualizationState {
 const baseSlot = (index: number): number => (index < 6 ? SLOT.esBase + index : SLOT.ldtrBase + index - 6);
 
 const SYSTEM_FIRST = 2 * SLOT.esBase;
-const SYSTEM_END = 2 * (SLOT.pdpte3 + 1);
+const SYSTEM_END = 2 * FIRST_SCRATCH_SLOT;
 
 const pick = <Name extends SlotName>(
   R: BigUint64Array,

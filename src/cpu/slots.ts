@@ -37,10 +37,6 @@ export const MODEL_SPECIFIC_REGISTERS = [
   'apicBase',
   'featureControl',
   'miscEnable',
-  'pdpte0',
-  'pdpte1',
-  'pdpte2',
-  'pdpte3',
 ] as const;
 
 /**
