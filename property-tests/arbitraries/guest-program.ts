@@ -111,7 +111,7 @@ export class GuestProgram {
   }
 }
 
-const PROCESSOR = processor('skylake', ['-vmx']);
+const PROCESSOR = processor('skylake', ['-vmx', '+xsave']);
 
 /** The machine that every program starts from. */
 const fixed: MachineState = (() => {

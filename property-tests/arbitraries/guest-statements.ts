@@ -25,7 +25,14 @@ import {
 } from './statements/memory';
 import { ports, stringPorts } from './statements/ports';
 import type { Statement } from './statements/statement';
-import { controlRegisters, cpuid, descriptorTables, msrs, segments } from './statements/system-state';
+import {
+  controlRegisters,
+  cpuid,
+  descriptorTables,
+  extendedControl,
+  msrs,
+  segments,
+} from './statements/system-state';
 
 export type { Statement };
 
@@ -46,6 +53,7 @@ const simple: readonly fc.WeightedArbitrary<Statement>[] = [
   { arbitrary: callWindow, weight: 3 },
   { arbitrary: selfModification, weight: 3 },
   { arbitrary: controlRegisters, weight: 10 },
+  { arbitrary: extendedControl, weight: 3 },
   { arbitrary: msrs, weight: 8 },
   { arbitrary: cpuid, weight: 5 },
   { arbitrary: descriptorTables, weight: 4 },

@@ -93,6 +93,11 @@ const CASES: readonly (readonly [string, readonly string[], RegExp])[] = [
   ],
   ['check: missing file', ['check', 'nosuch.elf'], /nosuch\.elf: image: no such file/],
   ['check: one of several', ['check', 'hello', 'package.json'], /package\.json: format: neither/],
+  [
+    'check: no host',
+    ['check', 'hello', '--processor', 'skylake,-lm'],
+    /--processor: hello is to run without lm, which the monitor needs and does not hide; leave lm in/,
+  ],
   ['check: bad count', ['check', '--max-instructions', 'x'], /--max-instructions x: not a number/],
 ];
 

@@ -188,6 +188,20 @@ describe('vtmodel check', () => {
     expect(io.out).toMatch(/\nguests\/images\/halt\.elf +holds +holds +holds /);
   });
 
+  it('the host has what the guest has: XSETBV of a guest with XSAVE', async () => {
+    const io = new MemoryIo();
+    // mov rax, cr4; bts rax, 18; mov cr4, rax; xor ecx, ecx; xor edx, edx; mov eax, 3; xsetbv; xgetbv; mov dx, 0xf4; out dx, eax
+    const code = '0f20e0 480fbae812 0f22e0 31c9 31d2 b803000000 0f01d1 0f01d0 66baf400 ef'.replaceAll(
+      ' ',
+      '',
+    );
+    io.files.set('code.bin', Uint8Array.from(Buffer.from(code, 'hex')));
+    const raw = ['--format', 'raw', '--load', '0x100000', '--mode', 'long', '--processor', 'skylake,+xsave'];
+    expect(await io.command('check', 'code.bin', ...raw)).toBe(0);
+    expect(io.out).toMatch(/\ncode\.bin +holds +holds +holds .* exit code 3\n/);
+    expect(io.out).toMatch(/\bxsetbv 1\b/);
+  });
+
   it('takes a raw image, and takes VMX off the processor', async () => {
     const io = new MemoryIo();
     // mov eax, 1; cpuid; and ecx, 1 << 5; shr ecx, 5; mov eax, ecx; mov dx, 0xf4; out dx, eax: exits with CPUID.1:ECX.VMX

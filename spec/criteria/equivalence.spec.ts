@@ -90,6 +90,12 @@ describe('equivalence of the bare and the monitored run', () => {
     });
   });
 
+  it('holds for a triple fault that begins at an instruction which the monitor emulates', async () => {
+    // mov ecx, 0x12345; rdmsr: #GP without an IDT
+    const report = await check(guestOf([0xb9, 0x45, 0x23, 0x01, 0x00], [0x0f, 0x32]), monitor);
+    expect(report).toMatchObject({ holds: true, end: { kind: 'triple-fault' } });
+  });
+
   it('ends for an endless delivery on both, during which the monitor keeps control', async () => {
     // A code breakpoint on the first instruction of the #DB handler itself.
     const guest = withHandler(

@@ -1,9 +1,9 @@
 import type { Command } from 'commander';
 import { type CheckOptions, type CriteriaReport, checkCriteria, type Progress } from '../criteria';
-import type { MachineState } from '../machine';
+import { HOST_FEATURES, type MachineState } from '../machine';
 import { hardwareAssistedMonitor } from '../vmm/hardware-assisted';
 import { type CheckedGuest, checkJson, checkText } from './check-report';
-import { EXIT_STATUS } from './exit-status';
+import { BadInput, EXIT_STATUS } from './exit-status';
 import { bundledGuests, describeImage, guestPath, guestState, type ImageArguments } from './image-options';
 import type { CommandIo } from './io';
 import { count } from './values';
@@ -54,10 +54,23 @@ interface Guest {
 /** Edits of the processor: a guest sees no VMX, so the bare machine has none. */
 const WITHOUT_VMX = ['-vmx'];
 
+/** The monitor hides VMX alone; what else its host needs, the guest must have too. */
+const requireHostFeatures = (name: string, { config }: MachineState): void => {
+  const lacking = HOST_FEATURES.find((one) => one !== 'vmx' && !config.processor.features.has(one));
+  if (lacking !== undefined)
+    throw new BadInput(
+      `--processor: ${name} is to run without ${lacking}, which the monitor needs and does not hide; leave ${lacking} in`,
+    );
+};
+
 /** The guests that the arguments name, loaded. */
 const guests = (io: CommandIo, names: readonly string[], options: CheckArguments): readonly Guest[] => {
   const chosen = names.length === 0 ? bundledGuests(io) : names.map((given) => guestPath(io, given));
-  return chosen.map((guest) => ({ name: guest.name, state: guestState(io, guest, options, WITHOUT_VMX) }));
+  return chosen.map((guest) => {
+    const state = guestState(io, guest, options, WITHOUT_VMX);
+    requireHostFeatures(guest.name, state);
+    return { name: guest.name, state };
+  });
 };
 
 const BETWEEN_LINES = 0.1;

@@ -42,6 +42,7 @@ export const SECTIONS = {
     '7.3.4': 'Decimal Arithmetic Instructions',
     '7.3.9': 'String Operations',
     '7.3.13.1': 'Carry and Direction Flag Instructions',
+    '13': 'Managing State Using the XSAVE Feature Set',
     '17': 'Control-Flow Enforcement Technology',
     '19.5': 'Protected-Mode I/O',
     '19.5.2': 'I/O Permission Bit Map',
@@ -76,6 +77,7 @@ export const SECTIONS = {
   '3A': {
     '2.2.1': 'Extended Feature Enable Register',
     '2.5': 'Control Registers',
+    '2.6': 'Extended Control Registers (Including XCR0)',
     '2.8': 'System Instruction Summary',
     '3.4.2': 'Segment Selectors',
     '3.4.3': 'Segment Registers',

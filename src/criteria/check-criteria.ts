@@ -40,6 +40,13 @@ export interface CheckOptions {
   readonly onEffect?: (effect: DeviceEffect) => void;
 }
 
+/** Ends before an instruction that has not executed, where RF may differ. */
+const BETWEEN_INSTRUCTIONS: ReadonlySet<GuestEnd['kind']> = new Set([
+  'limit',
+  'endless-delivery',
+  'triple-fault',
+] as const);
+
 const ENDLESS_AFTER = 256;
 const MOST_LEASE = 100_000_000;
 const SLICE = 1_000_000;
@@ -143,7 +150,7 @@ class Check {
     const before = this.bare.save();
     const left = this.bare.next(right);
     const outcome =
-      right.end?.kind === 'limit' || right.end?.kind === 'endless-delivery'
+      right.end !== undefined && BETWEEN_INSTRUCTIONS.has(right.end.kind)
         ? compareObservations(withoutResumeFlag(left), withoutResumeFlag(right))
         : compareObservations(left, right);
     this.observations++;

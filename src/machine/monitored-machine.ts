@@ -7,7 +7,7 @@ import {
   shiftRight,
   writtenFrames,
 } from '../core';
-import { processor } from '../cpu/presets';
+import { editsFor, type FeatureName, type Processor, processor } from '../cpu/presets';
 import { type ProcessorState, SEGMENT_REGISTERS } from '../cpu/processor-state';
 import { createBoard } from '../platform';
 import { createMachine } from './create-machine';
@@ -153,6 +153,19 @@ const hostProcessor = (reset: ProcessorState): ProcessorState => {
   });
 };
 
+/** What the host's own code needs: IA-32e mode with 1-GiB pages, MSRs, VMX. */
+export const HOST_FEATURES = [
+  'lm',
+  'msr',
+  'page-1gib',
+  'pae',
+  'vmx',
+] as const satisfies readonly FeatureName[];
+
+/** The guest's processor, with what the host needs. */
+const hostModel = ({ name, features }: Processor): Processor =>
+  processor(name, editsFor(name, [...features, ...HOST_FEATURES]));
+
 /**
  * The machine on which `monitor` runs the loaded machine `guest` as its guest: the same board, a host processor with VMX, the guest's RAM at
  * `HostLayout.guestMemory`, and the monitor about to start.
@@ -160,7 +173,7 @@ const hostProcessor = (reset: ProcessorState): ProcessorState => {
 export const createMonitoredMachine = <S>(guest: MachineState, monitor: Monitor<S>): MachineState => {
   const host = createMachine({
     ...guest.config,
-    processor: processor(guest.config.processor.name),
+    processor: hostModel(guest.config.processor),
     memoryBytes: HOST_BYTES,
   });
   const ranges = guestMemory(guest.ram);

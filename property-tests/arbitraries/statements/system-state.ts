@@ -44,6 +44,25 @@ export const controlRegisters: fc.Arbitrary<Statement> = fc.oneof(
   always((asm) => asm.rr([0x0f, 0x01], 4, rcx)),
 );
 
+/** XGETBV or XSETBV, most often after CR4.OSXSAVE is set. */
+export const extendedControl: fc.Arbitrary<Statement> = fc
+  .record({
+    enabled: fc.nat(7),
+    code: fc.constantFrom<readonly number[]>([0x0f, 0x01, 0xd0], [0x0f, 0x01, 0xd1], [0x0f, 0x01, 0xd1]),
+    index: fc.constantFrom(0, 0, 0, 0, 1),
+    low: fc.constantFrom(1, 3, 3, 0, 2, 7),
+    high: fc.constantFrom(0, 0, 0, 1),
+  })
+  .map(({ enabled, code, index, low, high }) => (asm) => {
+    // BTS: SDM Vol. 2
+    if (enabled > 0) asm.fromControl(rax, 4).rr([0x0f, 0xba], 5, rax).emit(18).toControl(4, rax);
+    asm
+      .mov(rcx, index)
+      .mov(rax, low)
+      .mov(rdx, high)
+      .emit(...code);
+  });
+
 const READ_MSRS: readonly number[] = [
   ...[0x10, 0x1b, 0x3a, 0x8b, 0xfe, 0x174, 0x175, 0x176, 0x1a0, 0x1d9, 0x277, 0x2ff, 0x480, 0x48c],
   ...[0xc000_0080, 0xc000_0081, 0xc000_0082, 0xc000_0083, 0xc000_0084, 0xc000_0100, 0xc000_0101, 0xc000_0102],

@@ -33,6 +33,9 @@ const NEVER_HOT = 0x7fff_ffff;
 /** Why `Engine.run` returned before its budget was used up. */
 export type EngineStop = 'budget' | 'inactive' | 'host-port' | 'triple-fault' | 'delivery-loop' | 'stopped';
 
+/** So many decoded instructions are kept: some hundred bytes each, and a guest that runs off its code through empty memory never ends. */
+const MOST_DECODED = 1 << 18;
+
 /** Runs instructions on one processor draft. */
 export class Engine {
   readonly code: CodeCache;
@@ -56,6 +59,8 @@ export class Engine {
   private readonly links: BlockLinks;
   private aloneNext = false;
   private budget = 0;
+  /** Instructions decoded since all blocks were forgotten. */
+  private decoded = 0;
   /** Consecutive deliveries through the IDT, and how many instructions had retired at the last one. */
   private deliveries = 0;
   private lastDelivery = -1;
@@ -305,6 +310,12 @@ export class Engine {
     const most = alone || this.tier === 'oracle' ? 1 : LONGEST_BLOCK;
     const heat = this.tier === 'generated' ? this.heat : NEVER_HOT;
     const block = this.decoder.decode(frame, { codeSize, most, heat, alone });
+    this.decoded += block.count;
+    if (this.decoded > MOST_DECODED) {
+      this.decoded = block.count;
+      this.links.forget();
+      this.code.clear();
+    }
     this.code.add(frame, key, block, Number(linearRip(this.cpu) & 4095n));
     this.builder.build(block);
     return block;

@@ -40,7 +40,8 @@ export const FEATURES = {
   popcnt: built(1, 'ecx', 23),
   'tsc-deadline': missing(1, 'ecx', 24),
   aes: missing(1, 'ecx', 25),
-  xsave: missing(1, 'ecx', 26),
+  /** XGETBV and XSETBV, for XCR0 with x87 and SSE state; what saves that state is not built. */
+  xsave: built(1, 'ecx', 26),
   avx: missing(1, 'ecx', 28),
   f16c: missing(1, 'ecx', 29),
   rdrand: missing(1, 'ecx', 30),

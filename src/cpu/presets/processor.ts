@@ -61,10 +61,15 @@ const WITH_SUBLEAVES: ReadonlySet<number> = new Set([0x04, 0x07, 0x0b, 0x0d, 0x0
 
 const key = (leaf: number, subleaf: number): string => `${leaf >>> 0}.${subleaf >>> 0}`;
 
+/** Leaves that a feature brings along. */
+const LEAF_FEATURES: ReadonlyMap<number, FeatureName> = new Map([[0x0d, 'xsave']]);
+
 /** The table of rows with feature flags merged in. SDM Vol. 2, CPUID: a leaf above the maximum gives the highest basic leaf */
 const cpuidTable = (rows: readonly CpuidRow[], features: ReadonlySet<FeatureName>): CpuidTable => {
   const results = new Map<string, CpuidResult>();
   for (const [leaf, subleaf, eax, ebx, ecx, edx] of rows) {
+    const owner = LEAF_FEATURES.get(leaf);
+    if (owner !== undefined && !features.has(owner)) continue;
     const result = { eax: eax | 0, ebx: ebx | 0, ecx: ecx | 0, edx: edx | 0 };
     for (const name of features) {
       const feature = FEATURES[name];
@@ -82,6 +87,16 @@ const cpuidTable = (rows: readonly CpuidRow[], features: ReadonlySet<FeatureName
     return find(known ? number : highest, subleaf);
   };
   return Object.freeze({ lookup });
+};
+
+/** The edits that make a preset announce these features and no others. */
+export const editsFor = (name: PresetName, features: Iterable<string>): readonly string[] => {
+  const wantedNames = new Set(features);
+  const own: ReadonlySet<string> = processor(name).features;
+  return [
+    ...[...own].filter((one) => !wantedNames.has(one)).map((one) => `-${one}`),
+    ...[...wantedNames].filter((one) => !own.has(one)).map((one) => `+${one}`),
+  ];
 };
 
 /**

@@ -30,6 +30,8 @@ export const SKYLAKE_CPUID: readonly CpuidRow[] = [
   [0x07, 0, 0, 0, 0, 0],
   [0x0b, 0, 0, 1, 0x100, 0],
   [0x0b, 1, 0, 1, 0x201, 0],
+  // XCR0 may hold x87 and SSE state: the 512 bytes of FXSAVE and the header.
+  [0x0d, 0, 3, 576, 576, 0],
   // 24 MHz crystal, times 250/2: 3 GHz.
   [0x15, 0, 2, 250, 24_000_000, 0],
   [0x16, 0, 3000, 3000, 100, 0],

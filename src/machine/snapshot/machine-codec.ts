@@ -10,7 +10,7 @@ import {
   PAGE_BYTES,
   writtenFrames,
 } from '../../core';
-import { type PresetName, type Processor, processor } from '../../cpu/presets';
+import { editsFor, type PresetName, type Processor, processor } from '../../cpu/presets';
 import type { Device } from '../../platform';
 import type { Monitor } from '../host-port';
 import type { MachineConfig, MachineState } from '../machine-state';
@@ -49,13 +49,7 @@ const processorByName: Codec<Processor> = mapped(
   ({ name, features }: Processor) => ({ name, features: [...features].sort() }),
   ({ name, features }, field) => {
     try {
-      const preset = processor(name as PresetName);
-      return processor(name as PresetName, [
-        ...[...preset.features].filter((one) => !features.includes(one)).map((one) => `-${one}`),
-        ...features
-          .filter((one) => !(preset.features as ReadonlySet<string>).has(one))
-          .map((one) => `+${one}`),
-      ]);
+      return processor(name as PresetName, editsFor(name as PresetName, features));
     } catch (error) {
       if (error instanceof ModelError) return malformed(field, error.message);
       throw error;

@@ -6,13 +6,16 @@ import { chosenControls, readCapabilities } from './capabilities';
 import { controlBit } from './controls';
 import { eptTables } from './ept-tables';
 import type { GuestRecord, Setting } from './guest';
-import { controlFields, EFER, guestFields, type HostRegisters, hostFields, VPID } from './initial-vmcs';
+import { CR4, controlFields, EFER, guestFields, type HostRegisters, hostFields, VPID } from './initial-vmcs';
 import { type MemoryPlan, memoryPlan, OPERAND } from './memory-plan';
 import { ask, halt, type Program, resultOf, tell, value, vmwrites } from './program';
 
 const DEFAULT_PERIOD = 1_000_000;
 const PHYSICAL_ADDRESS_LEAF = 0x80000008;
 const ALL_CONTEXTS = 2;
+const FEATURES_LEAF = 1;
+/** CPUID.01H:ECX.XSAVE */
+const XSAVE = 1 << 26;
 const LOW_HALF = 0xffff_ffffn;
 
 /** The page of the local APIC by IA32_APIC_BASE; -1 while it is disabled. SDM Vol. 3A, 11.4.4 */
@@ -24,8 +27,13 @@ function* enterVmxOperation(capabilities: VmxCapabilities, plan: MemoryPlan): Pr
   const cr0 =
     ((yield* value({ op: 'mov-from-cr', control: 0 })) | capabilities.ia32VmxCr0Fixed0) &
     capabilities.ia32VmxCr0Fixed1;
+  const [features] = yield* ask([{ op: 'cpuid', leaf: FEATURES_LEAF, subleaf: 0 }]);
+  const xsave = features?.kind === 'done' && ((features.cpuid?.[2] ?? 0) & XSAVE) !== 0;
+  // XSETBV, which the monitor executes for the guest, needs OSXSAVE.
   const cr4 =
-    ((yield* value({ op: 'mov-from-cr', control: 4 })) | capabilities.ia32VmxCr4Fixed0) &
+    ((yield* value({ op: 'mov-from-cr', control: 4 })) |
+      capabilities.ia32VmxCr4Fixed0 |
+      (xsave ? CR4.osxsave : 0n)) &
     capabilities.ia32VmxCr4Fixed1;
   const efer = yield* value({ op: 'rdmsr', index: MSR.IA32_EFER });
   const pat = yield* value({ op: 'rdmsr', index: MSR.IA32_PAT });

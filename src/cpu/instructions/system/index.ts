@@ -2,6 +2,7 @@ import type { SystemRow } from '../../engine/row';
 import { CONTROL_ROWS } from './control';
 import { DEBUG_ROWS } from './debug';
 import { DESCRIPTOR_ROWS } from './descriptor';
+import { EXTENDED_CONTROL_ROWS } from './extended-control';
 import { FAR_ROWS } from './far-transfer';
 import { FLAG_ROWS } from './flags';
 import { IDENTIFICATION_ROWS } from './identification';
@@ -22,6 +23,7 @@ export const SYSTEM_ROWS: readonly SystemRow[] = [
   ...INTERRUPT_ROWS,
   ...SYSTEM_CALL_ROWS,
   ...IDENTIFICATION_ROWS,
+  ...EXTENDED_CONTROL_ROWS,
   ...IO_ROWS,
   ...OPTIONAL_ROWS,
 ];
