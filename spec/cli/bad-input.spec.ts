@@ -137,6 +137,12 @@ describe('stdout', () => {
 });
 
 describe('help', () => {
+  it('--version names the version of the package', async () => {
+    const io = new MemoryIo();
+    expect(await io.command('--version')).toBe(0);
+    expect(io.out).toMatch(/^vtmodel \d+\.\d+\.\d+\n$/);
+  });
+
   it.each([[['--help']], [[]], [['run', '--help']], [['check', '--help']], [['unbuilt', '--help']]])(
     '%j goes to stdout with examples',
     async (argv) => {

@@ -1,4 +1,5 @@
 import { Command, CommanderError } from 'commander';
+import { version } from '../../package.json';
 import { ModelError } from '../core';
 import { type CheckArguments, checkCommand, describeCheck } from './check';
 import { BadInput, EXIT_STATUS } from './exit-status';
@@ -24,6 +25,7 @@ const commandLine = (io: CommandIo, status: (status: number) => void): Command =
   const program = new Command('vtmodel');
   program
     .description(ABOUT)
+    .version(`vtmodel ${version}`, '--version', 'print the version')
     .addHelpText('after', EXAMPLES)
     .exitOverride()
     .configureOutput({ writeOut: (text) => io.stdout.write(text), writeErr: () => {} })
