@@ -16,7 +16,8 @@ const isInArea = (
 ): boolean => {
   const { data } = vmx.current!;
   const first = Number(data.get(address));
-  for (let place = 0; place < Number(data.get(count)); place++)
+  const entries = Math.min(Number(data.get(count)), vmx.mostAreaEntries);
+  for (let place = 0; place < entries; place++)
     if (Number(BigInt.asUintN(32, read(first + place * MSR_ENTRY))) === index) return true;
   return false;
 };

@@ -133,6 +133,12 @@ export const EPT_VPID_CAP = bitfield({
 
 export const vmxBasic = (capabilities: VmxCapabilities) => VMX_BASIC.decode(capabilities.ia32VmxBasic);
 export const vmxMisc = (capabilities: VmxCapabilities) => VMX_MISC.decode(capabilities.ia32VmxMisc);
+/**
+ * Entries that an MSR area may have: what bits 27:25 of IA32_VMX_MISC recommend. Beyond them the manual leaves the behaviour undefined; in the model
+ * the entry after the last one fails. SDM Vol. 3D, A.6 Miscellaneous Data
+ */
+export const mostAreaEntries = (capabilities: VmxCapabilities): number =>
+  512 * (Number(VMX_MISC.get(capabilities.ia32VmxMisc, 'maxMsrs')) + 1);
 /** All zero where the MSR does not exist. */
 export const eptVpidCap = (capabilities: VmxCapabilities) =>
   EPT_VPID_CAP.decode(capabilities.ia32VmxEptVpidCap ?? 0n);

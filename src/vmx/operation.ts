@@ -1,7 +1,7 @@
 import { type EntrySource, high32, low32 } from '../core';
 import type { Mmu } from '../cpu/mmu';
 import { type EptCapabilities, EptWalk, eptPaging, eptRootOf } from '../ept';
-import { eptVpidCap, type VmxCapabilities, vmxMisc } from './capabilities';
+import { eptVpidCap, mostAreaEntries, type VmxCapabilities, vmxMisc } from './capabilities';
 import type { VmEntryProcessor } from './entry/context';
 import { VmEntryChecker } from './entry/vm-entry-checker';
 import { ActiveVmcs, VMX_OFF, type VmxState } from './state';
@@ -77,6 +77,8 @@ export class VmxOperation {
   readonly entering: Mutable<VmEntryProcessor>;
   /** The preemption timer counts once in 2^rate clocks. SDM Vol. 3D, A.6 Miscellaneous Data */
   readonly timerRate: number;
+  /** Entries that an MSR area may have. */
+  readonly mostAreaEntries: number;
 
   vmxonPointer: number | undefined;
   current: ActiveVmcs | undefined;
@@ -101,6 +103,7 @@ export class VmxOperation {
     this.supported = supportedFields(capabilities);
     this.ept = eptCapabilities(capabilities, physicalAddressWidth);
     this.timerRate = 2 ** Number(vmxMisc(capabilities).preemptionTimerRate);
+    this.mostAreaEntries = mostAreaEntries(capabilities);
     this.fallbackTables = options.tables === undefined ? new PhysicalTables() : undefined;
     this.eptWalk = new EptWalk(eptPaging(this.ept), options.tables ?? this.fallbackTables!);
     this.entering = {

@@ -342,6 +342,7 @@ export const GUEST_EXAMPLES: Readonly<Record<GuestRuleId | MsrLoadingRuleId, Gue
   'msr-load.model-specific': loading(0x79n),
   'msr-load.reserved-high': loading(0x1_c000_0081n),
   'msr-load.wrmsr-faults': loading(0xc000_0082n, NOT_CANONICAL),
+  'msr-load.count': { ...loading(0xc000_0081n), ...long({ vmEntryMsrLoadCount: 4097n }) },
 };
 
 const ALL_ONES = bit(64) - 1n;

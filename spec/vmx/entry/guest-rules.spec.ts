@@ -32,7 +32,7 @@ describe('SDM Vol. 3C, 27.3.1 Checks on the Guest State Area', () => {
   it('has permanent, distinct ids', () => {
     expect(byId.size).toBe(RULES.length);
     expect(guestStateRules).toHaveLength(198);
-    expect(msrLoadingRules).toHaveLength(7);
+    expect(msrLoadingRules).toHaveLength(8);
   });
 
   it.each(Object.keys(GUEST_STATES) as GuestStateName[])('%s obeys every rule', (from) => {
@@ -131,6 +131,16 @@ describe('SDM Vol. 3C, 27.4 Loading MSRs', () => {
     );
     expect(failures).toHaveLength(2);
     for (const failure of failures) expect(failure).toEqual({ kind: 'exit', reason: 34, qualification: 3 });
+  });
+
+  it('fails at the entry after the last that IA32_VMX_MISC recommends, if none fails before', () => {
+    // The largest number that bits 27:25 can say: 4096.
+    const entries = Array.from({ length: 4100 }, (): readonly [bigint, bigint] => STAR);
+    expect(firstFailingMsrEntry(area(...entries))).toBe(4097);
+    expect(broken(area(...entries))).toEqual(['msr-load.count']);
+    expect(firstFailingMsrEntry(area(...entries.with(4095, [0xc000_0100n, 0n])))).toBe(4096);
+    expect(firstFailingMsrEntry(area(...entries.slice(0, 4096)))).toBe(0);
+    expect(firstFailingMsrEntry({ ...area(...entries), memory: undefined })).toBe(4097);
   });
 
   it('does not let EFER.LME change while paging is on', () => {

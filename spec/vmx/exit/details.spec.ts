@@ -6,6 +6,7 @@ import { deliver } from '../../../src/cpu/events';
 import { ACTIVITY } from '../../../src/cpu/processor-draft';
 import { SLOT } from '../../../src/cpu/slots';
 import { EPT_RIGHTS, EptTables, walk } from '../../../src/ept';
+import { checkVmEntry } from '../../../src/vmx';
 import { AT, CODE, inGuest, VmxMachine } from '../dynamics/machine';
 
 const GP = { vector: VECTOR.gp, type: EVENT_TYPE.hardwareException, errorCode: 0x10 } as const;
@@ -120,6 +121,50 @@ describe('MSR areas', () => {
     inGuest([], { vmExitMsrLoadCount: 1, vmExitMsrLoadAddress: AT.msrArea }, machine);
     machine.execute(...CODE.vmcall);
     expect(machine.vmx.abortIndicator).toBe(4);
+  });
+});
+
+// SDM Vol. 3D, A.6 Miscellaneous Data: what is undefined there fails at the first entry too many, whatever the count.
+describe('MSR areas longer than IA32_VMX_MISC recommends', () => {
+  const filled = (): VmxMachine => {
+    const machine = new VmxMachine();
+    for (let place = 0; place < 513; place++)
+      machine.memory.writePhysical(AT.msrArea + 16 * place, 8, 0xc000_0102n);
+    return machine;
+  };
+  it.each([
+    [512, 0],
+    [513, 4],
+    [0xffff_ffff, 4],
+  ])('a VM-exit MSR-load area of %i entries', (count, indicator) => {
+    const machine = inGuest([], { vmExitMsrLoadCount: count, vmExitMsrLoadAddress: AT.msrArea }, filled());
+    machine.execute(...CODE.vmcall);
+    expect(machine.vmx.abortIndicator).toBe(indicator);
+  });
+  it.each([
+    [512, 0],
+    [513, 1],
+  ])('a VM-exit MSR-store area of %i entries', (count, indicator) => {
+    const machine = inGuest([], { vmExitMsrStoreCount: count, vmExitMsrStoreAddress: AT.msrArea }, filled());
+    machine.execute(...CODE.vmcall);
+    expect(machine.vmx.abortIndicator).toBe(indicator);
+  });
+  it('a VM-entry MSR-load area fails as checkVmEntry says', () => {
+    const machine = filled();
+    machine.ready({ vmEntryMsrLoadCount: 513, vmEntryMsrLoadAddress: AT.msrArea });
+    const { permitted } = checkVmEntry(
+      { vmcs: machine.vmx.current!.data },
+      { capabilities: machine.vmx.capabilities },
+    );
+    expect(permitted).toEqual([
+      {
+        kind: 'failed',
+        failure: { kind: 'exit', reason: 34, qualification: 513 },
+        because: ['msr-load.count'],
+      },
+    ]);
+    machine.launch();
+    expect([machine.field('exitReason'), machine.field('exitQualification')]).toEqual([0x8000_0022n, 513n]);
   });
 });
 

@@ -1,4 +1,5 @@
 import { MSR } from '../../cpu/msr-index';
+import { mostAreaEntries } from '../capabilities';
 import type { PhysicalReader } from './context';
 import type { GuestEntryContext } from './guest-context';
 import { wrmsrFaults } from './guest-msr-values';
@@ -26,12 +27,12 @@ const EXCLUDED: ReadonlySet<number> = new Set([0x79, 0x8b]);
 const COUNT = lowHalf('vmEntryMsrLoadCount');
 const ADDRESS = lowHalf('vmEntryMsrLoadAddress');
 const ENTRY_BYTES = 16;
-/** What IA32_VMX_MISC recommends at most, 512 times 8; software must not exceed it. SDM Vol. 3D, A.6 Miscellaneous Data */
-const COUNT_LIMIT = 4096;
 
 const READS = ['vmEntryMsrLoadAddress', 'vmEntryMsrLoadCount'] as const;
 
-const entryCount = ({ vmcs }: GuestEntryContext): number => Math.min(vmcs.halves[COUNT] >>> 0, COUNT_LIMIT);
+const entryCount = ({ vmcs }: GuestEntryContext): number => vmcs.halves[COUNT] >>> 0;
+const isTooLong = (context: GuestEntryContext): boolean =>
+  entryCount(context) > mostAreaEntries(context.capabilities);
 
 const entryAt = (memory: PhysicalReader, at: number): MsrEntry => ({
   index: memory.read32(at) >>> 0,
@@ -44,7 +45,7 @@ const firstFailing = (context: GuestEntryContext, passes: Check): number => {
   const { memory } = context;
   if (memory === undefined) return 0;
   const first = addressAt(context.vmcs.halves, ADDRESS);
-  const count = entryCount(context);
+  const count = Math.min(entryCount(context), mostAreaEntries(context.capabilities));
   for (let position = 0; position < count; position++)
     if (!passes(entryAt(memory, first + position * ENTRY_BYTES), context)) return position + 1;
   return 0;
@@ -78,7 +79,7 @@ const row = <const Id extends string>(
  * The checks on each entry of the VM-entry MSR-load area. The first entry that fails ends the loading: VM-entry failure 34, with its
  * place counted from 1 as exit qualification (`failureIn`). SDM Vol. 3C, 27.4 Loading MSRs
  */
-export const msrLoadingRules = [
+const entryRules = [
   row('msr-load.fs-base', 'the MSR is not IA32_FS_BASE', ({ index }) => index !== MSR.IA32_FS_BASE),
   row('msr-load.gs-base', 'the MSR is not IA32_GS_BASE', ({ index }) => index !== MSR.IA32_GS_BASE),
   row('msr-load.x2apic', 'bits 31:8 are not 000008H', ({ index }) => index >>> 8 !== X2APIC_PAGE),
@@ -110,11 +111,27 @@ export const msrLoadingRules = [
   ),
 ];
 
+/** The rules about each entry, and the count that software must not exceed. SDM Vol. 3C, 27.4 Loading MSRs; SDM Vol. 3D, A.6 Miscellaneous Data */
+export const msrLoadingRules = [
+  ...entryRules,
+  {
+    id: 'msr-load.count',
+    section: 'Loading MSRs',
+    says: 'the VM-entry MSR-load area has no more entries than IA32_VMX_MISC recommends (more: undefined; in the model the first one too many fails)',
+    reads: ['vmEntryMsrLoadCount', 'vmEntryMsrLoadAddress'],
+    when: someEntries.test,
+    holds: (context) => !isTooLong(context),
+    failure: { kind: 'exit', reason: 34, qualification: 513 },
+    failureIn: (context) => msrLoadingFailure(context),
+  } satisfies GuestRow<'msr-load.count'>,
+];
+
 export type MsrLoadingRuleId = (typeof msrLoadingRules)[number]['id'];
 
-/** Place, counted from 1, of the entry at which loading stops; 0 when all MSRs load, or without memory. */
+/** Place, counted from 1, of the entry at which loading stops; 0 when all MSRs load. Without memory only the count tells. */
 export const firstFailingMsrEntry = (context: GuestEntryContext): number =>
-  firstFailing(context, (entry) => msrLoadingRules.every((rule) => rule.passes(entry, context)));
+  firstFailing(context, (entry) => entryRules.every((rule) => rule.passes(entry, context))) ||
+  (isTooLong(context) ? mostAreaEntries(context.capabilities) + 1 : 0);
 
 /** How MSR loading fails: exit 34 with the place of the failing entry. */
 export const msrLoadingFailure = (context: GuestEntryContext): VmEntryFailure => ({

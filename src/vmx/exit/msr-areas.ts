@@ -33,12 +33,13 @@ const mayLoad = (index: number): boolean =>
 // SDM Vol. 3C, 28.4 Saving MSRs
 const mayStore = (index: number): boolean => index !== SMBASE && !isX2Apic(index);
 
-/** Place of the first entry that cannot be transferred, counted from 1; 0 when all were. */
+/** Place of the first entry that cannot be transferred, or that is one more than `most`, counted from 1; 0 when all were. */
 type Failing = number;
 
 const eachEntry = (
   cpu: ProcessorDraft,
   vmcs: VmcsData,
+  most: number,
   { count, address }: ReturnType<typeof area>,
   transfer: (index: number, at: number) => boolean,
 ): Failing => {
@@ -46,6 +47,7 @@ const eachEntry = (
   if (entries === 0) return 0;
   const first = Number(vmcs.words[address]);
   for (let place = 0; place < entries; place++) {
+    if (place === most) return place + 1;
     const at = first + place * ENTRY_BYTES;
     const head = cpu.mmu.readPhysical(at, 8);
     if (shiftRight(head, 32n) !== 0n || !transfer(Number(head), at + 8)) return place + 1;
@@ -68,13 +70,13 @@ const store =
   };
 
 /** SDM Vol. 3C, 27.4 Loading MSRs */
-export const loadMsrsOnEntry = (cpu: ProcessorDraft, vmcs: VmcsData): Failing =>
-  vmcs.halves[ENTRY_LOAD.count] === 0 ? 0 : eachEntry(cpu, vmcs, ENTRY_LOAD, load(cpu));
+export const loadMsrsOnEntry = (cpu: ProcessorDraft, vmcs: VmcsData, most: number): Failing =>
+  vmcs.halves[ENTRY_LOAD.count] === 0 ? 0 : eachEntry(cpu, vmcs, most, ENTRY_LOAD, load(cpu));
 
 /** SDM Vol. 3C, 28.4 Saving MSRs */
-export const storeMsrs = (cpu: ProcessorDraft, vmcs: VmcsData): Failing =>
-  vmcs.halves[EXIT_STORE.count] === 0 ? 0 : eachEntry(cpu, vmcs, EXIT_STORE, store(cpu));
+export const storeMsrs = (cpu: ProcessorDraft, vmcs: VmcsData, most: number): Failing =>
+  vmcs.halves[EXIT_STORE.count] === 0 ? 0 : eachEntry(cpu, vmcs, most, EXIT_STORE, store(cpu));
 
 /** SDM Vol. 3C, 28.6 Loading MSRs */
-export const loadMsrsOnExit = (cpu: ProcessorDraft, vmcs: VmcsData): Failing =>
-  vmcs.halves[EXIT_LOAD.count] === 0 ? 0 : eachEntry(cpu, vmcs, EXIT_LOAD, load(cpu));
+export const loadMsrsOnExit = (cpu: ProcessorDraft, vmcs: VmcsData, most: number): Failing =>
+  vmcs.halves[EXIT_LOAD.count] === 0 ? 0 : eachEntry(cpu, vmcs, most, EXIT_LOAD, load(cpu));

@@ -31,7 +31,7 @@ const returnToHost = (vmx: VmxOperation, cpu: ProcessorDraft): void => {
   if ((vmx.secondary & ENABLE_VPID) === 0) cpu.mmu.flush();
   cpu.mmu.contextChanged();
   cpu.boundaryWork = true;
-  if (loadMsrsOnExit(cpu, data) !== 0) abort(vmx, cpu, VMX_ABORT.loadingMsrs);
+  if (loadMsrsOnExit(cpu, data, vmx.mostAreaEntries) !== 0) abort(vmx, cpu, VMX_ABORT.loadingMsrs);
 };
 
 /**
@@ -57,7 +57,7 @@ export const performExit = (
   cpu.exit = undefined;
   cpu.interruption = undefined;
   cpu.nmiUnblocked = false;
-  if (storeMsrs(cpu, data) !== 0) abort(vmx, cpu, VMX_ABORT.savingMsrs);
+  if (storeMsrs(cpu, data, vmx.mostAreaEntries) !== 0) abort(vmx, cpu, VMX_ABORT.savingMsrs);
   else returnToHost(vmx, cpu);
   // SDM Vol. 3C, 28.5.5 Updating Non-Register State: NMIs are blocked after an exit that an NMI causes directly.
   if (exit.reason === 'exceptionOrNmi' && exit.event.type === EVENT_TYPE.nmi) cpu.blockingByNmi = true;
