@@ -226,6 +226,7 @@ export class Engine {
     this.budget = 1;
     let block: Block | null = null;
     beginInstruction(cpu);
+    const { pendingDebug } = cpu;
     try {
       if (memory.fast.contextStale) memory.selectContext();
       block = this.links.lookUp(true);
@@ -246,6 +247,8 @@ export class Engine {
       if (error !== LEFT) throw error;
       if (block !== null) this.abandon(block, 0);
       this.finish();
+      // SDM Vol. 3B, 18.3.1.2 Data Memory and I/O Breakpoint Exception Conditions: a trap of an instruction that did not complete is none.
+      cpu.pendingDebug = pendingDebug;
       return this.left();
     }
   }
