@@ -11,12 +11,16 @@ export class LinearMemory extends OperandMemory implements Mmu {
     const high = high32(linear);
     const implicit = access?.implicit === true;
     const first = Math.min(bytes, 4096 - (low & 4095));
-    let value = this.readPart(this.translate(low, high, false, false, implicit), low & 4095, first);
-    if (first < bytes) {
+    const frame = this.translate(low, high, false, false, implicit);
+    let value: bigint;
+    if (first === bytes) value = this.readPart(frame, low & 4095, bytes);
+    else {
+      // Both pages are asked for before a device on the first one is read.
       const [nextLow, nextHigh] = this.nextPage(low, high);
-      value |=
-        this.readPart(this.translate(nextLow, nextHigh, false, false, implicit), 0, bytes - first) <<
-        BigInt(8 * first);
+      const next = this.translate(nextLow, nextHigh, false, false, implicit);
+      value =
+        this.readPart(frame, low & 4095, first) |
+        (this.readPart(next, 0, bytes - first) << BigInt(8 * first));
     }
     if (this.breakpointsArmed() && !implicit) dataBreakpoint(this.cpu, linear, bytes, 'read');
     return value;
