@@ -1,4 +1,4 @@
-import { maskOf } from '../../../core';
+import { maskOf, type Width } from '../../../core';
 import type { Instruction, Operand } from '../../decode/instruction';
 import { ioBreakpoint } from '../../events';
 import type { ProcessorDraft } from '../../processor-draft';
@@ -42,43 +42,39 @@ const accessed = (cpu: ProcessorDraft, port: number, bytes: PortBytes): void => 
   cpu.boundaryWork = true;
 };
 
-const input = (cpu: ProcessorDraft, instruction: Instruction): void => {
-  const [destination, source] = instruction.operands;
-  const { width } = registerOf(destination);
-  const bytes = (width / 8) as PortBytes;
-  const port = portOf(cpu, source);
+/** IN or OUT may go on: its port, and how many bytes of the accumulator it moves. */
+const reachedPort = (
+  cpu: ProcessorDraft,
+  instruction: Instruction,
+  direction: 'in' | 'out',
+): { readonly port: number; readonly bytes: PortBytes } => {
+  const [first, second] = instruction.operands;
+  const [data, address] = direction === 'in' ? [first, second] : [second, first];
+  const bytes = (registerOf(data).width / 8) as PortBytes;
+  const port = portOf(cpu, address);
   requirePort(cpu, port, bytes);
-  const immediate = source.kind === 'immediate';
+  const immediate = address.kind === 'immediate';
   intercept(cpu, instruction, {
     id: 'io',
-    direction: 'in',
+    direction,
     port,
     bytes,
     string: false,
     repeated: false,
     immediate,
   });
-  setGeneral(cpu, SLOT.rax, width, BigInt(cpu.bus.in(port, bytes) >>> 0));
+  return { port, bytes };
+};
+
+const input = (cpu: ProcessorDraft, instruction: Instruction): void => {
+  const { port, bytes } = reachedPort(cpu, instruction, 'in');
+  setGeneral(cpu, SLOT.rax, (8 * bytes) as Width, BigInt(cpu.bus.in(port, bytes) >>> 0));
   accessed(cpu, port, bytes);
 };
 
 const output = (cpu: ProcessorDraft, instruction: Instruction): void => {
-  const [destination, source] = instruction.operands;
-  const { width } = registerOf(source);
-  const bytes = (width / 8) as PortBytes;
-  const port = portOf(cpu, destination);
-  requirePort(cpu, port, bytes);
-  const immediate = destination.kind === 'immediate';
-  intercept(cpu, instruction, {
-    id: 'io',
-    direction: 'out',
-    port,
-    bytes,
-    string: false,
-    repeated: false,
-    immediate,
-  });
-  cpu.bus.out(port, bytes, Number(general(cpu, SLOT.rax, width)));
+  const { port, bytes } = reachedPort(cpu, instruction, 'out');
+  cpu.bus.out(port, bytes, Number(general(cpu, SLOT.rax, (8 * bytes) as Width)));
   accessed(cpu, port, bytes);
 };
 
