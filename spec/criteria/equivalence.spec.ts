@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { brokenMonitors, mutant } from '../../property-tests/mutants/monitors';
+import { brokenMonitors } from '../../property-tests/mutants/monitors';
+import { mutant } from '../../property-tests/mutants/mutation';
 import { hardwareAssistedMonitor } from '../../src/vmm/hardware-assisted';
 import { check, code, guestImage, guestOf, HANDLER, STACK, withHandler } from './guests';
 

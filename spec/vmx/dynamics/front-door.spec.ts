@@ -1,6 +1,6 @@
 // SDM Vol. 3C, 27 VM Entries, 28 VM Exits, on whole machines: the engine is part of what is looked at
 import { describe, expect, it } from 'vitest';
-import { mutant } from '../../../property-tests/mutants/monitors';
+import { mutant } from '../../../property-tests/mutants/mutation';
 import { createMonitoredMachine, type HostRequest, type MachineState, run, step } from '../../../src/machine';
 import { hardwareAssistedMonitor } from '../../../src/vmm/hardware-assisted';
 import { minimalVmcallMonitor } from '../../../src/vmm/minimal';
