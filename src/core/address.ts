@@ -13,6 +13,7 @@ export type Gva = Brand<bigint, 'Gva'>;
 /** Address that a device puts on the bus, before remapping, 64 bits. */
 export type Iova = Brand<bigint, 'Iova'>;
 
+/** Why a number is no address; `says` names the kind of address, the value and the limit. */
 export interface AddressError {
   readonly kind: 'address';
   readonly says: string;
@@ -55,7 +56,11 @@ const linear = <Address extends bigint>(name: string): AddressConstructor<bigint
   return Object.assign(checked, { tried, truncating: (value: bigint) => u64(value) as Address });
 };
 
+/** A guest-physical address from a number. */
 export const gpa: AddressConstructor<number, Gpa> = physical<Gpa>('guest-physical address');
+/** A host-physical address from a number. */
 export const hpa: AddressConstructor<number, Hpa> = physical<Hpa>('host-physical address');
+/** A linear address from an unsigned bigint. */
 export const gva: AddressConstructor<bigint, Gva> = linear<Gva>('linear address');
+/** An I/O virtual address from an unsigned bigint. */
 export const iova: AddressConstructor<bigint, Iova> = linear<Iova>('I/O virtual address');

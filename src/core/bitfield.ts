@@ -1,6 +1,7 @@
 /** One declarative bit layout; a field is a bit number or a `[high, low]` range. */
 export type BitRange = number | readonly [high: number, low: number];
 
+/** Access to the named fields of a word. */
 export interface Bitfield<L extends Record<string, BitRange>> {
   readonly layout: L;
   /** The field's value, right-aligned. */

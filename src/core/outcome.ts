@@ -1,5 +1,6 @@
 /** Architectural results are values; only a bug of the model, or a part that is not built, throws. */
 
+/** A value, or the architectural fault that came instead. */
 export type Outcome<A, F> =
   | { readonly ok: true; readonly value: A }
   | { readonly ok: false; readonly fault: F };

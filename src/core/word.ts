@@ -1,5 +1,6 @@
 /** Machine words: unsigned 64-bit values are `bigint`, 32-bit halves are int32 numbers. */
 
+/** Operand widths in bits. */
 export type Width = 8 | 16 | 32 | 64;
 
 export const MASK32 = 0xffff_ffffn;

@@ -31,6 +31,7 @@ export const EVENT_TYPE = {
   privilegedSoftwareException: 5,
   softwareException: 6,
 } as const;
+/** A value of `EVENT_TYPE`. */
 export type EventType = (typeof EVENT_TYPE)[keyof typeof EVENT_TYPE];
 
 /** An exception or interrupt on its way to its handler. */

@@ -16,9 +16,11 @@ export interface SegmentRegister {
   readonly accessRights: number;
 }
 
+/** Segment registers of the published state, those of the VMCS in its order. SDM Vol. 3C, 25.4.1 Guest Register State */
 export const SEGMENT_REGISTERS = ['es', 'cs', 'ss', 'ds', 'fs', 'gs', 'ldtr', 'tr'] as const;
 export type SegmentRegisterName = (typeof SEGMENT_REGISTERS)[number];
 
+/** GDTR or IDTR: linear base, limit in bytes. */
 export interface DescriptorTableRegister {
   readonly base: bigint;
   readonly limit: number;

@@ -23,6 +23,7 @@ import {
 import { ResourceControl } from './resource-control';
 import { TimeRecord } from './time-sources';
 
+/** How a check goes; every option has a default. */
 export interface CheckOptions {
   /** Guest instructions after which both runs are ended and compared; default no limit. */
   readonly maxInstructions?: number;

@@ -48,6 +48,7 @@ export type GuestRegister =
 /** Registers as the guest sees them (CR0 and CR4 through the read shadows), unsigned. */
 export type GuestRegisters = Readonly<Record<GuestRegister, bigint>>;
 
+/** Every register of an observation, in the order of reports. */
 export const GUEST_REGISTERS: readonly GuestRegister[] = [
   ...PLAIN.slice(0, GENERAL_REGISTERS.length + 1),
   'rflags',

@@ -9,11 +9,13 @@ import type { TimeReads } from './time-sources';
 /** A 64-bit value or address as text, such as `0x1f`. */
 export type Hex = string;
 
+/** A guest instruction: linear address, disassembly. */
 export interface InstructionReport {
   readonly address: Hex;
   readonly text: string;
 }
 
+/** A delivered event; error code and address where it has them. */
 export interface EventReport {
   readonly vector: number;
   readonly kind: DeliveredEvent['kind'];
@@ -30,6 +32,7 @@ export interface AccessReport {
   readonly value: Hex;
 }
 
+/** One observation; `position` counts guest instructions before it. */
 export interface ObservationReport {
   readonly index: number;
   readonly position: number;
@@ -48,6 +51,7 @@ export interface DifferenceReport {
   readonly monitored: string;
 }
 
+/** Where and how the two runs part. */
 export interface DivergenceReport {
   /** Number of the first differing observation. */
   readonly index: number;
@@ -58,6 +62,7 @@ export interface DivergenceReport {
   readonly monitored: ObservationReport;
 }
 
+/** What broke resource control, how often, and the first instruction that did. */
 export interface ViolationReport {
   readonly kind: ResourceViolationKind;
   readonly says: string;

@@ -19,6 +19,7 @@ const SIZE_BYTES = { '4K': 2 ** 12, '2M': 2 ** 21, '1G': 2 ** 30 } as const;
 const TOP_LEVEL = 4;
 const HIGH = 2 ** 32;
 
+/** One page to map: where, how large (4 KiB when left out), and how. */
 export interface EptMapping {
   readonly gpa: Gpa;
   readonly hpa: Hpa;

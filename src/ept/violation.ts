@@ -27,6 +27,7 @@ export interface EptMisconfiguration {
   readonly gpa: Gpa;
 }
 
+/** What ends a walk through EPT without a translation. SDM Vol. 3C, 29.3.3.1 EPT Misconfigurations, 29.3.3.2 EPT Violations */
 export type EptFault = EptViolation | EptMisconfiguration;
 
 /** Whether the cumulative rights of a path allow an access. */

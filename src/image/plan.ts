@@ -71,6 +71,7 @@ export interface ImageModule {
   readonly commandLine?: string;
 }
 
+/** How an image is read and what it is told; addresses physical, sizes in bytes. */
 export interface ImageOptions {
   /** `auto` (default): multiboot when there is a header, else ELF64, else raw when `load` is given. */
   readonly format?: 'auto' | 'multiboot' | 'elf64' | 'raw';

@@ -18,6 +18,7 @@ export interface ByteDifference {
   readonly after: Uint8Array;
 }
 
+/** The differing bytes of one page. */
 export interface PageDifference {
   /** Number of the 4-KiB frame. */
   readonly frame: number;

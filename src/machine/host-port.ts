@@ -40,6 +40,7 @@ export type HostRequest =
   /** The monitor has ended its guest; the machine stops as `monitor-stopped` with this reason. */
   | { readonly op: 'halt-machine'; readonly reason: string };
 
+/** What came of a request. */
 export type HostReply =
   /**
    * The instruction completed. `value`: RAX (mov-from, vmread), as many of its bytes as were asked for (load, in), EDX:EAX (rdmsr, rdtsc). `cf` and `zf` tell

@@ -6,6 +6,7 @@ import { giveBack, takeIdleMachine } from './machine-pool';
 import type { MachineState } from './machine-state';
 import type { StopReason } from './running-machine';
 
+/** How a run goes; every option has a default. */
 export interface RunOptions {
   /** Instructions (and iterations of repeated string instructions) to retire at most; default no limit. */
   readonly maxInstructions?: number;
@@ -19,6 +20,7 @@ export interface RunOptions {
   readonly onEffect?: (effect: DeviceEffect) => void;
 }
 
+/** Where a run ended, and why. */
 export interface RunResult {
   readonly state: MachineState;
   readonly stop: StopReason;
@@ -26,7 +28,10 @@ export interface RunResult {
   readonly retired: number;
 }
 
-/** Runs a machine; the given state does not change. */
+/**
+ * Runs a machine until `stop` says why it ended; the given state does not change. Throws `Unbuilt` when the guest needs what the model lacks, and
+ * `ModelError` for a bug of the model.
+ */
 export const run = (state: MachineState, options: RunOptions = {}): RunResult => {
   const machine = takeIdleMachine(state.config, options.tier ?? 'generated', state);
   machine.load(state);

@@ -19,6 +19,7 @@ export type ArchitecturalEvent =
   /** No instruction retired, or none will after this one. */
   | { readonly kind: 'stopped'; readonly stop: StopReason };
 
+/** The state after a step, and what happened in it. */
 export interface StepResult {
   readonly state: MachineState;
   /** In the order in which they happened; empty for most instructions. */

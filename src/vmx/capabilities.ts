@@ -29,6 +29,7 @@ export interface VmxCapabilities {
   readonly ia32VmxExitCtls2: bigint | undefined;
 }
 
+/** A capability MSR by name. */
 export type CapabilityMsr = keyof VmxCapabilities;
 
 /** MSR index of each capability. SDM Vol. 3D, Appendix A VMX Capability Reporting Facility */
@@ -131,7 +132,9 @@ export const EPT_VPID_CAP = bitfield({
   maxHlatPrefixSize: [53, 48],
 });
 
+/** IA32_VMX_BASIC by field. SDM Vol. 3D, A.1 Basic VMX Information */
 export const vmxBasic = (capabilities: VmxCapabilities) => VMX_BASIC.decode(capabilities.ia32VmxBasic);
+/** IA32_VMX_MISC by field. SDM Vol. 3D, A.6 Miscellaneous Data */
 export const vmxMisc = (capabilities: VmxCapabilities) => VMX_MISC.decode(capabilities.ia32VmxMisc);
 /**
  * Entries that an MSR area may have: what bits 27:25 of IA32_VMX_MISC recommend. Beyond them the manual leaves the behaviour undefined; in the model

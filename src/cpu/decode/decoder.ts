@@ -7,6 +7,7 @@ import { readOpcode, readPrefixes, setSizes } from './prefixes';
 import type { Form, Opcode } from './rows';
 import * as rows from './rows';
 
+/** An instruction; the fault that its bytes raise; or `incomplete`, when at least `needed` bytes must be there to tell. */
 export type DecodeResult =
   | { readonly kind: 'instruction'; readonly instruction: Instruction }
   | { readonly kind: 'fault'; readonly fault: DecodeFault }

@@ -2,6 +2,7 @@ import type { Width } from '../../core';
 
 /** Segment registers in encoding order. SDM Vol. 2, 2.1.5 Addressing-Mode Encoding of ModR/M and SIB Bytes */
 export const SEGMENT_NAMES = ['es', 'cs', 'ss', 'ds', 'fs', 'gs'] as const;
+/** A segment register by its encoding: index into `SEGMENT_NAMES`. */
 export type SegmentNumber = 0 | 1 | 2 | 3 | 4 | 5;
 
 /** A general-purpose register; `high` is AH, CH, DH or BH (then `number` is 0 to 3 and `width` 8). */
@@ -38,16 +39,20 @@ export interface MemoryOperand {
   /** For disassembly only: the name of the vector register that holds the indexes (gather and scatter); `index` is then -1. */
   readonly vectorIndex?: string;
 }
+/** As the base of a memory operand: RIP of the next instruction. */
 export const RIP_BASE = 16;
 
+/** A segment register, by its encoding. */
 export interface SegmentRegisterOperand {
   readonly kind: 'segment';
   readonly number: SegmentNumber;
 }
+/** CR0 to CR15, by number. */
 export interface ControlRegisterOperand {
   readonly kind: 'control';
   readonly number: number;
 }
+/** DR0 to DR15, by number. */
 export interface DebugRegisterOperand {
   readonly kind: 'debug';
   readonly number: number;
@@ -69,6 +74,7 @@ export interface OtherRegisterOperand {
   readonly name: string;
 }
 
+/** What an instruction names: a register, a constant, memory or a branch target. */
 export type Operand =
   | RegisterOperand
   | ImmediateOperand
@@ -83,6 +89,7 @@ export type Operand =
 /** Condition codes in encoding order: o no b ae e ne be a s ns p np l ge le g. SDM Vol. 1, Appendix B EFLAGS Condition Codes */
 export type ConditionCode = number;
 
+/** A decoded instruction: what it does to which operands. Lengths in bytes, widths in bits. */
 export interface Instruction {
   /**
    * The row's name, lower case, Intel's: `add`, `mov`, `movzx`, `jcc`, `setcc`, `cmovcc` (with `condition`), `movs`, `stos`, `ins`,

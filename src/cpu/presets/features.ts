@@ -102,6 +102,7 @@ export const FEATURES = {
   'invariant-tsc': built(0x80000007, 'edx', 8),
 } as const satisfies Record<string, FeatureBit>;
 
+/** A CPUID feature that edits of a preset may name. */
 export type FeatureName = keyof typeof FEATURES;
 
 export const isFeatureName = (name: string): name is FeatureName => Object.hasOwn(FEATURES, name);

@@ -17,6 +17,7 @@ const PRESETS = {
   skylake: { cpuid: SKYLAKE_CPUID, features: SKYLAKE_FEATURES },
 } as const satisfies Record<string, Preset>;
 
+/** A processor that the model has. */
 export type PresetName = keyof typeof PRESETS;
 
 /** Features to add or to take away: `{ vmx: false }`, or `['-vmx', '+umip']`. */

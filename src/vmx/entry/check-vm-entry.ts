@@ -27,6 +27,7 @@ export interface VmEntryPlatform {
   readonly features?: ReadonlySet<string>;
 }
 
+/** A rule that the VM entry breaks, and what would mend it. */
 export interface VmEntryViolation {
   readonly id: string;
   readonly section: string;
@@ -38,6 +39,7 @@ export interface VmEntryViolation {
   readonly nearest: NearestValue | undefined;
 }
 
+/** What `checkVmEntry` found. */
 export interface VmEntryReport {
   /** In the manual's order, of all stages: a processor reports none of a stage after the first that fails. */
   readonly violations: readonly VmEntryViolation[];

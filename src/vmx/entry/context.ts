@@ -17,6 +17,7 @@ export interface VmEntryContext {
   readonly processor: VmEntryProcessor;
 }
 
+/** The logical processor as VM-entry rules see it, beside the VMCS. */
 export interface VmEntryProcessor {
   /** In 64-bit mode (IA32_EFER.LMA = 1 and CS.L = 1) at VM entry. */
   readonly longMode: boolean;

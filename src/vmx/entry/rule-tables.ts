@@ -9,6 +9,7 @@ import type { VmEntryRule } from './vm-entry-rule';
 /** Any row of the tables: some rows also say that they look at the executive VMCS. */
 export type VmEntryRow = VmEntryRule & Pick<Row<string>, 'needsExecutiveVmcs'>;
 
+/** The rules of one group of checks. */
 export interface VmEntryTable {
   readonly group: 'basic' | 'vmx-controls' | 'host-state' | 'guest-state' | 'msr-loading' | 'machine-check';
   /** Tables of one stage are checked together; a stage is reached when every stage before it passed. */

@@ -513,6 +513,7 @@ export const EXIT_REASONS = {
   },
 } as const satisfies Record<string, ExitReasonRow>;
 
+/** A basic exit reason by name. */
 export type ExitReason = keyof typeof EXIT_REASONS;
 
 const byNumber = new Map<number, ExitReason>(

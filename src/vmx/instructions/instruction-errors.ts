@@ -1,3 +1,4 @@
+/** A VM-instruction error number and what it means. */
 export interface InstructionErrorRow {
   readonly number: number;
   readonly meaning: string;
