@@ -62,7 +62,8 @@ export const timeStampRead = ({ R }: ProcessorDraft): bigint =>
 
 /** Whether a guest just entered is in HLT with nothing to come. */
 export const isStuck = ({ cpu, bus }: RunningMachine): boolean => {
-  if (cpu.activity !== ACTIVITY.hlt) return false;
+  // A trap that is pending comes at once.
+  if (cpu.activity !== ACTIVITY.hlt || cpu.pendingDebug !== 0) return false;
   return !cpu.flag(FLAG.if) || (bus.deadline === Number.POSITIVE_INFINITY && cpu.bus.pendingInterrupt() < 0);
 };
 

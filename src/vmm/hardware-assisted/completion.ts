@@ -46,7 +46,8 @@ export function* complete(completion: Completion = {}): Program<void> {
   if (length !== 0n) writes.push(vmwrite('guestRip', yield* nextRip(rip, length)));
 
   const merged = flags === undefined ? rflags : (rflags & ~flags.mask) | (flags.value & flags.mask);
-  const newFlags = length === 0n ? merged : merged & ~RFLAGS.rf;
+  // SDM Vol. 3A, 6.12.1.3 Flag Usage By Exception- or Interrupt-Handler Procedure: between iterations RF is 1.
+  const newFlags = length === 0n ? merged | RFLAGS.rf : merged & ~RFLAGS.rf;
   if (newFlags !== rflags) writes.push(vmwrite('guestRflags', newFlags));
   if ((blocking & SHADOWS) !== 0n) writes.push(vmwrite('guestInterruptibilityState', blocking & ~SHADOWS));
 

@@ -37,7 +37,15 @@ export function* eptViolation(exit: Exit): Program<Exit> {
   // The registers of an exit lack RSP, which is in the VMCS.
   const whole = withRegister(exit, RSP, rsp);
   const instruction = yield* fetchInstruction(whole, paging, code);
-  const after = yield* emulate({ exit: whole, instruction, code, paging, linear, gpa });
+  const after = yield* emulate({
+    exit: whole,
+    instruction,
+    code,
+    paging,
+    linear,
+    gpa,
+    writes: access.write === 1n,
+  });
   const newRsp = after.registers[RSP];
   if (newRsp !== rsp) yield* tell(vmwrites({ guestRsp: newRsp }));
   return after;

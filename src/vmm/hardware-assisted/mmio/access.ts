@@ -18,6 +18,8 @@ export interface Interrupted {
   /** What the exit tells of the access. */
   readonly linear: bigint;
   readonly gpa: number;
+  /** The access would have written. */
+  readonly writes: boolean;
 }
 
 /** Memory that the instruction may access: its address and the pieces where it lies. */
@@ -41,7 +43,7 @@ export function* placeAt(
   const linear = yield* linearAddress(at.code, segment, offset, bytes, writes);
   if (!linear.ok) return fault(yield* injectFault(at.exit, linear.fault.vector, 0n));
   const place = { linear: linear.value, bytes };
-  if (linear.value === at.linear && (at.gpa % PAGE) + bytes <= PAGE)
+  if (linear.value === at.linear && (at.writes || !writes) && (at.gpa % PAGE) + bytes <= PAGE)
     return ok({ ...place, pieces: [{ gpa: at.gpa, bytes }] });
   const pieces = yield* locate(at.exit, at.paging, linear.value, bytes, writes ? 'write' : 'read');
   if (!pieces.ok) return fault(yield* pageFault(at.exit, pieces.fault));
