@@ -1,7 +1,7 @@
 import { EVENT_TYPE, type InterruptionEvent, VECTOR } from '../event';
 import { ACTIVITY, LEFT, type ProcessorDraft } from '../processor-draft';
 import { SLOT } from '../slots';
-import { enterDebugHandler } from './debug';
+import { enterDebugHandler, PENDING } from './debug';
 import { combine } from './double-fault';
 import { enterHandler, isSoftware } from './interrupt-gate';
 
@@ -56,7 +56,8 @@ const record = (cpu: ProcessorDraft, event: InterruptionEvent): void => {
 const entered = (cpu: ProcessorDraft, event: InterruptionEvent): 'delivered' => {
   cpu.activity = ACTIVITY.active;
   // SDM Vol. 3C, 27.7.3 Delivery of Pending Debug Exceptions after VM Entry: as there, only software events keep the traps that MOV SS holds back.
-  if (cpu.blockingByMovSs && !isSoftware(event)) cpu.pendingDebug = 0;
+  // Of these a single step is none: MOV SS itself is not stepped, whatever a VM exit between the two had to save.
+  if (cpu.blockingByMovSs) cpu.pendingDebug = isSoftware(event) ? cpu.pendingDebug & ~PENDING.bs : 0;
   cpu.blockingBySti = false;
   cpu.blockingByMovSs = false;
   cpu.nmiUnblocked = false;
