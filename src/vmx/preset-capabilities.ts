@@ -57,16 +57,6 @@ const controlMsrs = (has: (control: Control) => boolean) => {
   };
 };
 
-/** Built controls that the Skylake preset does not offer to software. */
-const NOT_ON_SKYLAKE: ReadonlySet<Control> = new Set<Control>([
-  'mwaitExiting',
-  'rdpmcExiting',
-  'monitorExiting',
-  'pauseExiting',
-  'descriptorTableExiting',
-  'wbinvdExiting',
-]);
-
 const COMMON = {
   ia32FeatureControl: compose(FEATURE_CONTROL, { lock: 1n, enableVmxOutsideSmx: 1n }),
   // PE, NE and PG must be 1; bits 63:32 must be 0.
@@ -88,7 +78,7 @@ const HIGHEST_FIELD_INDEX: bigint = (Object.values(VMCS_FIELDS) as readonly Fiel
 /** A processor of the Skylake generation as far as the model builds it: no virtual NMIs or APIC virtualization. */
 export const SKYLAKE_CAPABILITIES: VmxCapabilities = {
   ...COMMON,
-  ...controlMsrs((control) => BUILT_CONTROLS.has(control) && !NOT_ON_SKYLAKE.has(control)),
+  ...controlMsrs((control) => BUILT_CONTROLS.has(control)),
   ia32VmxBasic: compose(VMX_BASIC, {
     vmcsRevisionId: 4n,
     vmcsRegionSize: 4096n,

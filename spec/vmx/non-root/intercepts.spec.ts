@@ -9,6 +9,11 @@ const OP = {
   cpuid: [0x0f, 0xa2],
   hlt: [0xf4],
   invd: [0x0f, 0x08],
+  pause: [0xf3, 0x90],
+  rdpmc: [0x0f, 0x33],
+  wbinvd: [0x0f, 0x09],
+  sidtAtRax: [0x0f, 0x01, 0x08],
+  strEax: [0x0f, 0x00, 0xc8],
   rdtsc: [0x0f, 0x31],
   rdtscp: [0x0f, 0x01, 0xf9],
   rdpid: [0xf3, 0x0f, 0xc7, 0xf8],
@@ -44,9 +49,28 @@ describe('26.1.3 Instructions That Cause VM Exits Conditionally', () => {
   it.each([
     ['HLT', OP.hlt, 'hltExiting', 12n],
     ['RDTSC', OP.rdtsc, 'rdtscExiting', 16n],
+    ['PAUSE', OP.pause, 'pauseExiting', 40n],
   ] as const)('%s', (_, bytes, control, reason) => {
     expect(inGuest().execute(...bytes).exit).toBeUndefined();
     const machine = inGuest([control]);
+    machine.execute(...bytes);
+    expect(reasonAndLength(machine)).toEqual([reason, BigInt(bytes.length)]);
+  });
+
+  it('RDPMC, which faults otherwise, for there are no counters', () => {
+    expect(inGuest().execute(...OP.rdpmc).interruption).toMatchObject({ vector: VECTOR.gp });
+    const machine = inGuest(['rdpmcExiting']);
+    machine.execute(...OP.rdpmc);
+    expect(reasonAndLength(machine)).toEqual([15n, 2n]);
+  });
+
+  it.each([
+    ['WBINVD', OP.wbinvd, 'wbinvdExiting', 54n],
+    ['SIDT', OP.sidtAtRax, 'descriptorTableExiting', 46n],
+    ['STR', OP.strEax, 'descriptorTableExiting', 47n],
+  ] as const)('%s, by a secondary control', (_, bytes, control, reason) => {
+    expect(inGuest(['activateSecondaryControls']).execute(...bytes).exit).toBeUndefined();
+    const machine = inGuest(['activateSecondaryControls', control]);
     machine.execute(...bytes);
     expect(reasonAndLength(machine)).toEqual([reason, BigInt(bytes.length)]);
   });
