@@ -175,12 +175,11 @@ class Check {
     const instruction = atEnd
       ? this.bare.code.describe(this.bare.machine.cpu.rip)
       : locate({ monitored, monitoredOptions, bare, bareOptions, left, right });
-    const pageOf =
-      (run: MonitoredRun | BareRun) =>
-      (frame: number): Uint8Array =>
-        run.machine.memory.memory.page(run.memory.machineFrame(frame)).bytes;
-    const a = padded(left, right, pageOf(this.bare));
-    const b = padded(right, left, pageOf(this.monitored));
+    // The last observations were equal, and a run that did not change a page since has it as it was then.
+    const page = (frame: number): Uint8Array =>
+      bare.progress.root.page(this.bare.memory.machineFrame(frame)).bytes;
+    const a = padded(left, right, page);
+    const b = padded(right, left, page);
     const shown = compareObservations(a, b);
     this.divergence = divergenceReport(left, right, shown === 'equal' ? divergence : shown, instruction);
   }
