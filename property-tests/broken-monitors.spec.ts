@@ -50,6 +50,22 @@ describe('broken monitors are caught on a bundled guest', () => {
   });
 });
 
+describe('a monitor that never enters its guest', () => {
+  it.each([undefined, 1000])('ends the check, with a limit of %s instructions', async (maxInstructions) => {
+    const idle: Monitor<null> = {
+      name: 'idle',
+      start: () => [null, { op: 'mov-from-cr', control: 0 }],
+      resume: () => [null, { op: 'mov-from-cr', control: 0 }],
+    };
+    const limit = maxInstructions === undefined ? {} : { maxInstructions };
+    for await (const step of checkCriteria(bareMachine('kernel'), idle, limit))
+      if (step.kind === 'report') {
+        expect(step.equivalence.holds).toBe(false);
+        expect(step.end).toMatchObject({ kind: 'monitor-stopped' });
+      }
+  });
+});
+
 describe('the report of a divergence', () => {
   it('shows a page that one run changed as it was at the observation in the other, not as it became', async () => {
     const machine = createMachine({ processor: processor('skylake', ['-vmx']), memoryBytes: 32 << 20 });

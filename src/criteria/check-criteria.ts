@@ -186,7 +186,7 @@ class Check {
 
   get report(): CriteriaReport {
     const { monitored, divergence } = this;
-    const end = this.end ?? { kind: 'running' };
+    const end = this.end ?? divergence?.monitored.end ?? { kind: 'running' };
     const equivalent = divergence === undefined;
     const resources = resourceReport(this.resources.result, equivalent && end.kind === 'endless-delivery');
     const efficiency = efficiencyReport(this.efficiency.result(monitored));

@@ -38,6 +38,8 @@ import { withTimeSites } from './time-sources';
 const MOST_OBSERVATIONS = 256;
 /** Host instructions after a guest's end in which the monitor must come back to it or stop. */
 const AFTER_END = 200_000;
+/** A monitor that executes so many between two VM entries has lost its guest. */
+const MOST_HOST_INSTRUCTIONS = 2_000_000;
 
 const CONTROL = { kind: 'interrupted' } as const;
 
@@ -51,6 +53,8 @@ export class MonitoredRun {
   private progress: Progress;
   /** `engine.retired` when the guest was entered. */
   private enteredAt: number;
+  /** Instructions retired when the host had the processor again. */
+  private leftAt: number;
   private queue: Observation[] = [];
   private stopsAtEntry = false;
   /** The guest's registers are being read, by nobody in the machine. */
@@ -96,6 +100,7 @@ export class MonitoredRun {
       };
     machine.load(state);
     this.enteredAt = machine.engine.retired;
+    this.leftAt = machine.engine.retired;
     this.progress =
       'progress' in from
         ? copied(from.progress)
@@ -191,6 +196,8 @@ export class MonitoredRun {
       case 'interrupted':
       case 'exit':
         if (this.inGuest) this.completedAccesses();
+        else if (this.machine.engine.retired - this.leftAt > MOST_HOST_INSTRUCTIONS)
+          this.monitorStopped(`it executed ${MOST_HOST_INSTRUCTIONS} host instructions without a VM entry`);
         return;
       case 'stuck':
       case 'triple-fault':
@@ -263,6 +270,7 @@ export class MonitoredRun {
     if (this.passesInterrupts) progress.held = passedBy(progress.held);
     progress.completed = position;
     this.enteredAt = Number.POSITIVE_INFINITY;
+    this.leftAt = this.machine.engine.retired;
     progress.exit = pendingExit(cpu, exit, this.code, this.memory, this.registers);
     if (exit.reason === 'tripleFault')
       progress.lost = this.observation(this.machine.publishMemory(), undefined, { kind: 'triple-fault' });
