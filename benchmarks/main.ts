@@ -56,7 +56,7 @@ const main = async (): Promise<number> => {
       ? 'processor time of the main thread (other work ran beside it)'
       : 'wall clock',
   );
-  process.stdout.write(`${table(measures)}\n`);
+  process.stdout.write(`${table(measures, !smoke)}\n`);
   // A look that was too short to measure, or a part of the rows, is no record.
   if (smoke) return 0;
   writeFileSync(RESULTS, json(machine, measures));

@@ -118,7 +118,7 @@ describe('random guest programs under the hardware-assisted monitor', () => {
     expect(median(lengths)).toBeGreaterThanOrEqual(200);
     expect(REACHED.filter((reason) => (exits[reason] ?? 0) < LEAST)).toEqual([]);
     expect(UNREACHABLE.filter((reason) => reason in exits)).toEqual([]);
-  }, 120_000);
+  }, 300_000);
 });
 
 describe('the theorem rejects', () => {

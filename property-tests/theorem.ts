@@ -44,7 +44,7 @@ const refuted = (failed: boolean, error: unknown): boolean => {
 };
 
 /** Shrinking ends here too, so that what was found until then is printed. */
-const MOST_MILLISECONDS = 100_000;
+const MOST_MILLISECONDS = 240_000;
 
 /** The same for theorems about what takes turns. */
 export const holdsAsync = <T extends [unknown, ...unknown[]]>(
