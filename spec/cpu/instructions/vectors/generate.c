@@ -1,7 +1,7 @@
 /*
  * Runs integer instructions on the processor of this machine and writes what they did as JSON files.
  *
- *   gcc -O1 -no-pie -o /tmp/generate spec/cpu/instructions/vectors/generate.c && /tmp/generate spec/cpu/instructions/vectors
+ *   gcc -O1 -no-pie -o generate spec/cpu/instructions/vectors/generate.c && ./generate spec/cpu/instructions/vectors
  *
  * Linux on x86-64 with BMI1, BMI2, ADX, MOVBE, SSE4.2 and LZCNT; GNU as. Inputs come from a seeded generator, so that a second run differs only
  * where processors differ. A form is a snippet of assembler; `inputs` says what varies:
