@@ -1,5 +1,7 @@
 // Random and perturbed 4-level tables, then accesses: what the engine does is compared with a walk written from the manual.
+
 import { createMachine, type MachineState, memoryDifference, processor, step } from '../../src/api';
+import { flatSegment, words } from './flat-machine';
 import { attempted, hexBytes, type Part, Wrong } from './part';
 import { Random } from './random';
 import { type Access, type Translation, translate } from './reference-walk';
@@ -37,9 +39,6 @@ const EXECUTE_DISABLE = 1n << 63n;
 
 /** In every page: its frame number at `read`, MOV EAX with it at `fetch`. */
 const OFFSET = { read: 0x108, write: 0x208, fetch: 0x308 } as const;
-
-const words = (...values: readonly bigint[]): Uint8Array =>
-  new Uint8Array(BigUint64Array.from(values).buffer);
 
 const prepared = (): MachineState => {
   const fresh = createMachine({ processor: processor('skylake', ['-vmx']), memoryBytes: MEMORY });
@@ -184,18 +183,11 @@ const accessOf = (random: Random, physicalBits: number): Access => ({
   physicalBits,
 });
 
-const segment = (selector: number, accessRights: number) => ({
-  selector,
-  base: 0n,
-  limit: 0xffff_ffff,
-  accessRights,
-});
-
 /** The machine about to make the access. */
 const aboutTo = (state: MachineState, access: Access, linear: bigint): MachineState => {
   const { kind, user, cr0Wp, cr4Smep, cr4Smap, rflagsAc, eferNxe } = access;
   const [cpu] = state.processors;
-  const data = user ? segment(0x23, 0xc0f3) : segment(0x10, 0xc093);
+  const data = user ? flatSegment(0x23, 0xc0f3) : flatSegment(0x10, 0xc093);
   const at = FIXED + BigInt((user ? USER_CODE : FRAME.code) * PAGE);
   return {
     ...state,
@@ -221,7 +213,7 @@ const aboutTo = (state: MachineState, access: Access, linear: bigint): MachineSt
           ds: data,
           fs: data,
           gs: data,
-          cs: user ? segment(0x2b, 0xa0fb) : segment(8, 0xa09b),
+          cs: user ? flatSegment(0x2b, 0xa0fb) : flatSegment(8, 0xa09b),
         },
       },
     ],

@@ -1,5 +1,7 @@
 // Random bytes as instructions, in 64-bit mode at CPL 0 and 3 and in 32-bit protected mode; faults go into handlers that skip a byte.
+
 import { createMachine, difference, isEqual, type MachineState, processor, run } from '../../src/api';
+import { flatSegment, words } from './flat-machine';
 import { attempted, hexBytes, type Part, Wrong } from './part';
 import { Random } from './random';
 import { isListed } from './unbuilt';
@@ -21,9 +23,6 @@ const AT = {
 } as const;
 const MEMORY = 2 << 20;
 const PAGE = 4096;
-
-const words = (...values: readonly bigint[]): Uint8Array =>
-  new Uint8Array(BigUint64Array.from(values).buffer);
 
 const SELECTOR = { code64: 0x08, data: 0x10, code32: 0x18, data3: 0x23, code3: 0x2b, task: 0x30 } as const;
 const DESCRIPTORS = [
@@ -75,14 +74,8 @@ const machines = (): Readonly<Record<Mode, MachineState>> => {
   put(AT.tables + 2 * PAGE, words(0x87n, 0n, 0x83n, 0x85n));
 
   const [cpu] = fresh.processors;
-  const segment = (selector: number, accessRights: number) => ({
-    selector,
-    base: 0n,
-    limit: 0xffff_ffff,
-    accessRights,
-  });
   const in64 = (user: boolean): MachineState => {
-    const data = user ? segment(SELECTOR.data3, 0xc0f3) : segment(SELECTOR.data, 0xc093);
+    const data = user ? flatSegment(SELECTOR.data3, 0xc0f3) : flatSegment(SELECTOR.data, 0xc093);
     return {
       ...fresh,
       memory,
@@ -109,7 +102,7 @@ const machines = (): Readonly<Record<Mode, MachineState>> => {
             ds: data,
             fs: data,
             gs: data,
-            cs: user ? segment(SELECTOR.code3, 0xa0fb) : segment(SELECTOR.code64, 0xa09b),
+            cs: user ? flatSegment(SELECTOR.code3, 0xa0fb) : flatSegment(SELECTOR.code64, 0xa09b),
             ldtr: { selector: 0, base: 0n, limit: 0, accessRights: 0x1_0000 },
             tr: { selector: SELECTOR.task, base: BigInt(AT.tss), limit: 0x67, accessRights: 0x8b },
           },
@@ -126,7 +119,7 @@ const machines = (): Readonly<Record<Mode, MachineState>> => {
         ...at64,
         control: { ...at64.control, cr0: 0x11n, cr3: 0n, cr4: 0n, efer: 0n },
         tables: { ...at64.tables, idtr: { base: BigInt(AT.idt32), limit: 0x7ff } },
-        segments: { ...at64.segments, cs: segment(SELECTOR.code32, 0xc09b) },
+        segments: { ...at64.segments, cs: flatSegment(SELECTOR.code32, 0xc09b) },
       },
     ],
   };

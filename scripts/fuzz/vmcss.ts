@@ -1,4 +1,5 @@
 // Random and perturbed VMCSs: what VMLAUNCH does must be among what `checkVmEntry` permits.
+
 import { AT, GUEST } from '../../spec/vmx/dynamics/guest';
 import {
   checkVmEntry,
@@ -21,6 +22,7 @@ import {
   type VmcsField,
   type VmxState,
 } from '../../src/api/vmx';
+import { flatSegment, words } from './flat-machine';
 import { attempted, type Part, Wrong } from './part';
 import { Random } from './random';
 import { isListed } from './unbuilt';
@@ -31,14 +33,10 @@ const TABLES = 0x2_0000;
 const EPT = 0x2_4000;
 const HOST_CODE = AT.hostCode + 0x100;
 
-const words = (...values: readonly bigint[]): Uint8Array =>
-  new Uint8Array(BigUint64Array.from(values).buffer);
-
 const prepared = (): MachineState => {
   const fresh = createMachine({ processor: processor('skylake'), memoryBytes: MEMORY });
   const [cpu] = fresh.processors;
-  const { cs, ds } = cpu.segments;
-  const data = { ...ds, selector: 16, base: 0n, limit: 0xffff_ffff, accessRights: 0xc093 };
+  const data = flatSegment(16, 0xc093);
   let { memory } = fresh;
   const put = (address: number, bytes: Uint8Array | readonly number[]): void => {
     memory = memory.write(address, Uint8Array.from(bytes));
@@ -77,7 +75,7 @@ const prepared = (): MachineState => {
         modelSpecific: { ...cpu.modelSpecific, featureControl: 5n },
         segments: {
           ...cpu.segments,
-          cs: { ...cs, selector: 8, base: 0n, limit: 0xffff_ffff, accessRights: 0xa09b },
+          cs: flatSegment(8, 0xa09b),
           ss: data,
           ds: data,
           es: data,
