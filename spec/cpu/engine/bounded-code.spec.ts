@@ -1,3 +1,7 @@
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import { expect, test } from 'vitest';
 import { createMachine, difference, isEqual, loadImage, processor, run } from '../../../src/api';
 
@@ -20,4 +24,18 @@ test('more code than is kept decoded runs as on the oracle', () => {
   expect(retired).toBeGreaterThan(2 * LENGTH - 1000);
   expect(state.processors[0].registers[0]).toBe(BigInt(2 * (LENGTH / 1000 - 1)));
   expect(isEqual(difference(state, run(loaded.value, { tier: 'oracle' }).state))).toBe(true);
+});
+
+// Kept whole, so many decoded instructions do not fit into this heap.
+test('code that is run once does not fill the heap', () => {
+  const file = join(mkdtempSync(join(tmpdir(), 'vtmodel-bounded-')), 'push.bin');
+  writeFileSync(file, Uint8Array.of(0x50));
+  const node = ['--max-old-space-size=400', '--import', 'tsx'];
+  const image = ['run', file, '--load', '0x100000', '--memory', '16M', '--max-instructions', '600000'];
+  const { status, stderr } = spawnSync(process.execPath, [...node, 'src/cli/main.ts', ...image], {
+    encoding: 'utf8',
+  });
+  rmSync(dirname(file), { recursive: true });
+  expect(stderr).toContain('600,000 instructions');
+  expect(status).toBe(0);
 });
