@@ -56,7 +56,7 @@ const WITHOUT_VMX = ['-vmx'];
 
 /** The monitor hides VMX alone; what else its host needs, the guest must have too. */
 const requireHostFeatures = (name: string, { config }: MachineState): void => {
-  const lacking = HOST_FEATURES.find((one) => one !== 'vmx' && !config.processor.features.has(one));
+  const lacking = HOST_FEATURES.find((one) => !config.processor.features.has(one));
   if (lacking !== undefined)
     throw new BadInput(
       `--processor: ${name} is to run without ${lacking}, which the monitor needs and does not hide; leave ${lacking} in`,

@@ -32,6 +32,10 @@ export type ChoiceSite = keyof typeof CHOICE_SITES;
 export const answersAt = ({ sites }: Choice, site: ChoiceSite): boolean =>
   sites === undefined || sites.includes(site);
 
+/** What a choice says to a question: its answer, or the preferred one where it answers none. */
+export const answerOf = (choice: Choice, question: ChoiceQuestion): bigint =>
+  answersAt(choice, question.site) ? choice(question) : question.preferred;
+
 /** A choice that answers at the given sites, or at all when there are none given. */
 export const choiceAt = (
   sites: readonly ChoiceSite[] | undefined,

@@ -1,4 +1,4 @@
-import { answersAt, type Choice, type ChoiceQuestion, choiceAt, type MemoryRoot, ModelError } from '../core';
+import { answerOf, type Choice, type ChoiceQuestion, choiceAt, type MemoryRoot, ModelError } from '../core';
 import type { Tier } from '../cpu/engine/block-builder';
 import type { InterruptionEvent } from '../cpu/event';
 import type { ProcessorDraft } from '../cpu/processor-draft';
@@ -219,10 +219,9 @@ export class BareRun {
   }
 
   private answer(question: ChoiceQuestion): bigint {
-    const { site, preferred } = question;
-    const { choice } = this.options;
+    const { site } = question;
     const replayed = isTimeSite(site) ? this.time.replay(site) : undefined;
-    return replayed ?? (answersAt(choice, site) ? choice(question) : preferred);
+    return replayed ?? answerOf(this.options.choice, question);
   }
 
   private delivered(cpu: ProcessorDraft, event: InterruptionEvent): void {

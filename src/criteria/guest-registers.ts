@@ -1,5 +1,5 @@
 import type { ProcessorDraft } from '../cpu/processor-draft';
-import { ACCESS_RIGHTS, GENERAL_REGISTERS, SLOT, type SlotName } from '../cpu/slots';
+import { ACCESS_RIGHTS, DEBUG_REGISTERS, GENERAL_REGISTERS, SLOT, type SlotName } from '../cpu/slots';
 
 /** Registers that are what their slot holds, in root and non-root operation. */
 const PLAIN = [
@@ -9,12 +9,7 @@ const PLAIN = [
   'cr3',
   'xcr0',
   'efer',
-  'dr0',
-  'dr1',
-  'dr2',
-  'dr3',
-  'dr6',
-  'dr7',
+  ...DEBUG_REGISTERS,
   'star',
   'lstar',
   'cstar',

@@ -1,4 +1,5 @@
-import { ENTRY, type EntrySource, high32, low32, type Page, type PagingFormat, RadixWalk } from '../core';
+import { ENTRY, high32, low32, type Page, type PagingFormat, RadixWalk } from '../core';
+import { TableReader } from '../ept';
 import type { VmcsData, VmcsField } from '../vmx';
 import { eptReach } from './ept-reach';
 import type { ProcessorStructure } from './processor-structures';
@@ -21,19 +22,6 @@ export const HOST_FIELDS: readonly VmcsField[] = ['hostCr3', ...LINEAR.map(({ fi
 
 const BYTES = 8;
 
-class Tables implements EntrySource {
-  low = 0;
-  high = 0;
-  constructor(private readonly memory: Memory) {}
-
-  read(address: number): boolean {
-    const { words } = this.memory.page(Math.floor(address / 4096));
-    this.low = words[(address % 4096) >> 2];
-    this.high = words[((address % 4096) >> 2) + 1];
-    return true;
-  }
-}
-
 /** What the processor works with after a VM exit: page tables, and where each linear address of the host-state area leads by them. */
 export interface HostStructures {
   /** Frame numbers of the page tables. */
@@ -46,7 +34,7 @@ export const hostStructures = (memory: Memory, format: PagingFormat, vmcs: VmcsD
   const root = Number(vmcs.get('hostCr3') & 0xf_ffff_ffff_f000n);
   const { tables } = eptReach(memory, format, root);
   const walk = new RadixWalk();
-  const source = new Tables(memory);
+  const source = new TableReader((frame) => memory.page(frame));
   const structures: ProcessorStructure[] = [...tables].map((frame) => ({
     name: "the host's page tables",
     address: frame * 4096,

@@ -1,4 +1,4 @@
-import { answersAt, type Choice, type ChoiceQuestion, choiceAt, type MemoryRoot, ModelError } from '../core';
+import { answerOf, type Choice, type ChoiceQuestion, choiceAt, type MemoryRoot, ModelError } from '../core';
 import type { InterruptionEvent } from '../cpu/event';
 import { ACTIVITY, type ProcessorDraft } from '../cpu/processor-draft';
 import type { BusEvent } from '../machine/machine-bus';
@@ -184,7 +184,7 @@ export class MonitoredRun {
 
   private answer(question: ChoiceQuestion): bigint {
     const { choice, time } = this.options;
-    const answer = answersAt(choice, question.site) ? choice(question) : question.preferred;
+    const answer = answerOf(choice, question);
     if (time !== undefined)
       recordTime(time, question, answer, this.machine.cpu, this.code, this.progress.exit?.rip);
     return answer;

@@ -153,18 +153,12 @@ const hostProcessor = (reset: ProcessorState): ProcessorState => {
   });
 };
 
-/** What the host's own code needs: IA-32e mode with 1-GiB pages, MSRs, VMX. */
-export const HOST_FEATURES = [
-  'lm',
-  'msr',
-  'page-1gib',
-  'pae',
-  'vmx',
-] as const satisfies readonly FeatureName[];
+/** What the host's own code needs beside VMX: IA-32e mode with 1-GiB pages, MSRs. */
+export const HOST_FEATURES = ['lm', 'msr', 'page-1gib', 'pae'] as const satisfies readonly FeatureName[];
 
 /** The guest's processor, with what the host needs. */
 const hostModel = ({ name, features }: Processor): Processor =>
-  processor(name, editsFor(name, [...features, ...HOST_FEATURES]));
+  processor(name, editsFor(name, [...features, ...HOST_FEATURES, 'vmx']));
 
 /**
  * The machine on which `monitor` runs the loaded machine `guest` as its guest: the same board, a host processor with VMX, the guest's RAM at

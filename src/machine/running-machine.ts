@@ -1,4 +1,12 @@
-import { answersAt, type Choice, type ChoiceSite, EMPTY_MEMORY, MemoryDraft, preferred } from '../core';
+import {
+  answerOf,
+  answersAt,
+  type Choice,
+  type ChoiceSite,
+  EMPTY_MEMORY,
+  MemoryDraft,
+  preferred,
+} from '../core';
 import type { Tier } from '../cpu/engine/block-builder';
 import { Engine, type EngineStop } from '../cpu/engine/engine';
 import { LinearMemory } from '../cpu/engine/linear-memory';
@@ -215,9 +223,7 @@ export class RunningMachine {
   private decide(site: ChoiceSite, alternatives: bigint, value: bigint): bigint {
     const occurrence = this.occurrences[site] ?? 0;
     this.occurrences[site] = occurrence + 1;
-    return answersAt(this.choice, site)
-      ? this.choice({ site, occurrence, alternatives, preferred: value })
-      : value;
+    return answerOf(this.choice, { site, occurrence, alternatives, preferred: value });
   }
 }
 
