@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { BadInput, type Expectation, parseExpectations } from './expectations';
@@ -15,7 +15,8 @@ export interface Output {
   readonly progress?: (text: string) => void;
 }
 
-const USAGE = 'npm run conformance -- DIR [--expectations FILE] [--document FILE] [--only IMAGE]...';
+const USAGE =
+  'npm run conformance -- DIR [--expectations FILE] [--document FILE] [--only IMAGE]... [--output DIR]';
 const STATUS = { asExpected: 0, otherwise: 1, badInput: 2 } as const;
 
 const readText = (file: string): string => {
@@ -65,6 +66,8 @@ const readArguments = (argv: readonly string[]) => {
         expectations: { type: 'string', default: 'conformance/expectations.json' },
         document: { type: 'string', default: 'docs/conformance.md' },
         only: { type: 'string', multiple: true },
+        // What the guests print goes into files here.
+        output: { type: 'string' },
       },
     });
     if (positionals.length !== 1) throw new BadInput(`give one folder of images: ${USAGE}`);
@@ -75,16 +78,23 @@ const readArguments = (argv: readonly string[]) => {
   }
 };
 
+/** Keeps what a guest printed. */
+type Keep = (name: string, text: string) => void;
+
 const outcomesOf = async (
   folder: string,
   images: readonly Expectation[],
   { error, progress }: Output,
+  keep: Keep,
 ): Promise<readonly Outcome[]> => {
   const outcomes: Outcome[] = [];
   for (const expectation of images) {
     const name = `${expectation.command} ${expectation.image}`;
-    const result = await runImage(join(folder, expectation.image), expectation, (instructions) =>
-      progress?.(`${name}: ${instructions.toLocaleString('en-US')} instructions`),
+    const result = await runImage(
+      join(folder, expectation.image),
+      expectation,
+      (instructions) => progress?.(`${name}: ${instructions.toLocaleString('en-US')} instructions`),
+      (text) => keep(name, text),
     );
     progress?.('');
     outcomes.push({ expectation, result, differences: differences(expectation, result) });
@@ -99,7 +109,7 @@ const run = async (
   output: Output,
   sources: string,
 ): Promise<number> => {
-  const { folder, expectations, document, only } = readArguments(argv);
+  const { folder, expectations, document, only, output: kept } = readArguments(argv);
   const { suite, images } = parseExpectations(expectations, readText(resolve(expectations)));
   const unknown = only?.find((one) => !images.some(({ image }) => image === one));
   if (unknown !== undefined) throw new BadInput(`--only ${unknown}: ${expectations} has no such image`);
@@ -107,7 +117,11 @@ const run = async (
   const place = resolve(directory, folder);
   requireImages(place, chosen);
   const sourceHash = folderHash(sources);
-  const outcomes = await outcomesOf(place, chosen, output);
+  const texts = kept === undefined ? undefined : resolve(directory, kept);
+  if (texts !== undefined) mkdirSync(texts, { recursive: true });
+  const outcomes = await outcomesOf(place, chosen, output, (name, text) => {
+    if (texts !== undefined) writeFileSync(join(texts, `${name.replaceAll(/[^\w.-]+/g, '-')}.txt`), text);
+  });
   output.out(`${table(outcomes)}\n`);
   // A part is no record, nor is a run of code that is not there any more.
   if (folderHash(sources) !== sourceHash)

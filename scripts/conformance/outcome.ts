@@ -1,10 +1,11 @@
-import type { Expectation } from './expectations';
+import type { Expectation, Explained } from './expectations';
 
 /** What an image did. */
 export interface Result {
   readonly passed: number;
-  readonly failed: number;
-  readonly skipped: number;
+  /** What the lines say that begin with FAIL and SKIP. */
+  readonly failed: readonly string[];
+  readonly skipped: readonly string[];
   /** The exit status, or why there is none. */
   readonly ended: number | string;
   readonly instructions: number;
@@ -23,12 +24,7 @@ export interface Outcome {
   readonly differences: readonly string[];
 }
 
-interface Tally {
-  readonly passed: number;
-  readonly failed: number;
-  readonly skipped: number;
-  readonly disagreement: string;
-}
+type Tally = Pick<Result, 'passed' | 'failed' | 'skipped' | 'disagreement'>;
 
 const SUMMARY = /^SUMMARY: (\d+) tests/m;
 
@@ -37,12 +33,13 @@ const SUMMARY = /^SUMMARY: (\d+) tests/m;
  * (XFAIL, KFAIL) counts as passed, a success that it does not expect (XPASS) as failed.
  */
 export const tally = (output: string): Tally => {
-  const count = (words: string): number => output.match(new RegExp(`^(?:${words}): `, 'gm'))?.length ?? 0;
-  const passed = count('PASS|XFAIL|KFAIL');
-  const failed = count('FAIL|XPASS');
-  const skipped = count('SKIP');
+  const lines = (words: string): readonly string[] =>
+    [...output.matchAll(new RegExp(`^(?:${words}): (.*)`, 'gm'))].map(([, says]) => says.trim());
+  const passed = lines('PASS|XFAIL|KFAIL').length;
+  const failed = lines('FAIL|XPASS');
+  const skipped = lines('SKIP');
   const stated = SUMMARY.exec(output)?.[1];
-  const counted = passed + failed + skipped;
+  const counted = passed + failed.length + skipped.length;
   const disagreement =
     stated === undefined || Number(stated) === counted
       ? ''
@@ -50,13 +47,28 @@ export const tally = (output: string): Tally => {
   return { passed, failed, skipped, disagreement };
 };
 
-const FIGURES = ['passed', 'failed', 'skipped'] as const;
+/** Lines that no reason fits, and reasons that fit no line. */
+const unexplained = (
+  word: string,
+  lines: readonly string[],
+  reasons: readonly Explained[],
+): readonly string[] => [
+  ...lines
+    .filter((line) => !reasons.some(({ says }) => line.startsWith(says)))
+    .map((line) => `${word} unexpectedly: ${line}`),
+  ...reasons
+    .filter(({ says }) => !lines.some((line) => line.startsWith(says)))
+    .map(({ says }) => `not ${word}: ${says}`),
+];
 
 /** What is not as expected, in words. */
 export const differences = (expectation: Expectation, result: Result): readonly string[] => {
-  const found: string[] = FIGURES.filter((name) => result[name] !== expectation[name]).map(
-    (name) => `${name} ${result[name]} instead of ${expectation[name]}`,
-  );
+  const found: string[] = [
+    ...unexplained('failed', result.failed, expectation.failed),
+    ...unexplained('skipped', result.skipped, expectation.skipped),
+  ];
+  if (result.passed !== expectation.passed)
+    found.push(`passed ${result.passed} instead of ${expectation.passed}`);
   if (result.ended !== expectation.status)
     found.push(`ended with ${result.ended} instead of ${expectation.status}`);
   if (result.disagreement !== '') found.push(result.disagreement);

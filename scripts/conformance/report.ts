@@ -3,6 +3,7 @@ import type { Outcome } from './outcome';
 const HEADER = [
   'image',
   'mode',
+  'processor',
   'passed',
   'failed',
   'skipped',
@@ -11,14 +12,15 @@ const HEADER = [
   'seconds',
   'as expected',
 ] as const;
-const TEXT = new Set<string>(['image', 'mode', 'as expected']);
+const TEXT = new Set<string>(['image', 'mode', 'processor', 'as expected']);
 
 const cells = ({ expectation, result, differences }: Outcome): readonly string[] => [
-  expectation.image,
+  [expectation.image, expectation.append].filter((part) => part !== '').join(' '),
   expectation.command,
+  expectation.cpus === 1 ? expectation.processor : `${expectation.cpus} × ${expectation.processor}`,
   String(result.passed),
-  String(result.failed),
-  String(result.skipped),
+  String(result.failed.length),
+  String(result.skipped.length),
   String(result.ended),
   result.instructions.toLocaleString('en-US'),
   result.seconds.toFixed(1),
@@ -39,6 +41,15 @@ export const table = (outcomes: readonly Outcome[]): string => {
     .join('\n');
 };
 
+/** The reasons for what did not pass, an image a line. */
+const reasons = (outcomes: readonly Outcome[], kind: 'failed' | 'skipped'): readonly string[] =>
+  outcomes.flatMap(({ expectation: { image, command, [kind]: explained } }) =>
+    explained.map(({ says, why }) => `- ${image} (${command}), \`${says}\`: ${why}`),
+  );
+
+const section = (title: string, lines: readonly string[]): readonly string[] =>
+  lines.length === 0 ? [] : [`## ${title}`, '', ...lines, ''];
+
 /** docs/conformance.md. */
 export const markdown = (suite: string, sourceHash: string, outcomes: readonly Outcome[]): string => {
   const line = (texts: readonly string[]): string =>
@@ -54,6 +65,8 @@ export const markdown = (suite: string, sourceHash: string, outcomes: readonly O
     line(HEADER.map((name) => (TEXT.has(name) ? '---' : '---:'))),
     ...outcomes.map((outcome) => line(cells(outcome))),
     '',
+    ...section('What differs, and why', reasons(outcomes, 'failed')),
+    ...section('What is skipped, and why', reasons(outcomes, 'skipped')),
     `SHA-256 of \`src/\`: \`${sourceHash}\``,
     '',
   ].join('\n');

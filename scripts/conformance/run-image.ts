@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { ModelError } from '../../src/core';
-import { processor } from '../../src/cpu/presets';
+import { type PresetName, processor } from '../../src/cpu/presets';
 import { type CriteriaReport, checkCriteria } from '../../src/criteria';
 import { createMachine, loadImage, type MachineState, type RunOptions, run } from '../../src/machine';
 import { hardwareAssistedMonitor } from '../../src/vmm/hardware-assisted';
@@ -16,16 +16,18 @@ type Ended = Pick<Result, 'ended' | 'instructions' | 'broken'>;
 const MIB = 2 ** 20;
 const SLICE = 200_000_000;
 /** The guest of a check runs on a bare machine without VMX. */
-const PROCESSOR = { run: [], check: ['-vmx'] } as const;
+const EDITS = { run: [], check: ['-vmx'] } as const;
 
 const statusOf = (code: number): number => ((code << 1) | 1) & 0xff;
 
 /** The image in memory, as `vtmodel run` loads it. */
-const guest = (path: string, { command, append, memoryMib }: Expectation): MachineState => {
+const guest = (path: string, expectation: Expectation): MachineState => {
+  const { command, append, memoryMib, cpus } = expectation;
+  const [preset, ...edits] = expectation.processor.split(',');
   const machine = createMachine({
-    processor: processor('skylake', PROCESSOR[command]),
+    processor: processor(preset as PresetName, [...edits, ...EDITS[command]]),
     memoryBytes: memoryMib * MIB,
-    ...(append === '' ? {} : { board: { commandLine: { address: 0, text: append } } }),
+    board: { processors: cpus, ...(append === '' ? {} : { commandLine: { address: 0, text: append } }) },
   });
   const options = { fileName: path, ...(append === '' ? {} : { commandLine: append }) };
   const loaded = loadImage(machine, readFileSync(path), options);
@@ -67,11 +69,12 @@ const monitored = async (
   return { ended: end.kind === 'exit' ? statusOf(end.code) : end.kind, instructions, broken };
 };
 
-/** Runs an image as its expectation says. What the model lacks ends it, and is said in `ended`. */
+/** Runs an image as its expectation says. What the model lacks ends it, and is said in `ended`. `onText` is told what the guest printed. */
 export const runImage = async (
   path: string,
   expectation: Expectation,
   progress: Progress,
+  onText: (text: string) => void,
 ): Promise<Result> => {
   const start = guest(path, expectation);
   const { command, maxInstructions } = expectation;
@@ -95,5 +98,6 @@ export const runImage = async (
     if (!(error instanceof ModelError)) throw error;
     ended = { ended: error.message, instructions: reached, broken: [] };
   }
+  onText(output);
   return { ...tally(output), ...ended, seconds: (performance.now() - began) / 1000 };
 };

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { conformance, folderHash } from '../../scripts/conformance/command';
 import { differences, tally } from '../../scripts/conformance/outcome';
+import { markdown } from '../../scripts/conformance/report';
 
 let folder = '';
 beforeAll(() => {
@@ -21,10 +22,9 @@ const HELLO = {
   memoryMib: 16,
   maxInstructions: 100_000,
   passed: 0,
-  failed: 0,
-  skipped: 0,
   status: 1,
 };
+const WHOLE = { ...HELLO, processor: 'skylake', cpus: 1, failed: [], skipped: [] } as const;
 
 /** The command on the folder, with expectations written into it. */
 const command = async (expectations: unknown, ...argv: readonly string[]) => {
@@ -55,14 +55,24 @@ describe('the reports of a guest', () => {
   test('are counted by their first word', () => {
     const output =
       'PASS: a\nFAIL: b\r\nSKIP: c\n PASS: not at the start\nXFAIL: d\nXPASS: e\nKFAIL: f\nSUMMARY: 6 tests\n';
-    expect(tally(output)).toEqual({ passed: 3, failed: 2, skipped: 1, disagreement: '' });
+    expect(tally(output)).toEqual({
+      passed: 3,
+      failed: ['b', 'e'],
+      skipped: ['c'],
+      disagreement: '',
+    });
   });
 
   test('must agree with the summary', () => {
     expect(tally('PASS: a\nSUMMARY: 2 tests, 1 skipped\n').disagreement).toBe(
       'the summary counts 2 tests, the lines 1',
     );
-    expect(tally('no reports at all')).toEqual({ passed: 0, failed: 0, skipped: 0, disagreement: '' });
+    expect(tally('no reports at all')).toEqual({
+      passed: 0,
+      failed: [],
+      skipped: [],
+      disagreement: '',
+    });
   });
 
   test('every difference from what was expected is said', () => {
@@ -73,26 +83,44 @@ describe('the reports of a guest', () => {
       seconds: 0,
       broken: ['equivalence fails'],
     };
-    expect(differences({ ...HELLO, command: 'check', passed: 1 }, result)).toEqual([
+    const skipped = [{ says: 'b', why: 'needs another processor' }];
+    expect(differences({ ...WHOLE, command: 'check', passed: 1, skipped }, result)).toEqual([
+      'failed unexpectedly: a',
+      'not skipped: b',
       'passed 0 instead of 1',
-      'failed 1 instead of 0',
       'ended with triple-fault instead of 1',
       'equivalence fails',
     ]);
   });
 });
 
+test('a failure with its reason is no difference, and the reason is told', () => {
+  const result = {
+    ...tally('FAIL: a (twice)\nFAIL: a\n'),
+    ended: 1,
+    instructions: 5,
+    seconds: 0,
+    broken: [],
+  };
+  const failed = [{ says: 'a', why: 'the manual leaves it open' }];
+  const expectation = { ...WHOLE, command: 'run', failed } as const;
+  expect(differences(expectation, result)).toEqual([]);
+  expect(markdown('a suite', '', [{ expectation, result, differences: [] }])).toContain(
+    '- hello.elf (run), `a`: the manual leaves it open',
+  );
+});
+
 describe('a folder of images', () => {
   test('as expected: a table, the document, status 0', async () => {
     const { status, out, document } = await command(suite(HELLO, { ...HELLO, command: 'check' }));
-    expect(out.split('\n').map((line) => line.split(/ +/).slice(0, 6).join(' '))).toEqual([
-      'image mode passed failed skipped status',
-      'hello.elf run 0 0 0 1',
-      'hello.elf check 0 0 0 1',
+    expect(out.split('\n').map((line) => line.split(/ +/).slice(0, 7).join(' '))).toEqual([
+      'image mode processor passed failed skipped status',
+      'hello.elf run skylake 0 0 0 1',
+      'hello.elf check skylake 0 0 0 1',
       '',
     ]);
     expect(status).toBe(0);
-    expect(document).toContain('| hello.elf | check | 0 | 0 | 0 | 1 |');
+    expect(document).toContain('| hello.elf | check | skylake | 0 | 0 | 0 | 1 |');
     expect(document).toContain(folderHash('src'));
   });
 
@@ -150,6 +178,12 @@ describe('bad input is one line and status 2', () => {
       suite({ ...HELLO, passed: 'ten' }),
       ['.'],
       /images 0: passed must be an integer/,
+    ],
+    [
+      'a failure without its reason',
+      suite({ ...HELLO, failed: [{ says: 'a' }] }),
+      ['.'],
+      /images 0: failed 0: why is missing/,
     ],
     [
       'a path instead of a name',
