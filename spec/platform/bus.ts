@@ -14,11 +14,13 @@ import {
 export class Driver {
   effects: DeviceEffect[] = [];
   now = 0;
+  /** The processor that makes the accesses. */
+  processor = 0;
 
   constructor(public board: Board) {}
 
   private access(space: BusAccess['space'], address: number, bytes: BusAccess['bytes']): BusAccess {
-    return { space, address, bytes, now: this.now };
+    return { space, address, bytes, now: this.now, processor: this.processor };
   }
 
   read(space: BusAccess['space'], address: number, bytes: BusAccess['bytes']): number {
@@ -47,7 +49,7 @@ export class Driver {
   }
 
   get localApic(): LocalApicState {
-    const state = localApicOf(this.board);
+    const state = localApicOf(this.board, this.processor);
     if (state === undefined) throw new Error('no local APIC');
     return state;
   }
@@ -55,7 +57,7 @@ export class Driver {
   /** The vector that the processor takes from the local APIC. */
   acknowledge(): number {
     const { state, vector } = acknowledge(this.localApic);
-    this.board = withLocalApic(this.board, state);
+    this.board = withLocalApic(this.board, state, this.processor);
     return vector;
   }
 }

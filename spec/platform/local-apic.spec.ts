@@ -210,7 +210,7 @@ describe('SDM Vol. 3A, 11.6.1 Interrupt Command Register (ICR)', () => {
     const d = enabled();
     d.setApic(ICR_LOW, 0x0008_0060);
     expect(pendingVector(d.localApic)).toBe(0x60);
-    expect(d.effects).toMatchObject([{ kind: 'ipi', deliveryMode: 'fixed', includesSender: true }]);
+    expect(d.effects).toMatchObject([{ kind: 'ipi', deliveryMode: 'fixed', sender: 0, shorthand: 'all' }]);
   });
   it('completes INIT and SIPI to others on a board with one processor', () => {
     const d = enabled();
@@ -218,8 +218,8 @@ describe('SDM Vol. 3A, 11.6.1 Interrupt Command Register (ICR)', () => {
     d.setApic(ICR_LOW, 0x000c_4608);
     expect(d.apic(ICR_LOW) & 0x1000).toBe(0);
     expect(d.effects).toMatchObject([
-      { deliveryMode: 'init', destination: { shorthand: 'others' }, includesSender: false },
-      { deliveryMode: 'startup', vector: 8, includesSender: false },
+      { deliveryMode: 'init', shorthand: 'others' },
+      { deliveryMode: 'startup', vector: 8 },
     ]);
   });
   it('ignores INIT level de-assert, and reports what is invalid', () => {
@@ -239,7 +239,7 @@ describe('SDM Vol. 3A, 11.6.2 Determining IPI Destination', () => {
     const d = enabled();
     d.setApic(ICR_HIGH, 0x0100_0000);
     d.setApic(ICR_LOW, 0x31);
-    expect(d.effects).toMatchObject([{ destination: { mode: 'physical', id: 1 }, includesSender: false }]);
+    expect(d.effects).toMatchObject([{ destination: { mode: 'physical', id: 1 } }]);
     expect(pendingVector(d.localApic)).toBe(-1);
     d.setApic(ICR_HIGH, 0xff00_0000);
     d.setApic(ICR_LOW, 0x31);
@@ -248,14 +248,14 @@ describe('SDM Vol. 3A, 11.6.2 Determining IPI Destination', () => {
   it('11.6.2.2 logical: flat and cluster model', () => {
     const d = enabled();
     d.setApic(LDR, 0x1200_0000);
-    expect(isAddressed(d.localApic, 'logical', 0x02)).toBe(true);
-    expect(isAddressed(d.localApic, 'logical', 0x0c)).toBe(false);
+    expect(isAddressed(d.localApic, { mode: 'logical', id: 0x02 })).toBe(true);
+    expect(isAddressed(d.localApic, { mode: 'logical', id: 0x0c })).toBe(false);
     d.setApic(DFR, 0);
     expect(d.apic(DFR)).toBe(0x0fff_ffff);
-    expect(isAddressed(d.localApic, 'logical', 0x13)).toBe(true);
-    expect(isAddressed(d.localApic, 'logical', 0x22)).toBe(false);
-    expect(isAddressed(d.localApic, 'logical', 0xf2)).toBe(true);
-    expect(isAddressed(d.localApic, 'logical', 0x11)).toBe(false);
+    expect(isAddressed(d.localApic, { mode: 'logical', id: 0x13 })).toBe(true);
+    expect(isAddressed(d.localApic, { mode: 'logical', id: 0x22 })).toBe(false);
+    expect(isAddressed(d.localApic, { mode: 'logical', id: 0xf2 })).toBe(true);
+    expect(isAddressed(d.localApic, { mode: 'logical', id: 0x11 })).toBe(false);
   });
 });
 

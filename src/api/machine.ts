@@ -48,7 +48,9 @@ export type {
   DeviceEffect,
   DeviceRead,
   DeviceTransition,
-  IpiDeliveryMode,
-  IpiDestination,
+  InterruptMessage,
   IpiEffect,
+  MessageDeliveryMode,
+  MessageDestination,
+  ProcessorSignal,
 } from '../platform';

@@ -157,6 +157,8 @@ export const SECTIONS = {
     '11.6.2': 'Determining IPI Destination',
     '11.6.2.1': 'Physical Destination Mode',
     '11.6.2.2': 'Logical Destination Mode',
+    '11.6.2.3': 'Broadcast/Self Delivery Mode',
+    '11.6.2.4': 'Lowest Priority Delivery Mode',
     '11.8.3.1': 'Task and Processor Priorities',
     '11.8.4': 'Interrupt Acceptance for Fixed Interrupts',
     '11.8.5': 'Signaling Interrupt Servicing Completion',

@@ -6,9 +6,9 @@ export interface Bus {
   writeMmio(address: number, bytes: 1 | 2 | 4, value: number): void;
   in(port: number, bytes: 1 | 2 | 4): number;
   out(port: number, bytes: 1 | 2 | 4, value: number): void;
-  /** Vector of the highest pending external interrupt that the interrupt controller would deliver now, or -1. */
+  /** Vector of the highest pending external interrupt that an interrupt controller would deliver now, or -1; 256 when it is not known before the acknowledgement. */
   pendingInterrupt(): number;
-  /** Acknowledges it (IRR to ISR) and returns the vector. */
+  /** Acknowledges it (of the local APIC: IRR to ISR) and returns the vector. */
   acknowledgeInterrupt(): number;
   /** Task priority as CR8 shows it (0 to 15). */
   readTaskPriority(): number;

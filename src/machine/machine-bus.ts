@@ -2,6 +2,7 @@ import type { MemoryRange } from '../core';
 import type { Bus } from '../cpu/bus';
 import {
   acknowledge,
+  acknowledgeExternal,
   advanceBoard,
   type Board,
   cr8Of,
@@ -10,6 +11,7 @@ import {
   nextDeadline,
   pendingVector,
   readBus,
+  requestsExternal,
   withCr8,
   withLocalApic,
   writeApicBase,
@@ -29,6 +31,8 @@ export interface BusEvent {
 }
 
 const TIMER_CURRENT_COUNT = 0x390;
+/** The external controller tells its vector when it is asked. */
+const UNKNOWN_VECTOR = 256;
 
 /** The board behind the core's `Bus`; the board is a value, this holds the current one. */
 export class MachineBus implements Bus {
@@ -41,6 +45,8 @@ export class MachineBus implements Bus {
   onAcknowledge: ((vector: number) => void) | undefined;
   /** Clock value at which the board has something to do. */
   deadline = Number.POSITIVE_INFINITY;
+  /** Number of the processor that runs: accesses come from it. */
+  processor = 0;
   private lowFrames = 0;
   private highFirst = 0;
   private highEnd = 0;
@@ -74,7 +80,7 @@ export class MachineBus implements Bus {
   }
 
   private read(space: 'port' | 'memory', address: number, bytes: 1 | 2 | 4): number {
-    const answer = readBus(this.board, { space, address, bytes, now: this.now() });
+    const answer = readBus(this.board, { space, address, bytes, now: this.now(), processor: this.processor });
     this.changed(answer.board, answer.effects);
     const value = this.isTimerCount(space, address) ? this.timerCount(answer.value) : answer.value;
     if (answer.decoded || space === 'port')
@@ -84,12 +90,16 @@ export class MachineBus implements Bus {
 
   private isTimerCount(space: 'port' | 'memory', address: number): boolean {
     if (space === 'port') return false;
-    const apic = localApicOf(this.board);
+    const apic = localApicOf(this.board, this.processor);
     return apic?.enabled === true && address === apic.address + TIMER_CURRENT_COUNT;
   }
 
   private write(space: 'port' | 'memory', address: number, bytes: 1 | 2 | 4, value: number): void {
-    const answer = writeBus(this.board, { space, address, bytes, now: this.now() }, value);
+    const answer = writeBus(
+      this.board,
+      { space, address, bytes, now: this.now(), processor: this.processor },
+      value,
+    );
     if (answer.decoded || space === 'port')
       this.onAccess?.({ space, direction: 'write', address, bytes, value });
     this.changed(answer.board, answer.effects);
@@ -121,35 +131,43 @@ export class MachineBus implements Bus {
   }
 
   pendingInterrupt(): number {
-    const apic = localApicOf(this.board);
-    return apic === undefined ? -1 : pendingVector(apic);
+    const apic = localApicOf(this.board, this.processor);
+    const vector = apic === undefined ? -1 : pendingVector(apic);
+    return vector < 0 && requestsExternal(this.board, this.processor) ? UNKNOWN_VECTOR : vector;
   }
 
   acknowledgeInterrupt(): number {
-    const apic = localApicOf(this.board)!;
-    const { state, vector } = acknowledge(apic);
-    this.board = withLocalApic(this.board, state);
+    const apic = localApicOf(this.board, this.processor);
+    const external = apic === undefined || pendingVector(apic) < 0;
+    if (external && requestsExternal(this.board, this.processor)) {
+      const { board, vector } = acknowledgeExternal(this.board);
+      this.board = board;
+      this.onAcknowledge?.(vector);
+      return vector;
+    }
+    const { state, vector } = acknowledge(apic!);
+    this.board = withLocalApic(this.board, state, this.processor);
     if (state !== apic) this.onAcknowledge?.(vector);
     return vector;
   }
 
   readTaskPriority(): number {
     this.onInternal?.('CR8');
-    const apic = localApicOf(this.board);
+    const apic = localApicOf(this.board, this.processor);
     return apic === undefined ? 0 : cr8Of(apic);
   }
 
   writeTaskPriority(value: number): void {
     this.onInternal?.('CR8');
-    const apic = localApicOf(this.board);
-    if (apic !== undefined) this.changed(withLocalApic(this.board, withCr8(apic, value)), []);
+    const apic = localApicOf(this.board, this.processor);
+    if (apic !== undefined) this.changed(withLocalApic(this.board, withCr8(apic, value), this.processor), []);
   }
 
   apicBaseWritten(value: bigint): void {
     this.onInternal?.('IA32_APIC_BASE');
-    const apic = localApicOf(this.board);
+    const apic = localApicOf(this.board, this.processor);
     if (apic === undefined) return;
     const outcome = writeApicBase(apic, value);
-    if (outcome.ok) this.changed(withLocalApic(this.board, outcome.value), []);
+    if (outcome.ok) this.changed(withLocalApic(this.board, outcome.value, this.processor), []);
   }
 }

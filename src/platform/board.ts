@@ -11,7 +11,13 @@ import {
 } from './device';
 import { fwCfg } from './fw-cfg';
 import { picPair } from './interrupt-controller-8259';
-import { type LocalApicState, localApicDevice } from './local-apic';
+import {
+  deliverMessage,
+  type LocalApicState,
+  type LocalApics,
+  localApicDevice,
+  takesExternal,
+} from './local-apic';
 import { uart16550 } from './uart-16550';
 
 /** The devices of every board, unless `BoardConfig.omit` names them. */
@@ -20,7 +26,7 @@ export const STANDARD_DEVICES: readonly Device<unknown>[] = [
   debugExit,
   picPair,
   fwCfg,
-  localApicDevice,
+  localApicDevice as Device<unknown>,
 ];
 
 interface Claim extends AddressRange {
@@ -29,7 +35,7 @@ interface Claim extends AddressRange {
 
 interface Movable {
   readonly index: number;
-  readonly windows: (state: unknown) => readonly AddressRange[];
+  readonly windows: (state: unknown, processor: number) => readonly AddressRange[];
 }
 
 interface Timed {
@@ -46,6 +52,10 @@ class DeviceSet {
   readonly memory: readonly Claim[];
   readonly movable: readonly Movable[];
   readonly timed: readonly Timed[];
+  /** Devices that hear of the end of level-triggered interrupts. */
+  readonly listening: readonly number[];
+  /** The interrupt controller at the LINT0 pins; -1: none. */
+  readonly external: number;
   readonly localApic: number;
 
   constructor(readonly devices: readonly Device<unknown>[]) {
@@ -68,7 +78,11 @@ class DeviceSet {
             },
           ],
     );
-    this.localApic = devices.indexOf(localApicDevice);
+    this.listening = devices.flatMap(({ endOfInterrupt }, index) =>
+      endOfInterrupt === undefined ? [] : [index],
+    );
+    this.external = devices.findIndex(({ requestsInterrupt }) => requestsInterrupt !== undefined);
+    this.localApic = devices.indexOf(localApicDevice as Device<unknown>);
     this.checkNames();
     this.checkRanges(this.ports);
     this.checkRanges(this.memory);
@@ -141,7 +155,7 @@ const owner = (board: Board, access: BusAccess): number => {
     if (last <= claim.last) return claim.device;
   }
   for (const { index, windows } of devices.movable)
-    for (const window of windows(states[index]))
+    for (const window of windows(states[index], access.processor ?? 0))
       if (window.space === space && window.first <= address && last <= window.last) return index;
   return -1;
 };
@@ -155,10 +169,58 @@ const byteOf = (access: BusAccess, offset: number): BusAccess => ({
   address: access.address + offset,
   bytes: 1,
   now: access.now,
+  processor: access.processor ?? 0,
 });
 
 const join = (a: readonly DeviceEffect[], b: readonly DeviceEffect[] | undefined): readonly DeviceEffect[] =>
   b === undefined || b.length === 0 ? a : a.length === 0 ? b : [...a, ...b];
+
+/** A board with what happened on the way to it. */
+interface Changed {
+  readonly board: Board;
+  readonly effects: readonly DeviceEffect[];
+}
+
+const sent = (board: Board, effect: DeviceEffect, now: number): Changed => {
+  switch (effect.kind) {
+    case 'message':
+    case 'ipi': {
+      const before = localApicsOf(board);
+      const { apics, signals } = deliverMessage(before, effect);
+      return {
+        board: apics === before ? board : withState(board, board.devices.localApic, apics),
+        effects: signals,
+      };
+    }
+    case 'end-of-interrupt': {
+      let after: Changed = { board, effects: NO_EFFECTS };
+      for (const index of board.devices.listening) {
+        const answer = board.devices.devices[index].endOfInterrupt!(
+          after.board.states[index],
+          effect.vector,
+          now,
+        );
+        after = {
+          board: withState(after.board, index, answer.state),
+          effects: join(after.effects, answer.effects),
+        };
+      }
+      return after;
+    }
+    default:
+      return { board, effects: NO_EFFECTS };
+  }
+};
+
+/** Brings messages to the local APICs and ends of interrupts to the devices; `effects` with what follows from them. */
+const delivered = (board: Board, effects: readonly DeviceEffect[], now: number): Changed => {
+  let after: Changed = { board, effects };
+  for (let at = 0; at < after.effects.length; at++) {
+    const { board: next, effects: more } = sent(after.board, after.effects[at], now);
+    after = { board: next, effects: join(after.effects, more) };
+  }
+  return after;
+};
 
 /** A read by a processor: the board after it, the value (unsigned, as wide as the access) and the effects. */
 export const readBus = (board: Board, access: BusAccess): BusRead => {
@@ -179,12 +241,8 @@ export const readBus = (board: Board, access: BusAccess): BusRead => {
   }
   if (index < 0) return { board, value: 0xff, effects: NO_EFFECTS, decoded: false };
   const answer = board.devices.devices[index].read(board.states[index], access);
-  return {
-    board: withState(board, index, answer.state),
-    value: answer.value,
-    effects: answer.effects ?? NO_EFFECTS,
-    decoded: true,
-  };
+  const after = delivered(withState(board, index, answer.state), answer.effects ?? NO_EFFECTS, access.now);
+  return { ...after, value: answer.value, decoded: true };
 };
 
 /** A write by a processor; `value` is unsigned and as wide as the access. */
@@ -204,7 +262,10 @@ export const writeBus = (board: Board, access: BusAccess, value: number): BusWri
   }
   if (index < 0) return { board, effects: NO_EFFECTS, decoded: false };
   const answer = board.devices.devices[index].write(board.states[index], access, value);
-  return { board: withState(board, index, answer.state), effects: answer.effects, decoded: true };
+  return {
+    ...delivered(withState(board, index, answer.state), answer.effects, access.now),
+    decoded: true,
+  };
 };
 
 /** The clock value at which a device has something to do; `Infinity` for never; may lie in the past. */
@@ -218,10 +279,7 @@ export const nextDeadline = (board: Board, now: number): number => {
 };
 
 /** What time does to the devices up to `now`; the same board when nothing was due. */
-export const advanceBoard = (
-  board: Board,
-  now: number,
-): { readonly board: Board; readonly effects: readonly DeviceEffect[] } => {
+export const advanceBoard = (board: Board, now: number): Changed => {
   let after = board;
   let effects = NO_EFFECTS;
   for (const timed of board.devices.timed) {
@@ -231,14 +289,14 @@ export const advanceBoard = (
     after = withState(after, timed.index, step.state);
     effects = join(effects, step.effects);
   }
-  return { board: after, effects };
+  return delivered(after, effects, now);
 };
 
-/** The physical memory that devices decode at present: accesses to it are bus accesses, not RAM. */
-export const deviceMemory = (board: Board): readonly AddressRange[] => [
+/** The physical memory that devices decode at present for a processor: accesses to it are bus accesses, not RAM. */
+export const deviceMemory = (board: Board, processor = 0): readonly AddressRange[] => [
   ...board.devices.memory,
   ...board.devices.movable.flatMap(({ index, windows }) =>
-    windows(board.states[index]).filter((window) => window.space === 'memory'),
+    windows(board.states[index], processor).filter((window) => window.space === 'memory'),
   ),
 ];
 
@@ -253,10 +311,34 @@ export const withDeviceState = (board: Board, name: string, state: unknown): Boa
   return withState(board, index, state);
 };
 
-/** The local APIC of the board; `undefined` when it was omitted. */
-export const localApicOf = (board: Board): LocalApicState | undefined =>
-  board.states[board.devices.localApic] as LocalApicState | undefined;
+const NO_APICS: LocalApics = Object.freeze([]);
 
-/** The board with another state of its local APIC. */
-export const withLocalApic = (board: Board, state: LocalApicState): Board =>
-  board.devices.localApic < 0 ? board : withState(board, board.devices.localApic, state);
+const localApicsOf = (board: Board): LocalApics =>
+  (board.states[board.devices.localApic] as LocalApics | undefined) ?? NO_APICS;
+
+/** The local APIC of a processor; `undefined` when the board has none. */
+export const localApicOf = (board: Board, processor = 0): LocalApicState | undefined =>
+  localApicsOf(board)[processor];
+
+/** The board with another state of a processor's local APIC. */
+export const withLocalApic = (board: Board, state: LocalApicState, processor = 0): Board => {
+  const apics = localApicsOf(board);
+  return apics[processor] === undefined || apics[processor] === state
+    ? board
+    : withState(board, board.devices.localApic, Object.freeze(apics.with(processor, state)));
+};
+
+/** Whether the interrupt controller at LINT0 asks for an interrupt that a processor would take. */
+export const requestsExternal = (board: Board, processor = 0): boolean => {
+  const { external, devices } = board.devices;
+  if (external < 0 || !devices[external].requestsInterrupt!(board.states[external])) return false;
+  const apic = localApicOf(board, processor);
+  return apic === undefined ? processor === 0 : takesExternal(apic);
+};
+
+/** The interrupt-acknowledge cycle of that controller, and the vector that it gives. */
+export const acknowledgeExternal = (board: Board): { readonly board: Board; readonly vector: number } => {
+  const { external, devices } = board.devices;
+  const { state, vector } = devices[external].acknowledgeInterrupt!(board.states[external]);
+  return { board: withState(board, external, state), vector };
+};

@@ -9,6 +9,8 @@ export interface BusAccess {
   readonly bytes: 1 | 2 | 4;
   /** The machine clock, in instructions. */
   readonly now: number;
+  /** Number of the processor that makes the access (default 0). */
+  readonly processor?: number;
 }
 
 /** Addresses `first` to `last`, both included. */
@@ -19,24 +21,46 @@ export interface AddressRange {
 }
 
 /** SDM Vol. 3A, 11.6.1 Interrupt Command Register (ICR) */
-export type IpiDeliveryMode = 'fixed' | 'lowest-priority' | 'smi' | 'nmi' | 'init' | 'startup';
+export type MessageDeliveryMode = 'fixed' | 'lowest-priority' | 'smi' | 'nmi' | 'init' | 'startup';
 
-/** Who receives an interprocessor interrupt: a shorthand, or an 8-bit destination in physical or logical mode. */
-export interface IpiDestination {
-  readonly shorthand: 'none' | 'self' | 'all' | 'others';
+/** The local APICs that a message addresses. SDM Vol. 3A, 11.6.2 Determining IPI Destination */
+export interface MessageDestination {
   readonly mode: 'physical' | 'logical';
+  /** 8 bits, FFH for everybody; when `wide` 32 bits, FFFFFFFFH for everybody. */
   readonly id: number;
+  /** The sender is a local APIC in x2APIC mode. */
+  readonly wide?: true;
 }
 
-/** An interprocessor interrupt on its way. The sender's own local APIC has already taken what is fixed and meant for it. */
-export interface IpiEffect {
-  readonly kind: 'ipi';
-  readonly deliveryMode: IpiDeliveryMode;
+/**
+ * A message to local APICs. An I/O APIC and whoever writes an MSI give it as an effect; the board delivers it to the local APICs, and tells what
+ * the processors get besides as `signal` effects.
+ */
+export interface InterruptMessage {
+  readonly kind: 'message';
+  readonly deliveryMode: MessageDeliveryMode;
   /** 8 bits; for `startup` the page number of the first instruction. */
   readonly vector: number;
-  readonly destination: IpiDestination;
-  /** Whether the sender is one of the receivers. */
-  readonly includesSender: boolean;
+  /** Level-triggered interrupts are broadcast again at their EOI: `Device.endOfInterrupt`. */
+  readonly trigger: 'edge' | 'level';
+  readonly destination: MessageDestination;
+}
+
+/** An interprocessor interrupt on its way; the destination counts where there is no shorthand. */
+export interface IpiEffect extends Omit<InterruptMessage, 'kind'> {
+  readonly kind: 'ipi';
+  /** Number of the processor that sends. */
+  readonly sender: number;
+  readonly shorthand: 'none' | 'self' | 'all' | 'others';
+}
+
+/** What reaches a processor itself, past its local APIC's requests. */
+export interface ProcessorSignal {
+  readonly kind: 'signal';
+  readonly processor: number;
+  readonly signal: 'smi' | 'nmi' | 'init' | 'startup';
+  /** Of a startup IPI. */
+  readonly vector: number;
 }
 
 /** What an access does outside the device. `undefined` reports what the manual leaves undefined. */
@@ -45,7 +69,9 @@ export type DeviceEffect =
   | { readonly kind: 'exit'; readonly code: number }
   | { readonly kind: 'end-of-interrupt'; readonly vector: number }
   | { readonly kind: 'undefined'; readonly device: string; readonly says: string }
-  | IpiEffect;
+  | InterruptMessage
+  | IpiEffect
+  | ProcessorSignal;
 
 export const NO_EFFECTS: readonly DeviceEffect[] = Object.freeze([]);
 
@@ -97,8 +123,8 @@ export interface Device<S> {
   readonly byteWide?: boolean;
   /** The state after power-up. */
   reset(config: BoardConfig): S;
-  /** Ranges that software moves or switches off; asked at each access that no fixed range holds, so answer with a stored array. */
-  windows?(state: S): readonly AddressRange[];
+  /** Ranges, as a processor sees them, that software moves or switches off; asked at each access that no fixed range holds, so answer with a stored array. */
+  windows?(state: S, processor: number): readonly AddressRange[];
   /** A read wholly inside one range. */
   read(state: S, access: BusAccess): DeviceRead<S>;
   /** A write wholly inside one range; `value` is unsigned and as wide as the access. */
@@ -107,6 +133,12 @@ export interface Device<S> {
   nextDeadline?(state: S, now: number): number;
   /** What time does by itself up to `now`. The same state must come out however often it is called on the way. */
   advance?(state: S, now: number): DeviceTransition<S>;
+  /** A processor ended a level-triggered interrupt with this vector. SDM Vol. 3A, 11.8.5 Signaling Interrupt Servicing Completion */
+  endOfInterrupt?(state: S, vector: number, now: number): DeviceTransition<S>;
+  /** Of an interrupt controller that is wired to the processors' LINT0 pins: whether it asks for an interrupt. */
+  requestsInterrupt?(state: S): boolean;
+  /** The processor's interrupt-acknowledge cycle; only when `requestsInterrupt`. */
+  acknowledgeInterrupt?(state: S): { readonly state: S; readonly vector: number };
 }
 
 /** Bytes as a string of code units 0 to 255: the form in which device state holds binary data. */

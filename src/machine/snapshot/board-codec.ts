@@ -103,7 +103,7 @@ const STATES: ReadonlyMap<string, Codec<unknown>> = new Map([
   [uart16550.name, untyped(uart)],
   [picPair.name, untyped(record<PicPairState>({ master: pic, slave: pic }))],
   [fwCfg.name, untyped(firmwareConfiguration)],
-  [localApicDevice.name, untyped(localApic)],
+  [localApicDevice.name, untyped(list(localApic))],
   [debugExit.name, untyped(nothing)],
 ]);
 

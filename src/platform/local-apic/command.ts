@@ -3,8 +3,8 @@ import { produce } from 'immer';
 import {
   type DeviceEffect,
   type DeviceTransition,
-  type IpiDeliveryMode,
-  type IpiDestination,
+  type IpiEffect,
+  type MessageDeliveryMode,
   NO_EFFECTS,
 } from '../device';
 import { APIC_ERRORS, acceptInterrupt, detectErrors } from './priority';
@@ -13,7 +13,7 @@ import type { LocalApicState } from './state';
 /** Bits of the ICR's low half that software can write; the delivery status (bit 12) is always idle. */
 const COMMAND_LOW_MASK = 0x000c_cfff;
 
-const DELIVERY_MODES: readonly (IpiDeliveryMode | undefined)[] = [
+const DELIVERY_MODES: readonly (MessageDeliveryMode | undefined)[] = [
   'fixed',
   'lowest-priority',
   'smi',
@@ -23,32 +23,7 @@ const DELIVERY_MODES: readonly (IpiDeliveryMode | undefined)[] = [
   'startup',
   undefined,
 ];
-const SHORTHANDS: readonly IpiDestination['shorthand'][] = ['none', 'self', 'all', 'others'];
-
-/**
- * Whether a local APIC is addressed by a destination without shorthand.
- * SDM Vol. 3A, 11.6.2.1 Physical Destination Mode and 11.6.2.2 Logical Destination Mode
- */
-export const isAddressed = (state: LocalApicState, mode: IpiDestination['mode'], id: number): boolean => {
-  if (id === 0xff) return true;
-  if (mode === 'physical') return id === state.id;
-  const own = state.logicalDestination >>> 24;
-  return state.destinationFormat >>> 28 === 0xf
-    ? (own & id) !== 0
-    : (own >>> 4 === id >>> 4 || id >>> 4 === 0xf) && (own & id & 0xf) !== 0;
-};
-
-const includes = (state: LocalApicState, destination: IpiDestination): boolean => {
-  switch (destination.shorthand) {
-    case 'none':
-      return isAddressed(state, destination.mode, destination.id);
-    case 'self':
-    case 'all':
-      return true;
-    case 'others':
-      return false;
-  }
-};
+const SHORTHANDS: readonly IpiEffect['shorthand'][] = ['none', 'self', 'all', 'others'];
 
 const report = (says: string): readonly DeviceEffect[] => [{ kind: 'undefined', device: 'local-apic', says }];
 
@@ -70,12 +45,18 @@ const send = (state: LocalApicState, low: number): DeviceTransition<LocalApicSta
     const received = shorthand === 'self' ? APIC_ERRORS.receiveIllegalVector : 0;
     return { state: detectErrors(state, APIC_ERRORS.sendIllegalVector | received), effects: NO_EFFECTS };
   }
+  if (shorthand === 'self') return { state: acceptInterrupt(state, vector), effects: NO_EFFECTS };
   const mode = (low & 0x800) !== 0 ? 'logical' : 'physical';
-  const destination: IpiDestination = { shorthand, mode, id: state.commandHigh >>> 24 };
-  const includesSender = includes(state, destination);
-  const next = carriesVector && includesSender ? acceptInterrupt(state, vector) : state;
-  if (shorthand === 'self') return { state: next, effects: NO_EFFECTS };
-  return { state: next, effects: [{ kind: 'ipi', deliveryMode, vector, destination, includesSender }] };
+  const ipi: IpiEffect = {
+    kind: 'ipi',
+    sender: state.options.initialId,
+    deliveryMode,
+    vector,
+    trigger: 'edge',
+    shorthand,
+    destination: { mode, id: state.commandHigh >>> 24 },
+  };
+  return { state, effects: [ipi] };
 };
 
 /** A write to the low half of the ICR sends; the IPI is complete at once, whether or not anyone receives it. */

@@ -1,12 +1,13 @@
 export { type ApicBaseFault, apicBaseOf, writeApicBase } from './base';
-export { isAddressed } from './command';
-export { localApicDevice } from './local-apic';
+export { type LocalApics, localApicDevice } from './local-apic';
+export { type Delivery, deliverMessage, isAddressed } from './message';
 export {
   acceptInterrupt,
   acknowledge,
   cr8Of,
   pendingVector,
   processorPriority,
+  takesExternal,
   withCr8,
 } from './priority';
 export {

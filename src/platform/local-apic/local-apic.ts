@@ -36,27 +36,51 @@ const write = (state: LocalApicState, access: BusAccess, value: number): DeviceT
   return register.write?.(state, value, access.now) ?? { state, effects: NO_EFFECTS };
 };
 
+/** The local APICs of all processors, by number. */
+export type LocalApics = readonly LocalApicState[];
+
+const withOne = (apics: LocalApics, processor: number, state: LocalApicState): LocalApics =>
+  state === apics[processor] ? apics : Object.freeze(apics.with(processor, state));
+
+const expired = (apics: LocalApics, now: number): LocalApics => {
+  let after = apics;
+  apics.forEach((state, processor) => {
+    if (timerDeadline(state) <= now) after = withOne(after, processor, settleTimer(state, now));
+  });
+  return after;
+};
+
 /**
- * The local APIC of the bootstrap processor in xAPIC mode, at the page that IA32_APIC_BASE names. Accesses that are not 32 bits wide on
- * a 16-byte boundary are undefined: reads give what the bytes hold, writes are ignored, both are reported.
+ * The local APICs, one a processor, each at the page that its processor's IA32_APIC_BASE names and seen by that processor alone. Accesses that are not 32
+ * bits wide on a 16-byte boundary are undefined: reads give what the bytes hold, writes are ignored, both are reported.
  * SDM Vol. 3A, 11.4.1 The Local APIC Block Diagram
  */
-export const localApicDevice: Device<LocalApicState> = {
+export const localApicDevice: Device<LocalApics> = {
   name: 'local-apic',
   ranges: [],
   reset: (config) =>
-    createLocalApic({
-      initialId: 0,
-      bootstrap: true,
-      timer: config.timer ?? 'clock',
-      tscDeadline: config.tscDeadline ?? false,
-    }),
-  windows: (state) => state.windows,
-  read,
-  write,
-  nextDeadline: timerDeadline,
-  advance: (state, now) => ({
-    state: timerDeadline(state) > now ? state : settleTimer(state, now),
-    effects: NO_EFFECTS,
-  }),
+    Object.freeze(
+      Array.from({ length: config.processors ?? 1 }, (_, processor) =>
+        createLocalApic({
+          initialId: processor,
+          bootstrap: processor === 0,
+          timer: config.timer ?? 'clock',
+          tscDeadline: config.tscDeadline ?? false,
+        }),
+      ),
+    ),
+  windows: (apics, processor) => apics[processor].windows,
+  read: (apics, access) => {
+    const { processor = 0 } = access;
+    const answer = read(apics[processor], access);
+    return { ...answer, state: withOne(apics, processor, answer.state) };
+  },
+  write: (apics, access, value) => {
+    const { processor = 0 } = access;
+    const { state, effects } = write(apics[processor], access, value);
+    return { state: withOne(apics, processor, state), effects };
+  },
+  nextDeadline: (apics) =>
+    apics.length === 1 ? timerDeadline(apics[0]) : Math.min(...apics.map(timerDeadline)),
+  advance: (apics, now) => ({ state: expired(apics, now), effects: NO_EFFECTS }),
 };

@@ -118,6 +118,15 @@ export const acceptInterrupt = (
 export const raiseLocal = (state: LocalApicState, source: LvtEntry): LocalApicState =>
   (state.lvt[source] & LVT_MASKED) !== 0 ? state : acceptInterrupt(state, state.lvt[source] & 0xff);
 
+const EXTERNAL = 7;
+
+/**
+ * Whether an interrupt of an external controller passes: LINT0 is set to ExtINT, or is the INTR pin while the APIC is disabled.
+ * SDM Vol. 3A, 11.5.1 Local Vector Table; 11.4.3 Enabling or Disabling the Local APIC
+ */
+export const takesExternal = ({ enabled, lvt }: LocalApicState): boolean =>
+  !enabled || ((lvt.lint0 & LVT_MASKED) === 0 && ((lvt.lint0 >>> 8) & 7) === EXTERNAL);
+
 /** CR8, 4 bits: the task-priority class. SDM Vol. 3A, 11.8.6 Task Priority in IA-32e Mode */
 export const cr8Of = (state: LocalApicState): number => state.taskPriority >>> 4;
 

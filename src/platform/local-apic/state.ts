@@ -9,7 +9,7 @@ export const LVT_ENTRIES = ['timer', 'thermal', 'performance', 'lint0', 'lint1',
 export type LvtEntry = (typeof LVT_ENTRIES)[number];
 
 export interface LocalApicOptions {
-  /** APIC ID after power-up, 8 bits. */
+  /** APIC ID after power-up, 8 bits: the number of the processor. */
   readonly initialId: number;
   readonly bootstrap: boolean;
   /** `external`: the timer expires by `fireTimer` alone. */
