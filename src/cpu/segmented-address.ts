@@ -33,6 +33,23 @@ const withinLimit = (rights: number, limit: bigint, first: bigint, last: bigint)
   return first > limit && last <= ((rights & ACCESS_RIGHTS.db) !== 0 ? 0xffff_ffffn : 0xffffn);
 };
 
+/** How code made for a mode checks an access: by `linearAddress`; by base and limit alone; not at all (base 0, limit 4 GiB). `writable` is added where writes are permitted. */
+export const SEGMENT_CHECK = { general: 0, limit: 1, none: 2, writable: 4 } as const;
+/** The largest access less one: a smaller limit is left to `linearAddress`. */
+const SMALLEST_LIMIT = 15;
+
+/** What accesses through a segment register need outside 64-bit mode, as `SEGMENT_CHECK` says. */
+export const segmentCheck = (cpu: ProcessorDraft, segment: SegmentNumber): number => {
+  const rights = cpu.W[2 * (SLOT.es + segment) + 1];
+  const limit = cpu.W[2 * (SLOT.esLimit + segment)] >>> 0;
+  const expandsDown = (rights & (CODE | EXPAND_DOWN)) === EXPAND_DOWN;
+  if (!permits(rights, false) || expandsDown || limit < SMALLEST_LIMIT) return SEGMENT_CHECK.general;
+  const flat = limit === 0xffff_ffff && cpu.W[2 * (SLOT.esBase + segment)] === 0;
+  return (
+    (flat ? SEGMENT_CHECK.none : SEGMENT_CHECK.limit) | (permits(rights, true) ? SEGMENT_CHECK.writable : 0)
+  );
+};
+
 /** Whether explicit data accesses are checked for alignment now. SDM Vol. 3A, 6.15 Exception and Interrupt Reference: Interrupt 17 Alignment Check Exception */
 export const checksAlignment = (cpu: ProcessorDraft): boolean =>
   cpu.flag(FLAG.ac) && (cpu.W[2 * SLOT.cr0] & CR0.am) !== 0 && cpu.cpl === USER;

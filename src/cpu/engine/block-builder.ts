@@ -44,8 +44,13 @@ export class BlockBuilder {
   /** Replaces the closures of a hot block by one generated function; a block with a row that cannot be emitted stays as it is. */
   generate(block: Block): void {
     const { rows } = block;
-    if (!MAY_COMPILE || !this.cpu.mode64) return;
-    const x = new GeneratingBuilder(block.instructions[0], block.address, this.cpu.asksUndefinedFlags);
+    if (!MAY_COMPILE) return;
+    const x = new GeneratingBuilder(
+      block.instructions[0],
+      block.address,
+      this.cpu.asksUndefinedFlags,
+      block.mode,
+    );
     const final = rows.length - 1;
     const last = rows[final];
     const whole = last.kind === 'data';
@@ -60,7 +65,7 @@ export class BlockBuilder {
         row.build(x, instruction);
       }
       if (!whole) x.writeBack();
-      else if (!endsBlock(last)) x.jumpRelative(0n);
+      else if (!endsBlock(last)) x.goOn();
     } catch (error) {
       if (error instanceof NotEmitted) return;
       throw error;
@@ -77,7 +82,7 @@ export class BlockBuilder {
   private operation(block: Block, index: number, row: InstructionRow): LastOperation {
     const instruction = block.instructions[index];
     if (row.kind === 'system') return this.system(block, index, row.execute);
-    if (MAY_COMPILE && this.tier !== 'oracle' && this.cpu.mode64) {
+    if (MAY_COMPILE && this.tier !== 'oracle') {
       const closure = this.closure(block, index, row, instruction);
       if (closure !== undefined) return closure;
     }
@@ -90,7 +95,12 @@ export class BlockBuilder {
     row: Extract<InstructionRow, { kind: 'data' }>,
     instruction: Instruction,
   ): LastOperation | undefined {
-    const x = new EmittingBuilder(instruction, block.addressOf(index), this.cpu.asksUndefinedFlags);
+    const x = new EmittingBuilder(
+      instruction,
+      block.addressOf(index),
+      this.cpu.asksUndefinedFlags,
+      block.mode,
+    );
     try {
       row.build(x, instruction);
     } catch (error) {

@@ -4,13 +4,14 @@ import type { ProcessorDraft } from '../processor-draft';
 import { codeBytesLeft, linearRip } from '../segmented-address';
 import { SLOT } from '../slots';
 import { Block, ONE_PAGE } from './block';
+import type { CodeMode } from './code-mode';
 import type { LinearMemory } from './linear-memory';
 import { endsBlock, type InstructionRow } from './row';
 
 const LONGEST_INSTRUCTION = 15;
 
 export interface BlockRequest {
-  readonly codeSize: CodeSize;
+  readonly mode: CodeMode;
   /** Instructions in the block at most. */
   readonly most: number;
   /** Runs until the block is worth generating. */
@@ -28,8 +29,9 @@ export class BlockDecoder {
   ) {}
 
   /** The block at RIP, whose page is `frame`. Leaves with #UD or #GP for what is no instruction, with #PF when the second page of one cannot be fetched. */
-  decode(frame: number, { codeSize, most, heat, alone }: BlockRequest): Block {
+  decode(frame: number, { mode, most, heat, alone }: BlockRequest): Block {
     const { cpu } = this;
+    const { codeSize } = mode;
     if (codeSize === 16) cpu.unbuilt('16-bit code segments');
     const bytes = this.memory.memory.page(frame).bytes;
     const instructions: Instruction[] = [];
@@ -68,7 +70,17 @@ export class BlockDecoder {
       break;
     }
     const { W } = cpu;
-    return new Block(cpu.rip, W[2 * SLOT.rip], W[2 * SLOT.rip + 1], instructions, rows, heat, next, alone);
+    return new Block(
+      cpu.rip,
+      W[2 * SLOT.rip],
+      W[2 * SLOT.rip + 1],
+      instructions,
+      rows,
+      heat,
+      next,
+      alone,
+      mode,
+    );
   }
 
   private rowOf(instruction: Instruction): InstructionRow {

@@ -1,10 +1,10 @@
-import type { CodeSize } from '../decode';
 import { VECTOR } from '../event';
 import type { ProcessorDraft } from '../processor-draft';
 import { codeBytesLeft } from '../segmented-address';
 import { SLOT } from '../slots';
 import { type Block, ONE_PAGE } from './block';
 import type { CodeCache } from './code-cache';
+import type { CodeMode } from './code-mode';
 import { EPOCH_AT } from './engine-slots';
 import type { LinearMemory } from './linear-memory';
 
@@ -17,12 +17,13 @@ const INDIRECT = 2;
 
 /** Where the blocks come from that are not in the code cache. */
 interface BlockSource {
-  decodeBlock(frame: number, key: number, codeSize: CodeSize, alone: boolean): Block;
+  decodeBlock(frame: number, key: number, mode: CodeMode, alone: boolean): Block;
   /** Frame of the page after RIP's. Leaves with #PF when it cannot be fetched. */
   nextFrame(): number;
 }
 
-const jumpEntry = (low: number, high: number): number => (low ^ (low >>> 11) ^ high) & (JUMP_ENTRIES - 1);
+const jumpEntry = (low: number, high: number, epoch: number): number =>
+  (low ^ (low >>> 11) ^ high ^ ((epoch & 255) << 3)) & (JUMP_ENTRIES - 1);
 
 /** From block to block: by links while the epoch is theirs, by linear address, and through the code cache. */
 export class BlockLinks {
@@ -55,12 +56,12 @@ export class BlockLinks {
   /** Called by emitted code: a jump to a computed place. */
   indirect(from: Block, low: number, high: number): Block | null {
     const { cpu } = this;
-    const top = high >> 15;
+    const top = high >> this.memory.mode.canonicalShift;
     if (top !== 0 && top !== -1) cpu.raise(VECTOR.gp, 0);
     const { W } = cpu;
     W[RIP] = low;
     W[RIP + 1] = high;
-    const at = jumpEntry(low, high);
+    const at = jumpEntry(low, high, W[EPOCH_AT]);
     const block = this.jumps[at];
     if (block !== null && block.low === low && block.high === high && this.jumpEpochs[at] === W[EPOCH_AT]) {
       from.indirect = block;
@@ -101,7 +102,7 @@ export class BlockLinks {
     const { W } = cpu;
     const low = W[RIP];
     const high = W[RIP + 1];
-    const at = jumpEntry(low, high) ^ (alone ? JUMP_ENTRIES / 2 : 0);
+    const at = jumpEntry(low, high, W[EPOCH_AT]) ^ (alone ? JUMP_ENTRIES / 2 : 0);
     const known = this.jumps[at];
     if (
       known !== null &&
@@ -113,10 +114,10 @@ export class BlockLinks {
       return known;
     const left = codeBytesLeft(cpu);
     if (left <= 0) cpu.generalProtection();
-    const { codeSize } = cpu;
-    const linear = codeSize === 64 ? low : (low + W[CS_BASE]) | 0;
+    const { mode } = this.memory;
+    const linear = mode.codeSize === 64 ? low : (low + W[CS_BASE]) | 0;
     const frame = this.memory.fetchFrame(linear, high);
-    const key = ((linear & 4095) << 3) | (codeSize === 64 ? 0 : codeSize === 32 ? 2 : 4) | (alone ? 1 : 0);
+    const key = (mode.number << 13) | ((linear & 4095) << 1) | (alone ? 1 : 0);
     let block = this.code.find(frame, key);
     if (
       block === undefined ||
@@ -125,7 +126,7 @@ export class BlockLinks {
       block.length > left ||
       (block.nextFrame !== ONE_PAGE && block.nextFrame !== this.source.nextFrame())
     )
-      block = this.source.decodeBlock(frame, key, codeSize, alone);
+      block = this.source.decodeBlock(frame, key, mode, alone);
     this.jumps[at] = block;
     this.jumpEpochs[at] = W[EPOCH_AT];
     return block;

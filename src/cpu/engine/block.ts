@@ -1,4 +1,5 @@
 import type { Instruction } from '../decode/instruction';
+import type { CodeMode } from './code-mode';
 import type { InstructionRow } from './row';
 
 /** Runs one instruction; a block's last operation returns the next block, or null when the engine must look it up at RIP. */
@@ -8,7 +9,7 @@ export type LastOperation = () => Block | null;
 /** `Block.nextFrame` of a block within one page. */
 export const ONE_PAGE = -1;
 
-/** A run of instructions on one page, decoded for one mode and one linear address. An instruction that crosses into the next page is a block by itself. */
+/** A run of instructions on one page, decoded for one mode and one RIP. An instruction that crosses into the next page is a block by itself. */
 export class Block {
   /** All instructions but the last; empty when one generated function runs the block. */
   operations: Operation[] = [];
@@ -32,7 +33,7 @@ export class Block {
   notTakenTarget = 0n;
 
   constructor(
-    /** Linear address of the first instruction, as RIP. */
+    /** RIP at the first instruction. */
     readonly address: bigint,
     readonly low: number,
     readonly high: number,
@@ -44,6 +45,7 @@ export class Block {
     readonly nextFrame: number,
     /** One instruction, to be run alone. */
     readonly alone: boolean,
+    readonly mode: CodeMode,
   ) {
     this.heat = heat;
     this.offsets = new Int32Array(instructions.length + 1);
@@ -63,6 +65,6 @@ export class Block {
 
   /** RIP of instruction `index`; of the next one after the block when `index` is its count. */
   addressOf(index: number): bigint {
-    return BigInt.asUintN(64, this.address + BigInt(this.offsets[index]));
+    return BigInt.asUintN(this.mode.codeSize === 64 ? 64 : 32, this.address + BigInt(this.offsets[index]));
   }
 }

@@ -1,6 +1,7 @@
 import type { MemoryDraft, Page } from '../../core';
 import type { ProcessorDraft } from '../processor-draft';
 import { CR0, CR4, EFER, FLAG, SLOT } from '../slots';
+import { type CodeMode, CodeModes } from './code-mode';
 import { CONTEXT_AT, EPOCH_AT } from './engine-slots';
 import { FastPages } from './fast-pages';
 
@@ -31,9 +32,9 @@ export abstract class DerivedPages {
   protected readonly watched = new Set<number>();
   /** Breakpoints are armed: then nothing enters the fast arrays. */
   private armed = false;
-  /** The code segment, outside 64-bit mode, that the links between blocks are for. */
-  private codeBase = 0;
-  private codeLimit = -1;
+  private readonly modes = new CodeModes();
+  /** What code is made for now; up to date after `selectContext`. */
+  mode!: CodeMode;
   /** Called when views of pages may have become stale. */
   onPagesReplaced: () => void = () => {};
 
@@ -57,11 +58,9 @@ export abstract class DerivedPages {
       this.armed = armed;
       this.flush();
     }
-    if (!cpu.mode64 && (W[CS_BASE] !== this.codeBase || W[CS_LIMIT] !== this.codeLimit)) {
-      this.codeBase = W[CS_BASE];
-      this.codeLimit = W[CS_LIMIT];
-      this.fast.unlink();
-    }
+    const mode = this.modes.now(cpu);
+    this.mode = mode;
+    const wide = mode.codeSize === 64;
     const cr4 = W[2 * SLOT.cr4]!;
     const user = cpu.cpl === 3;
     const key =
@@ -73,9 +72,10 @@ export abstract class DerivedPages {
       (cpu.paging ? 32 : 0) |
       (cpu.nonRoot ? 64 : 0) |
       ((W[RFLAGS]! & FLAG.ac) !== 0 && user && (W[2 * SLOT.cr0]! & CR0.am) !== 0 ? 128 : 0) |
-      (cpu.codeSize << 8);
+      (wide ? 256 : 0);
     const root = cpu.nonRoot ? cpu.virtualization!.translationRoot(cpu) : 0;
     W[CONTEXT_AT] = this.fast.select(key, W[2 * SLOT.cr3]!, W[2 * SLOT.cr3 + 1]!, root) << 4;
+    this.fast.selectPlace(mode.number, wide ? 0 : W[CS_BASE], wide ? 0 : W[CS_LIMIT]);
     W[EPOCH_AT] = this.fast.epoch();
     this.fast.contextStale = false;
   }

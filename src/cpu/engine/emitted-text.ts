@@ -1,5 +1,6 @@
 import { high32, low32, type Width } from '../../core';
 import type { Instruction } from '../decode/instruction';
+import type { CodeMode } from './code-mode';
 
 /**
  * A value as source text: below 64 bits one int32 expression (8 and 16 bits zero-extended), at 64 bits two halves. Every expression is a
@@ -26,13 +27,14 @@ export abstract class TextWriter {
   protected temporaries = 0;
 
   /**
-   * `address` is the linear address of the instruction (equal to RIP: code segments are flat in 64-bit mode). When somebody is asked for undefined
+   * `address` is RIP at the instruction; `mode` is what the text is made for. When somebody is asked for undefined
    * flags, rows that leave some are not emitted.
    */
   constructor(
     protected instruction: Instruction,
     protected address: bigint,
     protected readonly asksUndefinedFlags: boolean,
+    protected readonly mode: CodeMode,
   ) {}
 
   protected out(line: string): void {

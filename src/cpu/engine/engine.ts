@@ -1,5 +1,5 @@
 import { type MemoryDraft, ModelError, shiftRight } from '../../core';
-import type { CodeSize, Instruction } from '../decode';
+import type { Instruction } from '../decode';
 import type { InterruptionEvent } from '../event';
 import {
   beginInstruction,
@@ -17,6 +17,7 @@ import { BlockBuilder, type Tier } from './block-builder';
 import { BlockDecoder } from './block-decoder';
 import { BlockLinks } from './block-links';
 import { CodeCache } from './code-cache';
+import type { CodeMode } from './code-mode';
 import { EPOCH_AT, INDEX_AT, LEFT_AT } from './engine-slots';
 import { environmentOf } from './environment';
 import type { LinearMemory } from './linear-memory';
@@ -83,7 +84,7 @@ export class Engine {
     memory.cpu = cpu;
     this.decoder = new BlockDecoder(cpu, memory, rows);
     this.links = new BlockLinks(cpu, memory, this.code, {
-      decodeBlock: (frame, key, codeSize, alone) => this.decodeBlock(frame, key, codeSize, alone),
+      decodeBlock: (frame, key, mode, alone) => this.decodeBlock(frame, key, mode, alone),
       nextFrame: () => this.decoder.nextFrame(),
     });
     this.builder = new BlockBuilder(
@@ -309,10 +310,10 @@ export class Engine {
     return this.deliveries > DELIVERY_LIMIT ? 'delivery-loop' : undefined;
   }
 
-  private decodeBlock(frame: number, key: number, codeSize: CodeSize, alone: boolean): Block {
+  private decodeBlock(frame: number, key: number, mode: CodeMode, alone: boolean): Block {
     const most = alone || this.tier === 'oracle' ? 1 : LONGEST_BLOCK;
     const heat = this.tier === 'generated' ? this.heat : NEVER_HOT;
-    const block = this.decoder.decode(frame, { codeSize, most, heat, alone });
+    const block = this.decoder.decode(frame, { mode, most, heat, alone });
     this.decoded += block.count;
     if (this.decoded > MOST_DECODED) {
       this.decoded = block.count;

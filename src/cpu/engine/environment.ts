@@ -1,5 +1,8 @@
+import { low32 } from '../../core';
+import type { SegmentNumber } from '../decode/instruction';
 import { VECTOR } from '../event';
 import type { ProcessorDraft } from '../processor-draft';
+import { linearAddress } from '../segmented-address';
 import { STATUS_FLAGS } from '../slots';
 import { carryFlag, conditionHolds, statusFlagsOf, storeStatusFlags } from '../status-flags';
 import type { Block } from './block';
@@ -52,21 +55,23 @@ export const environmentOf = (
 ): EnvironmentValues => {
   const { W, R } = cpu;
   const { fast } = memory;
-  const read = (low: number, high: number, bytes: number, stack: boolean): number =>
-    memory.readSlow(low, high, bytes, stack);
-  const update = (low: number, high: number, bytes: number, stack: boolean): number =>
-    memory.readSlow(low, high, bytes, stack, true);
+  const read = (low: number, high: number, bytes: number, kind: number): number =>
+    memory.readSlow(low, high, bytes, kind);
+  const update = (low: number, high: number, bytes: number, kind: number): number =>
+    memory.readSlow(low, high, bytes, kind, true);
   const write = (
     low: number,
     high: number,
     bytes: number,
     valueLow: number,
     valueHigh: number,
-    stack: boolean,
-  ): void => memory.writeSlow(low, high, bytes, valueLow, valueHigh, stack);
+    kind: number,
+  ): void => memory.writeSlow(low, high, bytes, valueLow, valueHigh, kind);
   const missed = (from: Block, kind: 0 | 1): null => linker.missed(from, kind);
   const indirect = (from: Block, low: number, high: number): Block | null => linker.indirect(from, low, high);
-  const beyond = (): never => cpu.generalProtection();
+  const linear = (segment: SegmentNumber, low: number, bytes: number, write: boolean): number =>
+    low32(linearAddress(cpu, segment, BigInt(low >>> 0), bytes, write, 1));
+  const beyond = (stack: boolean): never => cpu.raise(stack ? VECTOR.ss : VECTOR.gp, 0);
   const pure = (operation: PureOperation, width: 8 | 16 | 32 | 64, count: number): void => {
     const values: bigint[] = [];
     for (let i = 0; i < count; i++) values.push(R[PURE_SLOT + i]);
@@ -93,6 +98,7 @@ export const environmentOf = (
     write,
     missed,
     indirect,
+    linear,
     beyond,
     carryFlag,
     conditionHolds,

@@ -7,10 +7,51 @@ import type { Page } from '../../core';
 export const FAST_ENTRIES = 1024;
 const NOTHING = -1;
 const CONTEXTS = 256;
+const PLACES = 256;
 const LAST_GENERATION = 0x7f_ffff;
 
 /** Entry that a linear page falls on. */
 export const fastIndex = (low: number, high: number): number => ((low >>> 12) ^ high) & (FAST_ENTRIES - 1);
+
+/** Small numbers for tuples of four numbers. */
+class TupleNumbers {
+  private readonly values: Float64Array;
+  private count = 0;
+  private last = 0;
+
+  constructor(private readonly most: number) {
+    this.values = new Float64Array(most * 4);
+  }
+
+  private isAt(number: number, a: number, b: number, c: number, d: number): boolean {
+    const { values } = this;
+    const at = number * 4;
+    return values[at] === a && values[at + 1] === b && values[at + 2] === c && values[at + 3] === d;
+  }
+
+  /** The number of a tuple, a new one when it has none; -1 when there is no number left. */
+  of(a: number, b: number, c: number, d: number): number {
+    if (this.count > 0 && this.isAt(this.last, a, b, c, d)) return this.last;
+    let number = this.count - 1;
+    while (number >= 0 && !this.isAt(number, a, b, c, d)) number--;
+    if (number < 0) {
+      if (this.count === this.most) return -1;
+      number = this.count++;
+      this.values.set([a, b, c, d], number * 4);
+    }
+    this.last = number;
+    return number;
+  }
+
+  /** Forgets all tuples but one, which becomes number 0, perhaps with another first value. */
+  keepOnly(number: number, first = this.values[number * 4]): void {
+    if (this.count === 0) return;
+    this.values.copyWithin(0, number * 4, number * 4 + 4);
+    this.values[0] = first;
+    this.count = 1;
+    this.last = 0;
+  }
+}
 
 export class FastPages {
   readonly readLow = new Int32Array(FAST_ENTRIES).fill(NOTHING);
@@ -26,8 +67,9 @@ export class FastPages {
 
   private generation = 1;
   private current = 0;
-  private contexts = 0;
-  private readonly keys = new Float64Array(CONTEXTS * 4);
+  private place = 0;
+  private readonly contexts = new TupleNumbers(CONTEXTS);
+  private readonly places = new TupleNumbers(PLACES);
   /** Called when epoch numbers begin anew: whatever holds an old one must forget it. */
   onWrap: () => void = () => {};
 
@@ -42,31 +84,32 @@ export class FastPages {
 
   /** Number of the context with these governing values; a new one when it was not seen since the last flush. */
   select(key: number, cr3Low: number, cr3High: number, root: number): number {
-    const keys = this.keys;
-    const same = (at: number): boolean =>
-      keys[at] === key && keys[at + 1] === cr3Low && keys[at + 2] === cr3High && keys[at + 3] === root;
-    if (this.contexts > 0 && same(this.current * 4)) return this.current;
-    for (let context = this.contexts - 1; context >= 0; context--)
-      if (same(context * 4)) {
-        this.current = context;
-        return context;
-      }
-    if (this.contexts === CONTEXTS) this.flush();
-    const at = this.contexts * 4;
-    keys[at] = key;
-    keys[at + 1] = cr3Low;
-    keys[at + 2] = cr3High;
-    keys[at + 3] = root;
-    this.current = this.contexts++;
-    return this.current;
+    let context = this.contexts.of(key, cr3Low, cr3High, root);
+    if (context < 0) {
+      this.flush();
+      context = this.contexts.of(key, cr3Low, cr3High, root);
+    }
+    this.current = context;
+    return context;
   }
 
-  /** Links between blocks are valid while this number is the same: it changes with the context and with every flush. */
+  /** Where code runs: links are for the selected context, a mode, and base and limit of CS where these count. */
+  selectPlace(mode: number, codeBase: number, codeLimit: number): void {
+    let place = this.places.of(this.current, mode, codeBase, codeLimit);
+    if (place < 0) {
+      this.places.keepOnly(this.place);
+      this.unlink();
+      place = this.places.of(this.current, mode, codeBase, codeLimit);
+    }
+    this.place = place;
+  }
+
+  /** Links between blocks are valid while this number is the same: it changes with the place and with every flush. */
   epoch(): number {
-    return (this.generation << 8) | this.current;
+    return (this.generation << 8) | this.place;
   }
 
-  /** Invalidates links between blocks in every context. */
+  /** Invalidates links between blocks in every place. */
   unlink(): void {
     this.generation++;
     if (this.generation < LAST_GENERATION) return;
@@ -74,15 +117,14 @@ export class FastPages {
     this.onWrap();
   }
 
-  /** Drops everything; the current context stays known, as number 0. */
+  /** Drops everything; the current context and place stay known, as number 0. */
   flush(): void {
     this.dropReads();
     this.dropWrites();
-    if (this.contexts > 0) {
-      this.keys.copyWithin(0, this.current * 4, this.current * 4 + 4);
-      this.contexts = 1;
-    }
+    this.contexts.keepOnly(this.current);
     this.current = 0;
+    this.places.keepOnly(this.place, 0);
+    this.place = 0;
     this.unlink();
   }
 

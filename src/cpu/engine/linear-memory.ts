@@ -28,7 +28,7 @@ export class LinearMemory extends OperandMemory implements Mmu {
 
   private readPart(frame: number, offset: number, bytes: number): bigint {
     if (this.cpu.bus.isRam(frame)) {
-      this.readBytes(this.memory.page(frame), offset, bytes);
+      this.readBytes(this.memory.page(frame).bytes, offset, bytes);
       return this.cpu.R[SLOT.value]!;
     }
     if (bytes === 1 || bytes === 2 || bytes === 4 || bytes === 8) {
@@ -145,7 +145,7 @@ export class LinearMemory extends OperandMemory implements Mmu {
     }
     const frame = Math.floor(address / 4096);
     if (!this.cpu.bus.isRam(frame)) return (1n << BigInt(8 * bytes)) - 1n;
-    this.readBytes(this.memory.page(frame), offset, bytes);
+    this.readBytes(this.memory.page(frame).bytes, offset, bytes);
     return this.cpu.R[SLOT.value]!;
   }
 

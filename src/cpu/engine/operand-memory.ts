@@ -1,14 +1,29 @@
-import { join, type Page } from '../../core';
+import { join } from '../../core';
 import { VECTOR } from '../event';
 import { dataBreakpoint } from '../events/debug';
 import { LEFT } from '../processor-draft';
 import { CR0, FLAG, SLOT } from '../slots';
 import { CONTEXT_AT, VALUE_AT, VALUE_HIGH_AT } from './engine-slots';
+import { fastIndex } from './fast-pages';
 import { Translation } from './translation';
 
 const RFLAGS = 2 * SLOT.rflags;
 /** Bits 63:32 of the last canonical addresses of the lower half. */
 const LAST_LOW_HIGH = 0x7fff;
+
+/** What a slow access must know of its segment: it is SS; it was not checked, for base and limit are 0 and 4 GiB (the access may yet wrap around). */
+export const ACCESS_KIND = { stack: 1, flat: 2 } as const;
+
+const putBytes = (
+  target: Uint8Array,
+  offset: number,
+  bytes: number,
+  valueLow: number,
+  valueHigh: number,
+): void => {
+  for (let i = 0; i < bytes; i++)
+    target[offset + i] = i < 4 ? valueLow >>> (8 * i) : valueHigh >>> (8 * i - 32);
+};
 
 /** Accesses of instructions that the fast arrays do not answer: checks, breakpoints, page crossings and devices. */
 export abstract class OperandMemory extends Translation {
@@ -16,10 +31,12 @@ export abstract class OperandMemory extends Translation {
   alone = false;
   restartAlone = false;
 
-  /** Canonical and alignment checks, then `bytes` at a linear address into the value slot; returns its low half. */
-  readSlow(low: number, high: number, bytes: number, stack: boolean, forWrite = false): number {
-    this.checkAddress(low, high, bytes, stack);
+  /** Canonical and alignment checks, then `bytes` at a linear address into the value slot; returns its low half. `kind` is a set of `ACCESS_KIND`. */
+  readSlow(low: number, high: number, bytes: number, kind: number, forWrite = false): number {
     const offset = low & 4095;
+    const known = this.knownPage(low, high, offset + bytes, forWrite);
+    if (known !== undefined) return this.readBytes(known, offset, bytes);
+    this.checkAddress(low, high, bytes, kind);
     if (offset + bytes > 4096) return this.readCrossing(low, high, bytes, forWrite);
     const frame = this.translate(low, high, forWrite, false, false);
     if (this.breakpointsArmed()) this.dataBreakpoints(low, high, bytes, false);
@@ -27,7 +44,7 @@ export abstract class OperandMemory extends Translation {
     if (forWrite) this.requireAlone(frame, offset, bytes);
     if (forWrite) this.fillWrite(low, high, frame);
     else this.fillRead(low, high, frame);
-    return this.readBytes(this.memory.page(frame), offset, bytes);
+    return this.readBytes(this.memory.page(frame).bytes, offset, bytes);
   }
 
   writeSlow(
@@ -36,10 +53,15 @@ export abstract class OperandMemory extends Translation {
     bytes: number,
     valueLow: number,
     valueHigh: number,
-    stack: boolean,
+    kind: number,
   ): void {
-    this.checkAddress(low, high, bytes, stack);
     const offset = low & 4095;
+    const known = this.knownPage(low, high, offset + bytes, true);
+    if (known !== undefined) {
+      putBytes(known, offset, bytes, valueLow, valueHigh);
+      return;
+    }
+    this.checkAddress(low, high, bytes, kind);
     if (offset + bytes > 4096) {
       this.writeCrossing(low, high, bytes, valueLow, valueHigh);
       return;
@@ -53,13 +75,27 @@ export abstract class OperandMemory extends Translation {
     if (this.breakpointsArmed()) this.dataBreakpoints(low, high, bytes, true);
   }
 
-  private checkAddress(low: number, high: number, bytes: number, stack: boolean): void {
+  /** Bytes of the page when the fast arrays know it and the access, which ends before `end` of the page, is only misaligned. */
+  private knownPage(low: number, high: number, end: number, forWrite: boolean): Uint8Array | undefined {
+    const { fast } = this;
+    const W = this.cpu.W;
+    if (end > 4096 || (W[RFLAGS] & FLAG.ac) !== 0) return undefined;
+    const at = fastIndex(low, high);
+    const tag = (low & -4096) | W[CONTEXT_AT];
+    if (forWrite)
+      return fast.writeLow[at] === tag && fast.writeHigh[at] === high ? fast.writeBytes[at] : undefined;
+    return fast.readLow[at] === tag && fast.readHigh[at] === high ? fast.readBytes[at] : undefined;
+  }
+
+  private checkAddress(low: number, high: number, bytes: number, kind: number): void {
     const cpu = this.cpu;
     if (cpu.mode64) {
       const top = high >> 15;
       const ends = high === LAST_LOW_HIGH && (low >>> 0) + bytes > 0x1_0000_0000;
-      if ((top !== 0 && top !== -1) || ends) cpu.raise(stack ? VECTOR.ss : VECTOR.gp, 0);
-    }
+      if ((top !== 0 && top !== -1) || ends)
+        cpu.raise((kind & ACCESS_KIND.stack) !== 0 ? VECTOR.ss : VECTOR.gp, 0);
+    } else if ((kind & ACCESS_KIND.flat) !== 0 && (low >>> 0) + bytes > 0x1_0000_0000)
+      cpu.raise((kind & ACCESS_KIND.stack) !== 0 ? VECTOR.ss : VECTOR.gp, 0);
     if (
       (low & (bytes - 1)) !== 0 &&
       (cpu.W[RFLAGS]! & FLAG.ac) !== 0 &&
@@ -97,8 +133,7 @@ export abstract class OperandMemory extends Translation {
     this.fast.fillWrite(low, high, this.cpu.W[CONTEXT_AT]!, page);
   }
 
-  protected readBytes(page: Page, offset: number, bytes: number): number {
-    const b = page.bytes;
+  protected readBytes(b: Uint8Array, offset: number, bytes: number): number {
     const W = this.cpu.W;
     let low = b[offset]!;
     let high = 0;
@@ -120,8 +155,7 @@ export abstract class OperandMemory extends Translation {
     valueHigh: number,
   ): void {
     if (this.code.hit(frame, offset, bytes)) this.code.drop(frame);
-    const b = this.own(frame).bytes;
-    for (let i = 0; i < bytes; i++) b[offset + i] = i < 4 ? valueLow >>> (8 * i) : valueHigh >>> (8 * i - 32);
+    putBytes(this.own(frame).bytes, offset, bytes, valueLow, valueHigh);
     if (this.watched.has(frame)) this.flush();
   }
 

@@ -16,6 +16,7 @@ export const ENVIRONMENT = [
   'write',
   'missed',
   'indirect',
+  'linear',
   'beyond',
   'carry',
   'holds',
