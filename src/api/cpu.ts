@@ -34,6 +34,7 @@ export {
   FEATURES,
   type FeatureEdits,
   type FeatureName,
+  PRESET_NAMES,
   type PresetName,
   type Processor,
   processor,

@@ -58,6 +58,7 @@ export {
   type VmxCapabilities,
   type VmxState,
   vmxBasic,
+  vmxCapabilities,
   vmxMisc,
 } from '../vmx';
 export type { NearestValue } from '../vmx/entry/nearest';

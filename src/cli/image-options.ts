@@ -1,4 +1,5 @@
 import { type Command, Option } from 'commander';
+import { PRESET_NAMES } from '../cpu/presets';
 import type { ImageModule, ImageOptions } from '../image';
 import { createMachine, isSnapshot, loadImage, type MachineState } from '../machine';
 import { BadInput } from './exit-status';
@@ -49,7 +50,10 @@ export const describeImage = (command: Command): Command =>
       (one: string, all: readonly string[] | undefined) => [...(all ?? []), one],
     )
     .option('--memory <size>', `RAM, with K, M or G (default: ${DEFAULT_MEMORY})`)
-    .option('--processor <model>', `preset with edits, as skylake,-smep (default: ${DEFAULT_PROCESSOR})`);
+    .option(
+      '--processor <model>',
+      `preset with edits: ${PRESET_NAMES.join(', ')}; as skylake,-smep,+umip (default: ${DEFAULT_PROCESSOR})`,
+    );
 
 const baseName = (path: string): string => path.replace(/^.*[\\/]/, '').replace(/\.elf$/, '');
 

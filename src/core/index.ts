@@ -3,6 +3,7 @@ export * from './bitfield';
 export * from './choice';
 export * from './manual';
 export * from './memory';
+export * from './nearest';
 export * from './outcome';
 export * from './radix-walk';
 export * from './rule';

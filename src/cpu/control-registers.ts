@@ -1,4 +1,5 @@
 import { maskOf, shiftRight } from '../core';
+import type { CpuidTable } from './cpuid';
 import { announces, type FeatureName, physicalAddressWidth } from './presets/features';
 import type { ProcessorDraft } from './processor-draft';
 import { SYSTEM_TYPE, typeOf } from './segments';
@@ -15,6 +16,8 @@ const CR4_FEATURES: readonly (readonly [bit: number, feature: FeatureName])[] = 
   [CR4.pae, 'pae'],
   [CR4.mce, 'mce'],
   [CR4.pge, 'pge'],
+  // RDPMC came with CMOV in the P6 family (and with MMX in the Pentium).
+  [CR4.pce, 'cmov'],
   [CR4.osfxsr, 'fxsr'],
   [CR4.osxmmexcpt, 'sse'],
   [CR4.umip, 'umip'],
@@ -29,9 +32,12 @@ const CR4_FEATURES: readonly (readonly [bit: number, feature: FeatureName])[] = 
   [CR4.pke, 'pku'],
 ];
 
+/** CR4 bits that a processor lets software set (int32). */
+export const cr4Bits = (cpuid: CpuidTable): number =>
+  CR4_FEATURES.reduce((all, [bit, feature]) => (announces(cpuid, feature) ? all | bit : all), 0);
+
 /** CR4 bits that software may set on this processor (int32). */
-export const cr4Writable = (cpu: ProcessorDraft): number =>
-  CR4_FEATURES.reduce((all, [bit, feature]) => (announces(cpu.cpuid, feature) ? all | bit : all), CR4.pce);
+export const cr4Writable = (cpu: ProcessorDraft): number => cr4Bits(cpu.cpuid);
 
 const low = (value: bigint): number => Number(BigInt.asIntN(32, value));
 const high = (value: bigint): bigint => shiftRight(value, 32n);

@@ -6,7 +6,7 @@ import type { Processor } from '../cpu/presets';
 import type { ProcessorDraft } from '../cpu/processor-draft';
 import type { VirtualizationState } from '../cpu/processor-state';
 import { TableReader } from '../ept';
-import { SKYLAKE_CAPABILITIES, VMX_OFF, VMX_ROWS, Vmx, type VmxState } from '../vmx';
+import { VMX_OFF, VMX_ROWS, Vmx, type VmxState, vmxCapabilities } from '../vmx';
 
 const ROWS: ReadonlyMap<string, InstructionRow> = new Map(
   [...DATA_ROWS.values(), ...STRING_ROWS, ...SYSTEM_ROWS, ...VMX_ROWS].map((row) => [row.mnemonic, row]),
@@ -23,7 +23,7 @@ export class VirtualizedProcessor implements VirtualizationState {
     const tables = new TableReader((frame) => memory.watchedPage(frame));
     memory.onPagesReplaced = () => tables.forget();
     this.vmx = new Vmx({
-      capabilities: SKYLAKE_CAPABILITIES,
+      capabilities: vmxCapabilities(processor),
       physicalAddressWidth: processor.physicalAddressWidth,
       linearAddressWidth: processor.linearAddressWidth,
       tables,

@@ -1,4 +1,6 @@
 import { type BitRange, type bitfield, maskOf } from '../core';
+import { cr4Bits } from '../cpu/control-registers';
+import { type PresetName, type Processor, processor } from '../cpu/presets';
 import { BUILT_CONTROLS } from './built-controls';
 import {
   type ControlField,
@@ -8,6 +10,7 @@ import {
   VMX_MISC,
   type VmxCapabilities,
 } from './capabilities';
+import { PARTS, type VmxPart } from './preset-parts';
 import { CONTROLS, type Control, type ControlRow } from './vmcs/controls';
 import type { FieldRow } from './vmcs/field-row';
 import { VMCS_FIELDS } from './vmcs/fields';
@@ -75,38 +78,61 @@ const HIGHEST_FIELD_INDEX: bigint = (Object.values(VMCS_FIELDS) as readonly Fiel
   0n,
 );
 
-/** A processor of the Skylake generation as far as the model builds it: no virtual NMIs or APIC virtualization. */
-export const SKYLAKE_CAPABILITIES: VmxCapabilities = {
-  ...COMMON,
-  ...controlMsrs((control) => BUILT_CONTROLS.has(control)),
-  ia32VmxBasic: compose(VMX_BASIC, {
-    vmcsRevisionId: 4n,
-    vmcsRegionSize: 4096n,
-    memoryType: 6n,
-    insOutsInfo: 1n,
-    trueControls: 1n,
-  }),
-  ia32VmxMisc: compose(VMX_MISC, { preemptionTimerRate: 5n, activityHlt: 1n, cr3TargetCount: 4n }),
-  // VME to OSXMMEXCPT, VMXE, FSGSBASE, PCIDE, OSXSAVE, SMEP, SMAP may be 1.
-  ia32VmxCr4Fixed1: 0x0037_27ffn,
-  ia32VmxVmcsEnum: 0x2en,
-  ia32VmxEptVpidCap: compose(EPT_VPID_CAP, {
-    executeOnly: 1n,
-    walkLength4: 1n,
-    memtypeUc: 1n,
-    memtypeWb: 1n,
-    page2m: 1n,
-    page1g: 1n,
-    invept: 1n,
-    inveptSingle: 1n,
-    inveptAll: 1n,
-    invvpid: 1n,
-    invvpidIndividual: 1n,
-    invvpidSingle: 1n,
-    invvpidAll: 1n,
-    invvpidSingleNonGlobal: 1n,
-  }),
+/** What IA32_VMX_MISC may say, beside numbers: the model has the HLT activity state alone, and no writes to read-only fields. */
+const BUILT_MISC = compose(VMX_MISC, { preemptionTimerRate: 0x1fn, activityHlt: 1n, cr3TargetCount: 0x1ffn });
+
+/** What IA32_VMX_EPT_VPID_CAP may say. */
+const BUILT_EPT_VPID = compose(EPT_VPID_CAP, {
+  executeOnly: 1n,
+  walkLength4: 1n,
+  memtypeUc: 1n,
+  memtypeWb: 1n,
+  page2m: 1n,
+  page1g: 1n,
+  invept: 1n,
+  inveptSingle: 1n,
+  inveptAll: 1n,
+  invvpid: 1n,
+  invvpidIndividual: 1n,
+  invvpidSingle: 1n,
+  invvpidAll: 1n,
+  invvpidSingleNonGlobal: 1n,
+});
+
+const hasControl = ({ controls }: VmxPart, control: Control): boolean =>
+  ((controls[CONTROLS[control].field] >>> CONTROLS[control].bit) & 1) === 1;
+
+/** Whether the real part behind a preset has a control: its capability MSR allows 1. */
+export const partHasControl = (preset: PresetName, control: Control): boolean => {
+  const part = PARTS[preset];
+  return part !== undefined && hasControl(part, control);
 };
+
+/**
+ * The capability MSRs of a processor: what the part has and the model has built. SDM Vol. 3D, Appendix A VMX Capability Reporting Facility
+ */
+export const vmxCapabilities = ({ name, cpuid }: Pick<Processor, 'name' | 'cpuid'>): VmxCapabilities => {
+  const part = PARTS[name] ?? PARTS.skylake!;
+  return {
+    ...COMMON,
+    ...controlMsrs((control) => BUILT_CONTROLS.has(control) && hasControl(part, control)),
+    // The whole page: the layout of an active VMCS's image is the model's own.
+    ia32VmxBasic: compose(VMX_BASIC, {
+      vmcsRevisionId: part.revision,
+      vmcsRegionSize: 4096n,
+      memoryType: 6n,
+      insOutsInfo: 1n,
+      trueControls: 1n,
+    }),
+    ia32VmxMisc: part.misc & BUILT_MISC,
+    ia32VmxCr4Fixed1: BigInt(cr4Bits(cpuid) >>> 0),
+    ia32VmxVmcsEnum: part.vmcsEnum,
+    ia32VmxEptVpidCap: part.eptVpid & BUILT_EPT_VPID,
+  };
+};
+
+/** The capabilities of the preset `skylake`. */
+export const SKYLAKE_CAPABILITIES: VmxCapabilities = vmxCapabilities(processor('skylake'));
 
 const allOnes = <L extends Record<string, BitRange>>(layout: ReturnType<typeof bitfield<L>>): bigint =>
   maskOf(64) & ~layout.reserved(64);

@@ -24,7 +24,7 @@ export const dataProcessor = (mode: 32 | 64, decide: Decide = (_, preferred) => 
   const cpu = new ProcessorDraft(
     noBus,
     memory,
-    { lookup: () => ({ eax: 0, ebx: 0, ecx: 0, edx: 0 }) },
+    { lookup: () => ({ eax: 0, ebx: 0, ecx: 0, edx: 0 }), features: new Set() },
     { now: () => 0 },
     choose,
   );

@@ -2,7 +2,16 @@ import { describe, expect, it } from 'vitest';
 import { ModelError, Unbuilt } from '../../../src/core';
 import { VECTOR } from '../../../src/cpu/event';
 import { MSR_ROWS, readMsr, writeMsr } from '../../../src/cpu/msrs';
-import { announces, type PresetName, processor } from '../../../src/cpu/presets';
+import {
+  announces,
+  FEATURES,
+  type FeatureName,
+  featureBit,
+  PRESET_NAMES,
+  type PresetName,
+  partOf,
+  processor,
+} from '../../../src/cpu/presets';
 import { CR0, CR4, EFER, SLOT } from '../../../src/cpu/slots';
 import type { Virtualization } from '../../../src/cpu/virtualization';
 import { asUser, execute, machine32, machine64, type SystemProcessor } from '../system/system-processor';
@@ -27,9 +36,9 @@ describe('skylake', () => {
     const [, b, c, d] = cpuid(machine, 0);
     expect(textOf([b, d, c])).toBe('GenuineIntel');
     expect(textOf(cpuid(machine, 0x80000002))).toBe('vtmodel Skylake');
-    expect(cpuid(machine, 1)[0]).toBe(0x506e3);
+    expect(cpuid(machine, 1)[0]).toBe(0x50654);
     const { physicalAddressWidth, linearAddressWidth } = processor('skylake');
-    expect([physicalAddressWidth, linearAddressWidth]).toEqual([39, 48]);
+    expect([physicalAddressWidth, linearAddressWidth]).toEqual([46, 48]);
   });
 
   it('edits add and take features, in both forms', () => {
@@ -51,7 +60,7 @@ describe('skylake', () => {
     expect(lookup(0x17, 0)).toEqual(lookup(0x16, 0));
     expect(lookup(0x40000000, 0)).toEqual(lookup(0x16, 0));
     expect(lookup(0x80000009, 0)).toEqual(lookup(0x16, 0));
-    expect(lookup(0xd, 0).eax).toBe(0);
+    expect(processor('skylake', ['-xsave']).cpuid.lookup(0xd, 0).eax).toBe(0);
   });
 
   it('SYSCALL shows in 64-bit mode only, APIC while it is enabled', () => {
@@ -61,6 +70,51 @@ describe('skylake', () => {
     expect(cpuid(machine, 1)[3] & (1 << 9)).not.toBe(0);
     machine.cpu.R[SLOT.apicBase] &= ~0x800n;
     expect(cpuid(machine, 1)[3] & (1 << 9)).toBe(0);
+  });
+});
+
+// SDM Vol. 2, CPUID
+describe('presets', () => {
+  it.each([
+    ['pentium', 0x525, 32, 32],
+    ['nehalem', 0x106e5, 36, 48],
+    ['skylake', 0x50654, 46, 48],
+    ['sapphire-rapids', 0x806f8, 52, processor('sapphire-rapids').features.has('la57') ? 57 : 48],
+  ] as const)('%s: signature and address widths', (name, signature, physical, linear) => {
+    const { cpuid, physicalAddressWidth, linearAddressWidth } = processor(name);
+    expect(cpuid.lookup(1, 0).eax).toBe(signature);
+    expect([physicalAddressWidth, linearAddressWidth]).toEqual([physical, linear]);
+  });
+
+  it.each(PRESET_NAMES)('%s announces what the part has and what is built, and no other flag', (name) => {
+    const { cpuid, features } = processor(name);
+    const real = new Set(partOf(name).features);
+    for (const one of Object.keys(FEATURES) as FeatureName[]) {
+      const { leaf, subleaf, register, bit, built } = featureBit(one);
+      expect(features.has(one), one).toBe(built && real.has(one));
+      const exists = leaf <= cpuid.lookup(leaf & 0x80000000, 0).eax >>> 0;
+      if (exists)
+        expect((cpuid.lookup(leaf, subleaf)[register] >>> bit) & 1, one).toBe(features.has(one) ? 1 : 0);
+    }
+  });
+
+  it('the Pentium has no long mode, VMX or CMOV; its leaves beyond 1 are leaf 1, and announce nothing', () => {
+    const { cpuid, features } = processor('pentium');
+    for (const one of ['lm', 'vmx', 'cmov', 'pae', 'nx', 'syscall', 'mmx'] as const)
+      expect(features.has(one), one).toBe(false);
+    expect(cpuid.lookup(7, 0)).toEqual(cpuid.lookup(1, 0));
+    expect(announces(cpuid, 'rtm')).toBe(false);
+  });
+
+  it('an edit brings what the feature needs, and takes what needs the feature', () => {
+    expect(processor('skylake', ['-apic']).features.has('vmx')).toBe(false);
+    expect(processor('pentium', ['+lm']).features.has('pae')).toBe(true);
+    expect(processor('skylake', ['-tsc', '+rdtscp']).features.has('tsc')).toBe(true);
+  });
+
+  it('a mistyped name is answered with the one that was meant', () => {
+    expect(() => processor('skylake', ['-smpe'])).toThrow("unknown feature 'smpe'; did you mean 'smep'?");
+    expect(() => processor('skylark' as PresetName)).toThrow("did you mean 'skylake'?");
   });
 });
 
@@ -79,7 +133,7 @@ describe('MSRs', () => {
     ['PAT bad type', 0x277, 2n],
     ['MTRR bad type', 0x2ff, 2n],
     ['MTRR base reserved', 0x200, 0x100n],
-    ['MTRR mask beyond MAXPHYADDR', 0x201, 1n << 39n],
+    ['MTRR mask beyond MAXPHYADDR', 0x201, 1n << 46n],
     ['fixed MTRR bad type', 0x268, 0x0700n],
     ['DEBUGCTL unsupported', 0x1d9, 4n],
     ['APIC_BASE x2APIC', 0x1b, 0xfee00c00n],
@@ -195,5 +249,5 @@ it('reset leaves what the manual says', () => {
   expect(cpu.R[SLOT.cr0] & BigInt(CR0.pe)).toBe(1n);
   expect(cpu.R[SLOT.dr6]).toBe(0xffff0ff0n);
   expect(cpu.R[SLOT.pat]).toBe(0x0007040600070406n);
-  expect(cpu.R[SLOT.rdx]).toBe(0x506e3n);
+  expect(cpu.R[SLOT.rdx]).toBe(0x50654n);
 });

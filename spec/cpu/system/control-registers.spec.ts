@@ -89,7 +89,7 @@ describe('MOV to CR3, CR4 and CR8', () => {
   it('CR3 is limited by the physical-address width and flushes', () => {
     const machine = machine64();
     const { flushes } = machine.memory;
-    expect(write(machine, 3, 1n << 39n)).toMatchObject(GP0);
+    expect(write(machine, 3, 1n << 46n)).toMatchObject(GP0);
     expect(write(machine, 3, 1n << 63n)).toMatchObject(GP0);
     expect(write(machine, 3, 0x7f_ffff_f018n)).toBeUndefined();
     expect(machine.memory.flushes).toBe(flushes + 1);

@@ -1,5 +1,6 @@
 // SDM Vol. 3D, Appendix A VMX Capability Reporting Facility
 import { describe, expect, it } from 'vitest';
+import { processor } from '../../../src/cpu/presets';
 import {
   allowed0,
   allowed1,
@@ -8,9 +9,11 @@ import {
   controlSupported,
   eptVpidCap,
   FULL_CAPABILITIES,
+  partHasControl,
   revisionIdentifier,
   SKYLAKE_CAPABILITIES,
   vmxBasic,
+  vmxCapabilities,
   vmxMisc,
 } from '../../../src/vmx';
 import { CONTROLS, type Control } from '../../../src/vmx/vmcs';
@@ -69,5 +72,20 @@ describe('A VMX Capability Reporting Facility', () => {
     expect(capabilityMsr(SKYLAKE_CAPABILITIES, CAPABILITY_MSRS.ia32VmxVmfunc)).toBeUndefined();
     expect(capabilityMsr(SKYLAKE_CAPABILITIES, 0x494)).toBeUndefined();
     expect(capabilityMsr(SKYLAKE_CAPABILITIES, 0x480)).toBe(0xd8_1000_0000_0004n);
+  });
+
+  it('each part has what it has: Nehalem without unrestricted guest, the Pentium nothing', () => {
+    const nehalem = vmxCapabilities(processor('nehalem'));
+    expect(controlSupported(nehalem, 'unrestrictedGuest')).toBe(false);
+    expect(controlSupported(nehalem, 'enableEpt')).toBe(true);
+    expect(partHasControl('nehalem', 'virtualizeApicAccesses')).toBe(true);
+    expect(partHasControl('pentium', 'hltExiting')).toBe(false);
+    expect(revisionIdentifier(vmxCapabilities(processor('sapphire-rapids')))).toBe(0x13);
+  });
+
+  it('A.8: CR4 bits that may be 1 are those of the features', () => {
+    const { ia32VmxCr4Fixed1 } = vmxCapabilities(processor('skylake'));
+    const without = vmxCapabilities(processor('skylake', ['-smap']));
+    expect(ia32VmxCr4Fixed1 ^ without.ia32VmxCr4Fixed1).toBe(1n << 21n);
   });
 });

@@ -3,36 +3,46 @@ import type { CpuidResult, CpuidTable } from '../cpuid';
 type Register = keyof CpuidResult;
 interface FeatureBit {
   readonly leaf: number;
+  readonly subleaf: number;
   readonly register: Register;
   readonly bit: number;
   /** The model has it; only then may a processor announce it. */
   readonly built: boolean;
+  /** What of an announced feature is not built: it raises `Unbuilt` by its own name. */
+  readonly lacks?: string;
 }
 
-const built = (leaf: number, register: Register, bit: number): FeatureBit => ({
+const built = (leaf: number, register: Register, bit: number, subleaf = 0): FeatureBit => ({
   leaf,
+  subleaf,
   register,
   bit,
   built: true,
 });
-const missing = (leaf: number, register: Register, bit: number): FeatureBit => ({
-  leaf,
-  register,
-  bit,
+const missing = (leaf: number, register: Register, bit: number, subleaf = 0): FeatureBit => ({
+  ...built(leaf, register, bit, subleaf),
   built: false,
 });
 
-/** Feature flags by name; all in subleaf 0. SDM Vol. 2, Table 3-17 Information Returned by CPUID Instruction */
+/** Feature flags by name. SDM Vol. 2, Table 3-17 Information Returned by CPUID Instruction */
 export const FEATURES = {
   sse3: missing(1, 'ecx', 0),
   pclmulqdq: missing(1, 'ecx', 1),
+  dtes64: missing(1, 'ecx', 2),
   monitor: missing(1, 'ecx', 3),
+  'ds-cpl': missing(1, 'ecx', 4),
   vmx: built(1, 'ecx', 5),
   smx: missing(1, 'ecx', 6),
+  est: missing(1, 'ecx', 7),
+  tm2: missing(1, 'ecx', 8),
   ssse3: missing(1, 'ecx', 9),
+  sdbg: missing(1, 'ecx', 11),
   fma: missing(1, 'ecx', 12),
   cx16: built(1, 'ecx', 13),
+  xtpr: missing(1, 'ecx', 14),
+  pdcm: missing(1, 'ecx', 15),
   pcid: missing(1, 'ecx', 17),
+  dca: missing(1, 'ecx', 18),
   sse4_1: missing(1, 'ecx', 19),
   sse4_2: missing(1, 'ecx', 20),
   x2apic: missing(1, 'ecx', 21),
@@ -65,32 +75,96 @@ export const FEATURES = {
   pat: built(1, 'edx', 16),
   pse36: missing(1, 'edx', 17),
   clfsh: built(1, 'edx', 19),
+  ds: missing(1, 'edx', 21),
+  acpi: missing(1, 'edx', 22),
   mmx: missing(1, 'edx', 23),
   fxsr: missing(1, 'edx', 24),
   sse: missing(1, 'edx', 25),
   sse2: missing(1, 'edx', 26),
+  /** Self-snoop: nothing of it can be seen without caches. */
+  ss: built(1, 'edx', 27),
+  tm: missing(1, 'edx', 29),
+  pbe: missing(1, 'edx', 31),
   fsgsbase: built(7, 'ebx', 0),
   'tsc-adjust': built(7, 'ebx', 1),
   bmi1: built(7, 'ebx', 3),
   hle: missing(7, 'ebx', 4),
   avx2: missing(7, 'ebx', 5),
+  /** The x87 data pointer is updated by unmasked exceptions only. */
+  'fdp-exceptions-only': missing(7, 'ebx', 6),
   smep: built(7, 'ebx', 7),
   bmi2: built(7, 'ebx', 8),
   erms: built(7, 'ebx', 9),
   invpcid: missing(7, 'ebx', 10),
   rtm: missing(7, 'ebx', 11),
+  'rdt-m': missing(7, 'ebx', 12),
+  /** The x87 code and data segment selectors are saved as 0. */
+  'fcs-fds-deprecated': missing(7, 'ebx', 13),
   mpx: missing(7, 'ebx', 14),
+  'rdt-a': missing(7, 'ebx', 15),
+  avx512f: missing(7, 'ebx', 16),
+  avx512dq: missing(7, 'ebx', 17),
   rdseed: missing(7, 'ebx', 18),
   adx: built(7, 'ebx', 19),
   smap: built(7, 'ebx', 20),
+  avx512_ifma: missing(7, 'ebx', 21),
   clflushopt: missing(7, 'ebx', 23),
   clwb: missing(7, 'ebx', 24),
+  pt: missing(7, 'ebx', 25),
+  avx512cd: missing(7, 'ebx', 28),
+  sha: missing(7, 'ebx', 29),
+  avx512bw: missing(7, 'ebx', 30),
+  avx512vl: missing(7, 'ebx', 31),
+  avx512_vbmi: missing(7, 'ecx', 1),
   umip: built(7, 'ecx', 2),
   pku: missing(7, 'ecx', 3),
   waitpkg: missing(7, 'ecx', 5),
+  avx512_vbmi2: missing(7, 'ecx', 6),
+  'cet-ss': missing(7, 'ecx', 7),
+  gfni: missing(7, 'ecx', 8),
+  vaes: missing(7, 'ecx', 9),
+  vpclmulqdq: missing(7, 'ecx', 10),
+  avx512_vnni: missing(7, 'ecx', 11),
+  avx512_bitalg: missing(7, 'ecx', 12),
+  avx512_vpopcntdq: missing(7, 'ecx', 14),
   la57: missing(7, 'ecx', 16),
   rdpid: built(7, 'ecx', 22),
+  cldemote: missing(7, 'ecx', 25),
+  movdiri: missing(7, 'ecx', 27),
+  movdir64b: missing(7, 'ecx', 28),
+  pks: missing(7, 'ecx', 31),
+  /** Short REP MOVSB is fast: nothing to see. */
+  fsrm: built(7, 'edx', 4),
+  uintr: missing(7, 'edx', 5),
+  /** VERW also overwrites buffers that the model does not have. */
+  'md-clear': built(7, 'edx', 10),
   serialize: missing(7, 'edx', 14),
+  'cet-ibt': missing(7, 'edx', 20),
+  'amx-bf16': missing(7, 'edx', 22),
+  avx512_fp16: missing(7, 'edx', 23),
+  'amx-tile': missing(7, 'edx', 24),
+  'amx-int8': missing(7, 'edx', 25),
+  'ibrs-ibpb': missing(7, 'edx', 26),
+  stibp: missing(7, 'edx', 27),
+  'l1d-flush': missing(7, 'edx', 28),
+  'arch-capabilities': missing(7, 'edx', 29),
+  'core-capabilities': missing(7, 'edx', 30),
+  ssbd: missing(7, 'edx', 31),
+  'avx-vnni': missing(7, 'eax', 4, 1),
+  avx512_bf16: missing(7, 'eax', 5, 1),
+  /** Zero-length REP MOVSB, short REP STOSB, short REP CMPSB and SCASB are fast: nothing to see. */
+  fzrm: built(7, 'eax', 10, 1),
+  fsrs: built(7, 'eax', 11, 1),
+  fsrc: built(7, 'eax', 12, 1),
+  psfd: missing(7, 'edx', 0, 2),
+  'ipred-ctrl': missing(7, 'edx', 1, 2),
+  'rrsba-ctrl': missing(7, 'edx', 2, 2),
+  'bhi-ctrl': missing(7, 'edx', 4, 2),
+  xsaveopt: missing(0x0d, 'eax', 0, 1),
+  xsavec: missing(0x0d, 'eax', 1, 1),
+  xgetbv1: missing(0x0d, 'eax', 2, 1),
+  xsaves: missing(0x0d, 'eax', 3, 1),
+  xfd: missing(0x0d, 'eax', 4, 1),
   lahf64: built(0x80000001, 'ecx', 0),
   lzcnt: built(0x80000001, 'ecx', 5),
   prefetchw: built(0x80000001, 'ecx', 8),
@@ -100,23 +174,86 @@ export const FEATURES = {
   rdtscp: built(0x80000001, 'edx', 27),
   lm: built(0x80000001, 'edx', 29),
   'invariant-tsc': built(0x80000007, 'edx', 8),
+  wbnoinvd: built(0x80000008, 'ebx', 9),
 } as const satisfies Record<string, FeatureBit>;
 
 /** A CPUID feature that edits of a preset may name. */
 export type FeatureName = keyof typeof FEATURES;
 
+/** The same table with one type for all rows. */
+export const featureBit = (name: FeatureName): FeatureBit => FEATURES[name];
+
+/** What a feature needs: taking that away takes the feature away too, adding the feature adds it. */
+const NEEDS: Readonly<Partial<Record<FeatureName, readonly FeatureName[]>>> = {
+  fxsr: ['fpu'],
+  mmx: ['fpu'],
+  sse: ['fxsr'],
+  sse2: ['sse'],
+  sse3: ['sse2'],
+  ssse3: ['sse3'],
+  sse4_1: ['ssse3'],
+  sse4_2: ['sse4_1'],
+  aes: ['sse2'],
+  pclmulqdq: ['sse2'],
+  sha: ['sse2'],
+  gfni: ['sse2'],
+  xsaveopt: ['xsave'],
+  xsavec: ['xsave'],
+  xgetbv1: ['xsave'],
+  xsaves: ['xsavec'],
+  xfd: ['xsave'],
+  avx: ['xsave', 'sse2'],
+  fma: ['avx'],
+  f16c: ['avx'],
+  avx2: ['avx'],
+  vaes: ['avx'],
+  vpclmulqdq: ['avx'],
+  'avx-vnni': ['avx2'],
+  avx512f: ['avx2'],
+  avx512dq: ['avx512f'],
+  avx512cd: ['avx512f'],
+  avx512bw: ['avx512f'],
+  avx512vl: ['avx512f'],
+  'amx-tile': ['xsave', 'xfd'],
+  'amx-bf16': ['amx-tile'],
+  'amx-int8': ['amx-tile'],
+  mpx: ['xsave'],
+  pku: ['lm'],
+  pks: ['lm'],
+  la57: ['lm'],
+  pcid: ['lm'],
+  lm: ['pae'],
+  vmx: ['msr', 'apic'],
+  x2apic: ['apic'],
+  'tsc-deadline': ['apic', 'tsc'],
+  'tsc-adjust': ['tsc'],
+  rdtscp: ['tsc'],
+};
+
+const needsOf = (name: FeatureName): readonly FeatureName[] => NEEDS[name] ?? [];
+
+/** Adds a feature and what it needs. */
+export const addFeature = (features: Set<FeatureName>, name: FeatureName): void => {
+  features.add(name);
+  for (const needed of needsOf(name)) if (!features.has(needed)) addFeature(features, needed);
+};
+
+/** Takes a feature away, and what needs it. */
+export const removeFeature = (features: Set<FeatureName>, name: FeatureName): void => {
+  features.delete(name);
+  for (const other of [...features]) if (needsOf(other).includes(name)) removeFeature(features, other);
+};
+
 export const isFeatureName = (name: string): name is FeatureName => Object.hasOwn(FEATURES, name);
 
 /** Whether a CPUID table announces a feature. */
-export const announces = (table: CpuidTable, feature: FeatureName): boolean => {
-  const { leaf, register, bit } = FEATURES[feature];
-  return ((table.lookup(leaf, 0)[register] >>> bit) & 1) === 1;
-};
+export const announces = (table: CpuidTable, feature: FeatureName): boolean => table.features.has(feature);
 
-/** MAXPHYADDR; 36 without leaf 80000008H. SDM Vol. 3A, 4.1.4 Enumeration of Paging Features by CPUID */
+/** MAXPHYADDR; without leaf 80000008H 36 where there is PAE and 32 elsewhere. SDM Vol. 3A, 4.1.4 Enumeration of Paging Features by CPUID */
 export const physicalAddressWidth = (table: CpuidTable): number => {
   const extended = table.lookup(0x80000000, 0).eax >>> 0;
-  return extended >= 0x80000008 ? table.lookup(0x80000008, 0).eax & 0xff : 36;
+  if (extended >= 0x80000008) return table.lookup(0x80000008, 0).eax & 0xff;
+  return announces(table, 'pae') ? 36 : 32;
 };
 
 /** Linear-address width of the part: the widest that it can be set to. */

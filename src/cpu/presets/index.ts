@@ -1,3 +1,11 @@
-export { announces, FEATURES, type FeatureName } from './features';
-export { editsFor, type FeatureEdits, type PresetName, type Processor, processor } from './processor';
+export { announces, FEATURES, type FeatureName, featureBit } from './features';
+export {
+  editsFor,
+  type FeatureEdits,
+  PRESET_NAMES,
+  type PresetName,
+  type Processor,
+  partOf,
+  processor,
+} from './processor';
 export { resetProcessor } from './reset';

@@ -1,24 +1,37 @@
-import { ModelError, Unbuilt } from '../../core';
-import type { CpuidResult, CpuidTable } from '../cpuid';
+import { ModelError, nearest, Unbuilt } from '../../core';
+import type { CpuidTable } from '../cpuid';
+import { cpuidTable } from './cpuid-table';
 import {
+  addFeature,
   FEATURES,
   type FeatureName,
+  featureBit,
   isFeatureName,
   linearAddressWidth,
   physicalAddressWidth,
+  removeFeature,
 } from './features';
-import { type CpuidRow, SKYLAKE_CPUID, SKYLAKE_FEATURES } from './skylake';
+import { NEHALEM } from './nehalem';
+import { PENTIUM } from './pentium';
+import type { Preset } from './preset';
+import { SAPPHIRE_RAPIDS } from './sapphire-rapids';
+import { SKYLAKE } from './skylake';
 
-interface Preset {
-  readonly cpuid: readonly CpuidRow[];
-  readonly features: readonly FeatureName[];
-}
 const PRESETS = {
-  skylake: { cpuid: SKYLAKE_CPUID, features: SKYLAKE_FEATURES },
+  pentium: PENTIUM,
+  nehalem: NEHALEM,
+  skylake: SKYLAKE,
+  'sapphire-rapids': SAPPHIRE_RAPIDS,
 } as const satisfies Record<string, Preset>;
 
 /** A processor that the model has. */
 export type PresetName = keyof typeof PRESETS;
+
+/** Every preset, oldest first. */
+export const PRESET_NAMES = Object.keys(PRESETS) as readonly PresetName[];
+
+/** The real part behind a preset, with what the model does not announce of it. */
+export const partOf = (name: PresetName): Preset => PRESETS[name];
 
 /** Features to add or to take away: `{ vmx: false }`, or `['-vmx', '+umip']`. */
 export type FeatureEdits = readonly string[] | Readonly<Partial<Record<FeatureName, boolean>>>;
@@ -33,6 +46,11 @@ export interface Processor {
   readonly linearAddressWidth: number;
 }
 
+const meant = (word: string, words: readonly string[]): string => {
+  const near = nearest(word, words);
+  return near === undefined ? '' : `; did you mean '${near}'?`;
+};
+
 const wanted = (edits: FeatureEdits): readonly (readonly [string, boolean])[] => {
   if (!Array.isArray(edits)) return Object.entries(edits) as [string, boolean][];
   return edits.map((edit: string) => {
@@ -43,51 +61,26 @@ const wanted = (edits: FeatureEdits): readonly (readonly [string, boolean])[] =>
   });
 };
 
-const edited = (features: readonly FeatureName[], edits: FeatureEdits): ReadonlySet<FeatureName> => {
-  const all = new Set(features);
-  for (const [name, present] of wanted(edits)) {
-    if (!isFeatureName(name))
-      throw new ModelError(`unknown feature '${name}'; known: ${Object.keys(FEATURES).join(' ')}`);
-    if (present && !FEATURES[name].built) throw new Unbuilt(`feature ${name}`);
-    if (present) all.add(name);
-    else all.delete(name);
-  }
-  return all;
+/** What of the part is built, without what needs a part that is not. */
+const announcedOf = ({ features }: Preset): Set<FeatureName> => {
+  const announced = new Set(features);
+  for (const name of Object.keys(FEATURES) as FeatureName[])
+    if (!featureBit(name).built) removeFeature(announced, name);
+  return announced;
 };
 
-const EXTENDED = 0x80000000;
-const NOTHING: CpuidResult = Object.freeze({ eax: 0, ebx: 0, ecx: 0, edx: 0 });
-/** Leaves whose result depends on the subleaf in ECX; the others ignore it. */
-const WITH_SUBLEAVES: ReadonlySet<number> = new Set([0x04, 0x07, 0x0b, 0x0d, 0x0f, 0x10, 0x12, 0x14]);
-
-const key = (leaf: number, subleaf: number): string => `${leaf >>> 0}.${subleaf >>> 0}`;
-
-/** Leaves that a feature brings along. */
-const LEAF_FEATURES: ReadonlyMap<number, FeatureName> = new Map([[0x0d, 'xsave']]);
-
-/** The table of rows with feature flags merged in. SDM Vol. 2, CPUID: a leaf above the maximum gives the highest basic leaf */
-const cpuidTable = (rows: readonly CpuidRow[], features: ReadonlySet<FeatureName>): CpuidTable => {
-  const results = new Map<string, CpuidResult>();
-  for (const [leaf, subleaf, eax, ebx, ecx, edx] of rows) {
-    const owner = LEAF_FEATURES.get(leaf);
-    if (owner !== undefined && !features.has(owner)) continue;
-    const result = { eax: eax | 0, ebx: ebx | 0, ecx: ecx | 0, edx: edx | 0 };
-    for (const name of features) {
-      const feature = FEATURES[name];
-      if (feature.leaf === leaf && subleaf === 0) result[feature.register] |= 1 << feature.bit;
+const edited = (announced: Set<FeatureName>, edits: FeatureEdits): ReadonlySet<FeatureName> => {
+  for (const [name, present] of wanted(edits)) {
+    if (!isFeatureName(name))
+      throw new ModelError(`unknown feature '${name}'${meant(name, Object.keys(FEATURES))}`);
+    if (!present) removeFeature(announced, name);
+    else {
+      addFeature(announced, name);
+      const missing = [...announced].find((one) => !featureBit(one).built);
+      if (missing !== undefined) throw new Unbuilt(`feature ${missing}`);
     }
-    results.set(key(leaf, subleaf), Object.freeze(result));
   }
-  const find = (leaf: number, subleaf: number): CpuidResult =>
-    results.get(key(leaf, WITH_SUBLEAVES.has(leaf) ? subleaf : 0)) ?? NOTHING;
-  const highest = find(0, 0).eax;
-  const highestExtended = find(EXTENDED, 0).eax >>> 0;
-  const lookup = (leaf: number, subleaf: number): CpuidResult => {
-    const number = leaf >>> 0;
-    const known = number <= highest || (number >= EXTENDED && number <= highestExtended);
-    return find(known ? number : highest, subleaf);
-  };
-  return Object.freeze({ lookup });
+  return announced;
 };
 
 /** The edits that make a preset announce these features and no others. */
@@ -101,13 +94,16 @@ export const editsFor = (name: PresetName, features: Iterable<string>): readonly
 };
 
 /**
- * A processor from a preset. Throws `ModelError` for a feature name that does not exist, `Unbuilt` for one that the model lacks.
+ * A processor from a preset: it announces what the part has and the model has built, and then the edits in their order. Throws `ModelError` for a name
+ * that does not exist, `Unbuilt` for a feature that the model lacks.
  */
 export const processor = (name: PresetName, edits: FeatureEdits = []): Processor => {
   if (!Object.hasOwn(PRESETS, name))
-    throw new ModelError(`unknown processor '${name}'; known: ${Object.keys(PRESETS).join(' ')}`);
+    throw new ModelError(
+      `unknown processor '${name}'${meant(name, PRESET_NAMES)}; there are ${PRESET_NAMES.join(', ')}`,
+    );
   const preset: Preset = PRESETS[name];
-  const features = edited(preset.features, edits);
+  const features = edited(announcedOf(preset), edits);
   const cpuid = cpuidTable(preset.cpuid, features);
   return Object.freeze({
     name,

@@ -1,0 +1,73 @@
+import type { PresetName } from '../cpu/presets';
+import type { ControlField } from './capabilities';
+
+/** VMX of a real part, as its capability MSRs report it. SDM Vol. 3D, Appendix A VMX Capability Reporting Facility */
+export interface VmxPart {
+  readonly revision: bigint;
+  /** Allowed-1 settings of each control field, also of what the model lacks. */
+  readonly controls: Readonly<Record<ControlField, number>>;
+  /** With the same rate of the preemption timer on all parts. */
+  readonly misc: bigint;
+  readonly vmcsEnum: bigint;
+  readonly eptVpid: bigint;
+}
+
+const NEHALEM: VmxPart = {
+  revision: 0x0en,
+  controls: {
+    pinBasedControls: 0x7f,
+    primaryProcBasedControls: 0xfff9fffe,
+    // EPT, VPID and APIC accesses; no unrestricted guest.
+    secondaryProcBasedControls: 0x7f,
+    tertiaryProcBasedControls: 0,
+    vmExitControls: 0x7fffff,
+    secondaryVmExitControls: 0,
+    vmEntryControls: 0xffff,
+    vmFunctionControls: 0,
+  },
+  misc: 0x401c5n,
+  vmcsEnum: 0x2en,
+  eptVpid: 0xf01_0611_4141n,
+};
+
+const SKYLAKE: VmxPart = {
+  revision: 4n,
+  controls: {
+    pinBasedControls: 0xff,
+    primaryProcBasedControls: 0xfff9fffe,
+    secondaryProcBasedControls: 0x25f7fff,
+    tertiaryProcBasedControls: 0,
+    vmExitControls: 0x1ffffff,
+    secondaryVmExitControls: 0,
+    vmEntryControls: 0x3ffff,
+    vmFunctionControls: 1,
+  },
+  misc: 0x7004c1e5n,
+  vmcsEnum: 0x2en,
+  eptVpid: 0xf01_0673_4141n,
+};
+
+const SAPPHIRE_RAPIDS: VmxPart = {
+  revision: 0x13n,
+  controls: {
+    pinBasedControls: 0xff,
+    primaryProcBasedControls: 0xfffbfffe,
+    secondaryProcBasedControls: 0xcfffffff,
+    // IPI virtualization and virtualized IA32_SPEC_CTRL.
+    tertiaryProcBasedControls: 0x90,
+    vmExitControls: 0xff7fffff,
+    secondaryVmExitControls: 8,
+    vmEntryControls: 0x7effff,
+    vmFunctionControls: 1,
+  },
+  misc: 0x7004c1e5n,
+  vmcsEnum: 0x4cn,
+  eptVpid: 0xf01_06f3_41c1n,
+};
+
+/** By preset; a part without VMX has none. */
+export const PARTS: Readonly<Partial<Record<PresetName, VmxPart>>> = {
+  nehalem: NEHALEM,
+  skylake: SKYLAKE,
+  'sapphire-rapids': SAPPHIRE_RAPIDS,
+};
