@@ -14,7 +14,6 @@ export const UNBUILT_MODES: readonly string[] = [
   '16-bit code segments',
   '32-bit paging',
   'PAE paging',
-  'call gate',
   'event delivery in real mode',
   'far transfers in real mode',
   'getsec',

@@ -14,3 +14,4 @@ export {
   PENDING,
 } from './debug';
 export { DELIVERY_LIMIT, type DeliveryOutcome, deliver } from './deliver';
+export { innerStack, type NewStack, prepareFrame, stackPointer64 } from './stack';

@@ -11,7 +11,6 @@ import {
   isConforming,
   isContradictoryCode,
   isNull,
-  isOrdinary,
   isPresent,
   isUsable,
   isWritableData,
@@ -19,11 +18,9 @@ import {
   readDescriptor,
   SEGMENT,
   type SegmentValue,
-  SYSTEM_TYPE,
   segmentRaw,
   selectorError,
   setSegmentRaw,
-  typeOf,
 } from '../../segments';
 import { ACCESS_RIGHTS } from '../../slots';
 
@@ -56,28 +53,9 @@ export const checkTarget = (
   if (!inside) cpu.generalProtection();
 };
 
-const GATES: readonly number[] = [SYSTEM_TYPE.callGate, SYSTEM_TYPE.callGate16];
-const TASKS: readonly number[] = [
-  SYSTEM_TYPE.taskGate,
-  SYSTEM_TYPE.tss16,
-  SYSTEM_TYPE.tss,
-  SYSTEM_TYPE.busyTss,
-];
-
-// SDM Vol. 3A, 5.8.3 Call Gates; 8.3 Task Switching: not built; IA-32e mode has 64-bit call gates alone
-const systemTarget = (cpu: ProcessorDraft, { selector, rights }: Descriptor): never => {
-  const type = typeOf(rights);
-  if (type === SYSTEM_TYPE.callGate || (!cpu.longMode && GATES.includes(type))) cpu.unbuilt('call gate');
-  if (!cpu.longMode && TASKS.includes(type)) cpu.unbuilt('task switch');
-  return cpu.generalProtection(selectorError(selector));
-};
-
 /** The target of a far JMP or CALL that names a code segment. SDM Vol. 3A, 5.8.1 Direct Calls or Jumps to Code Segments */
-export const directTarget = (cpu: ProcessorDraft, selector: number): CodeTarget => {
-  if (isNull(selector)) cpu.generalProtection();
-  const descriptor = readDescriptor(cpu, selector);
-  const { rights } = descriptor;
-  if (!isOrdinary(rights)) return systemTarget(cpu, descriptor);
+export const directTarget = (cpu: ProcessorDraft, descriptor: Descriptor): CodeTarget => {
+  const { rights, selector } = descriptor;
   const { cpl } = cpu;
   const allowed = isConforming(rights)
     ? dplOf(rights) <= cpl
@@ -85,6 +63,24 @@ export const directTarget = (cpu: ProcessorDraft, selector: number): CodeTarget 
   if (!isCode(rights) || !allowed) cpu.generalProtection(selectorError(selector));
   refuseUnlessPresent(cpu, descriptor);
   return target(cpu, descriptor, cpl);
+};
+
+/**
+ * The target of a call gate: a CALL may go to an inner level, a JMP stays. In IA-32e mode it is 64-bit code. The RPL does not matter.
+ * SDM Vol. 3A, 5.8.4 Accessing a Code Segment Through a Call Gate
+ */
+export const gateTarget = (cpu: ProcessorDraft, selector: number, calls: boolean): CodeTarget => {
+  if (isNull(selector)) cpu.generalProtection();
+  const descriptor = readDescriptor(cpu, selector);
+  const { rights } = descriptor;
+  const { cpl } = cpu;
+  const dpl = dplOf(rights);
+  const stays = isConforming(rights) || !calls;
+  const allowed = isConforming(rights) || calls ? dpl <= cpl : dpl === cpl;
+  if (!isCode(rights) || !allowed) cpu.generalProtection(selectorError(selector));
+  if (cpu.longMode && (rights & ACCESS_RIGHTS.l) === 0) cpu.generalProtection(selectorError(selector));
+  refuseUnlessPresent(cpu, descriptor);
+  return target(cpu, descriptor, stays ? cpl : dpl);
 };
 
 /** The target of a far RET or IRET. SDM Vol. 3A, 5.8.6 Returning from a Called Procedure */

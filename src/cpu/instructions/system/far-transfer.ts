@@ -3,23 +3,29 @@ import type { Instruction, Operand } from '../../decode/instruction';
 import type { ProcessorDraft } from '../../processor-draft';
 import { accessed, SEGMENT, setSegmentRaw } from '../../segments';
 import { ACCESS_RIGHTS, FLAG, SLOT } from '../../slots';
+import { callThroughGate, jumpThroughGate } from './call-gate';
 import {
+  type CodeTarget,
   checkTarget,
-  directTarget,
   dropPrivilegedData,
   loadCode,
   returnStack,
   returnTarget,
 } from './code-segments';
+import { farDestination } from './far-destination';
 import { readMemory, setGeneral } from './operands';
 import { ioPrivilege } from './privilege';
-import { peek, pushAll, releaseStack } from './stack';
+import { peek, preparePush, releaseStack } from './stack';
 import { systemRow } from './system-row';
 
 const requireSegments = (cpu: ProcessorDraft): void => {
   if (!cpu.protectedMode) cpu.unbuilt('far transfers in real mode');
   if (cpu.virtual8086) cpu.unbuilt('virtual-8086 mode');
 };
+
+/** The offset of a direct far JMP or CALL: 32 bits of it outside 64-bit mode. */
+const offsetIn = ({ mode64 }: CodeTarget, offset: bigint): bigint =>
+  mode64 ? offset : BigInt.asUintN(32, offset);
 
 /** Selector and offset of a far pointer, in the instruction or in memory. */
 const farPointer = (
@@ -37,22 +43,36 @@ const farPointer = (
 const jumpFar = (cpu: ProcessorDraft, instruction: Instruction): void => {
   requireSegments(cpu);
   const { selector, offset } = farPointer(cpu, instruction.operands[0], instruction.operandWidth);
-  const target = directTarget(cpu, selector);
-  checkTarget(cpu, target, offset);
-  loadCode(cpu, target, accessed(cpu, target.descriptor));
-  cpu.nextRip = offset;
+  const destination = farDestination(cpu, selector);
+  if (destination.kind === 'call-gate') jumpThroughGate(cpu, destination.gate);
+  else if (destination.kind === 'task') cpu.unbuilt('task switch');
+  else {
+    const { target } = destination;
+    const to = offsetIn(target, offset);
+    checkTarget(cpu, target, to);
+    loadCode(cpu, target, accessed(cpu, target.descriptor));
+    cpu.nextRip = to;
+  }
 };
 
 const callFar = (cpu: ProcessorDraft, instruction: Instruction): void => {
   requireSegments(cpu);
   const { operandWidth } = instruction;
   const { selector, offset } = farPointer(cpu, instruction.operands[0], operandWidth);
-  const target = directTarget(cpu, selector);
-  checkTarget(cpu, target, offset);
-  const code = accessed(cpu, target.descriptor);
-  pushAll(cpu, operandWidth / 8, [BigInt(cpu.W[2 * SLOT.cs] & 0xffff), cpu.nextRip]);
-  loadCode(cpu, target, code);
-  cpu.nextRip = offset;
+  const destination = farDestination(cpu, selector);
+  if (destination.kind === 'call-gate') callThroughGate(cpu, destination.gate);
+  else if (destination.kind === 'task') cpu.unbuilt('task switch');
+  else {
+    const { target } = destination;
+    const to = offsetIn(target, offset);
+    const returnAddress = [BigInt(cpu.W[2 * SLOT.cs] & 0xffff), cpu.nextRip];
+    const push = preparePush(cpu, operandWidth / 8, returnAddress);
+    checkTarget(cpu, target, to);
+    const code = accessed(cpu, target.descriptor);
+    push();
+    loadCode(cpu, target, code);
+    cpu.nextRip = to;
+  }
 };
 
 /** Puts the stack pointer of an outer level in place: 64 bits, or the width of the new SS. */

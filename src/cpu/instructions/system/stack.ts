@@ -27,15 +27,21 @@ export const releaseStack = (cpu: ProcessorDraft, bytes: number): void => {
   setGeneral(cpu, SLOT.rsp, width, cpu.R[SLOT.rsp] + BigInt(bytes));
 };
 
-/** Pushes values in order: all or nothing. */
-export const pushAll = (cpu: ProcessorDraft, bytes: number, values: readonly bigint[]): void => {
+/** Checks that values can be pushed in order; what it returns pushes them and cannot fault. */
+export const preparePush = (cpu: ProcessorDraft, bytes: number, values: readonly bigint[]): (() => void) => {
   const addresses = values.map((_, index) => slotAddress(cpu, -bytes * (index + 1), bytes, true));
   for (const linear of addresses) cpu.mmu.probeWrite(linear, bytes);
-  addresses.forEach((linear, index) => {
-    cpu.mmu.write(linear, bytes, values[index] & maskOf(8 * bytes));
-  });
-  releaseStack(cpu, -bytes * values.length);
+  return () => {
+    addresses.forEach((linear, index) => {
+      cpu.mmu.write(linear, bytes, values[index] & maskOf(8 * bytes));
+    });
+    releaseStack(cpu, -bytes * values.length);
+  };
 };
+
+/** Pushes values in order: all or nothing. */
+export const pushAll = (cpu: ProcessorDraft, bytes: number, values: readonly bigint[]): void =>
+  preparePush(cpu, bytes, values)();
 
 /** Pushes a segment selector: 32-bit operands write its 16 bits and leave the rest of the slot, as Intel processors do. SDM Vol. 2, PUSH */
 export const pushSelector = (cpu: ProcessorDraft, bytes: number, selector: number): void => {
