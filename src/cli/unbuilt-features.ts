@@ -11,15 +11,10 @@ export type UnbuiltList = ReadonlyMap<string, readonly string[]>;
 /** What the core raises `Unbuilt` for at run time, beside instructions; a spec holds this list against the sources. */
 export const UNBUILT_MODES: readonly string[] = [
   'XSAVE of state components',
-  '16-bit code segments',
   '32-bit paging',
   'PAE paging',
-  'event delivery in real mode',
-  'far transfers in real mode',
   'getsec',
   'instruction fetch from a device',
-  'real mode',
-  'segment loads in real mode',
   'single-step on branches (BTF)',
   'task gate',
   'task switch',

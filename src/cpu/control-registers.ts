@@ -76,7 +76,6 @@ export const writeCr0 = (cpu: ProcessorDraft, value: bigint): void => {
     if ((next & CR0.pg) !== 0) enterPaging(cpu);
     else leavePaging(cpu);
   }
-  if ((changed & CR0.pe) !== 0 && (next & CR0.pe) === 0) cpu.unbuilt('real mode');
   cpu.R[SLOT.cr0] = BigInt(next >>> 0);
   if ((changed & CR0.pg) !== 0) {
     if ((next & CR0.pg) !== 0) W[2 * SLOT.efer] |= EFER.lma;

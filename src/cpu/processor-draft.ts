@@ -130,6 +130,10 @@ export class ProcessorDraft {
   get virtual8086(): boolean {
     return this.flag(FLAG.vm);
   }
+  /** Selectors name descriptors; in real-address and virtual-8086 mode they are paragraph numbers. SDM Vol. 3B, 21.1.1 Address Translation in Real-Address Mode */
+  get usesDescriptors(): boolean {
+    return this.protectedMode && !this.virtual8086;
+  }
 
   // ---- leaving an instruction
   /** Ends the instruction with an exception; nothing of it has been written. */

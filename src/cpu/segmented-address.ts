@@ -21,8 +21,10 @@ export const linearAddressBits = (cpu: ProcessorDraft): 48 | 57 =>
 const refuse = (cpu: ProcessorDraft, segment: SegmentNumber): never =>
   cpu.raise(segment === SS ? VECTOR.ss : VECTOR.gp, 0);
 
-const permits = (rights: number, write: boolean): boolean => {
+const permits = (cpu: ProcessorDraft, rights: number, write: boolean): boolean => {
   if ((rights & ACCESS_RIGHTS.unusable) !== 0) return false;
+  // Types belong to protection: in real-address mode CS is written as any other segment.
+  if (!cpu.protectedMode) return true;
   if ((rights & CODE) !== 0) return !write && (rights & WRITABLE) !== 0;
   return !write || (rights & WRITABLE) !== 0;
 };
@@ -78,7 +80,7 @@ export const linearAddress = (
     const rights = cpu.W[2 * (SLOT.es + segment) + 1];
     const limit = BigInt.asUintN(32, cpu.R[SLOT.esLimit + segment]);
     // An access that wraps around 4 GiB ends beyond every limit; the manual leaves its fault to the implementation.
-    if (!permits(rights, write) || !withinLimit(rights, limit, first, first + BigInt(bytes - 1)))
+    if (!permits(cpu, rights, write) || !withinLimit(rights, limit, first, first + BigInt(bytes - 1)))
       refuse(cpu, segment);
     linear = BigInt.asUintN(32, cpu.R[SLOT.esBase + segment] + first);
   }

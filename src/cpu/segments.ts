@@ -176,6 +176,27 @@ export const accessed = (cpu: ProcessorDraft, descriptor: Descriptor): SegmentVa
   return { selector, base, limit, rights: rights | TYPE.accessed };
 };
 
+/** Attributes of every segment of virtual-8086 mode: writable data, DPL 3. SDM Vol. 3B, 21.2 Virtual-8086 Mode */
+const VIRTUAL_8086_RIGHTS = 0xf3;
+const REAL_MODE_RIGHTS = 0x93;
+const REAL_MODE_LIMIT = 0xffff;
+
+/**
+ * What a selector loads where it names no descriptor: the base is 16 times the selector. Real-address mode keeps limit and attributes, whoever set them.
+ * SDM Vol. 3B, 21.1.1 Address Translation in Real-Address Mode
+ */
+export const paragraphSegment = (
+  cpu: ProcessorDraft,
+  segment: SegmentNumber,
+  selector: number,
+): SegmentValue => {
+  const base = BigInt(selector) * 16n;
+  if (cpu.virtual8086) return { selector, base, limit: REAL_MODE_LIMIT, rights: VIRTUAL_8086_RIGHTS };
+  const { limit, rights } = segmentRaw(cpu, segment);
+  if (!isUsable(rights)) return { selector, base, limit: REAL_MODE_LIMIT, rights: REAL_MODE_RIGHTS };
+  return { selector, base, limit, rights };
+};
+
 // SDM Vol. 2, MOV: SS checks; SDM Vol. 3A, 5.7 Privilege Level Checking when Loading the SS Register
 const checkedStack = (cpu: ProcessorDraft, selector: number): SegmentValue => {
   const cpl = cpu.cpl;
@@ -204,8 +225,7 @@ export const checkedSegment = (
   segment: SegmentNumber,
   selector: number,
 ): SegmentValue => {
-  if (!cpu.protectedMode) cpu.unbuilt('segment loads in real mode');
-  if (cpu.virtual8086) cpu.unbuilt('virtual-8086 mode');
+  if (!cpu.usesDescriptors) return paragraphSegment(cpu, segment, selector);
   if (segment === SEGMENT.ss) return checkedStack(cpu, selector);
   if (isNull(selector)) return nullSegment(selector);
   const descriptor = readDescriptor(cpu, selector);

@@ -76,12 +76,11 @@ describe('MOV to CR0', () => {
     expect(write(machine, 0, PAGED)).toMatchObject(GP0);
   });
 
-  it('the other paging modes and real mode are not built', () => {
+  it('the other paging modes are not built', () => {
     expect(() => write(machine32(), 0, PAGED)).toThrow(new Unbuilt('32-bit paging'));
     const machine = machine32();
     machine.cpu.R[SLOT.cr4] = BigInt(CR4.pae);
     expect(() => write(machine, 0, PAGED)).toThrow(new Unbuilt('PAE paging'));
-    expect(() => write(machine32(), 0, bits(CR0.et))).toThrow(new Unbuilt('real mode'));
   });
 });
 

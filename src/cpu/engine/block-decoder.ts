@@ -32,7 +32,6 @@ export class BlockDecoder {
   decode(frame: number, { mode, most, heat, alone }: BlockRequest): Block {
     const { cpu } = this;
     const { codeSize } = mode;
-    if (codeSize === 16) cpu.unbuilt('16-bit code segments');
     const bytes = this.memory.memory.page(frame).bytes;
     const instructions: Instruction[] = [];
     const rows: InstructionRow[] = [];

@@ -21,6 +21,7 @@ import {
 } from '../segments';
 import { ACCESS_RIGHTS, FLAG, SLOT } from '../slots';
 import { DR6 } from './debug';
+import { enterRealModeHandler } from './real-mode';
 import { innerStack, type NewStack, prepareFrame, stackPointer64 } from './stack';
 
 const IDT = 2;
@@ -181,7 +182,10 @@ const through32 = (cpu: ProcessorDraft, event: InterruptionEvent, gate: Gate, ex
  * SDM Vol. 3A, 6.12 Exception and Interrupt Handling; 6.14 Exception and Interrupt Handling in 64-bit Mode
  */
 export const enterHandler = (cpu: ProcessorDraft, event: InterruptionEvent): void => {
-  if (!cpu.protectedMode) cpu.unbuilt('event delivery in real mode');
+  if (!cpu.protectedMode) {
+    enterRealModeHandler(cpu, event);
+    return;
+  }
   if (cpu.virtual8086) cpu.unbuilt('virtual-8086 mode');
   const gate = readGate(cpu, event);
   const external = externalOf(event);

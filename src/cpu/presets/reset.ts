@@ -5,7 +5,6 @@ import { FIRST_SCRATCH_SLOT, SLOT } from '../slots';
 import type { Processor } from './processor';
 
 const DATA = 0x93;
-const CODE = 0x9b;
 const LDT = 0x82;
 const BUSY_TSS = 0x8b;
 const LIMIT = 0xffff;
@@ -24,7 +23,7 @@ export const resetProcessor = (cpu: ProcessorDraft, processor: Processor, bootst
   R[SLOT.rdx] = BigInt(processor.cpuid.lookup(1, 0).eax >>> 0);
   for (const segment of [SEGMENT.es, SEGMENT.ss, SEGMENT.ds, SEGMENT.fs, SEGMENT.gs])
     setSegmentRaw(cpu, segment, { selector: 0, base: 0n, limit: LIMIT, rights: DATA });
-  setSegmentRaw(cpu, SEGMENT.cs, { selector: 0xf000, base: 0xffff0000n, limit: LIMIT, rights: CODE });
+  setSegmentRaw(cpu, SEGMENT.cs, { selector: 0xf000, base: 0xffff0000n, limit: LIMIT, rights: DATA });
   setSegmentRaw(cpu, 'ldtr', { selector: 0, base: 0n, limit: LIMIT, rights: LDT });
   setSegmentRaw(cpu, 'tr', { selector: 0, base: 0n, limit: LIMIT, rights: BUSY_TSS });
   R[SLOT.gdtrLimit] = BigInt(LIMIT);

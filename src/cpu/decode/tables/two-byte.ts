@@ -6,10 +6,10 @@ export const TWO_BYTE = `
 00 /3 ltr Ew
 00 /4 verr Ew
 00 /5 verw Ew
-01 /0 sgdt Ms n64
-01 /1 sidt Ms n64
-01 /2 lgdt Ms n64
-01 /3 lidt Ms n64
+01 /0 sgdt Ms f64
+01 /1 sidt Ms f64
+01 /2 lgdt Ms f64
+01 /3 lidt Ms f64
 01 /4 smsw Ev/w
 01 f3 /5 rstorssp Mq
 01 /6 lmsw Ew

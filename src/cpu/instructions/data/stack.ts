@@ -12,6 +12,13 @@ const moved = <V, C>(x: Builder<V, C>, number: number, distance: number): V =>
 /** A stack pointer as an offset for `load` and `store`. */
 const offset = <V, C>(x: Builder<V, C>, pointer: V): V => resized(x, pointer, x.stackWidth, 64);
 
+/** A stack pointer as a value of the operand width: a 16-bit one brings the upper half of ESP with it. SDM Vol. 2, ENTER */
+const framePointer = <V, C>(x: Builder<V, C>, pointer: V, width: Width): V => {
+  if (x.stackWidth !== 16 || width === 16) return resized(x, pointer, x.stackWidth, width);
+  const upper = x.and(x.register(RSP, width), x.constant(0xffff_0000n, width));
+  return x.or(upper, x.zeroExtend(pointer, width));
+};
+
 const SAVED_IN_ORDER = [0, 1, 2, 3, RSP, RBP, 6, 7] as const;
 
 export const STACK_ROWS: readonly DataRow[] = [
@@ -69,10 +76,11 @@ export const STACK_ROWS: readonly DataRow[] = [
     x.store(SS, place(0), x.register(RBP, width));
     for (let above = 1; above < level; above++)
       x.store(SS, place(above), x.load(SS, offset(x, moved(x, RBP, -above * bytes)), width));
-    if (level > 0) x.store(SS, place(level), resized(x, frame, x.stackWidth, width));
+    if (level > 0) x.store(SS, place(level), framePointer(x, frame, width));
     const end = moved(x, RSP, -used - Number(size.value));
+    const framed = framePointer(x, frame, width);
     x.loadForUpdate(SS, offset(x, end), width);
-    x.setRegister(RBP, width, resized(x, frame, x.stackWidth, width));
+    x.setRegister(RBP, width, framed);
     x.setRegister(RSP, x.stackWidth, end);
   }),
 

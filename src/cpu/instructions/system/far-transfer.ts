@@ -1,5 +1,5 @@
 import { maskOf } from '../../../core';
-import type { Instruction, Operand } from '../../decode/instruction';
+import type { Instruction } from '../../decode/instruction';
 import type { ProcessorDraft } from '../../processor-draft';
 import { accessed, SEGMENT, setSegmentRaw } from '../../segments';
 import { ACCESS_RIGHTS, FLAG, SLOT } from '../../slots';
@@ -13,35 +13,17 @@ import {
   returnTarget,
 } from './code-segments';
 import { farDestination } from './far-destination';
-import { readMemory, setGeneral } from './operands';
+import { call8086, interruptReturn8086, jump8086, return8086 } from './far-transfer-8086';
+import { farPointer, setGeneral } from './operands';
 import { ioPrivilege } from './privilege';
 import { peek, preparePush, releaseStack } from './stack';
-import { systemRow } from './system-row';
-
-const requireSegments = (cpu: ProcessorDraft): void => {
-  if (!cpu.protectedMode) cpu.unbuilt('far transfers in real mode');
-  if (cpu.virtual8086) cpu.unbuilt('virtual-8086 mode');
-};
+import { type Execute, systemRow } from './system-row';
 
 /** The offset of a direct far JMP or CALL: 32 bits of it outside 64-bit mode. */
 const offsetIn = ({ mode64 }: CodeTarget, offset: bigint): bigint =>
   mode64 ? offset : BigInt.asUintN(32, offset);
 
-/** Selector and offset of a far pointer, in the instruction or in memory. */
-const farPointer = (
-  cpu: ProcessorDraft,
-  operand: Operand,
-  width: number,
-): { readonly selector: number; readonly offset: bigint } => {
-  if (operand.kind === 'far') return { selector: operand.selector, offset: BigInt(operand.offset) };
-  if (operand.kind !== 'memory') return cpu.invalidOpcode();
-  const bytes = width / 8;
-  const offset = readMemory(cpu, operand, bytes);
-  return { offset, selector: Number(readMemory(cpu, operand, 2, bytes)) };
-};
-
 const jumpFar = (cpu: ProcessorDraft, instruction: Instruction): void => {
-  requireSegments(cpu);
   const { selector, offset } = farPointer(cpu, instruction.operands[0], instruction.operandWidth);
   const destination = farDestination(cpu, selector);
   if (destination.kind === 'call-gate') jumpThroughGate(cpu, destination.gate);
@@ -56,7 +38,6 @@ const jumpFar = (cpu: ProcessorDraft, instruction: Instruction): void => {
 };
 
 const callFar = (cpu: ProcessorDraft, instruction: Instruction): void => {
-  requireSegments(cpu);
   const { operandWidth } = instruction;
   const { selector, offset } = farPointer(cpu, instruction.operands[0], operandWidth);
   const destination = farDestination(cpu, selector);
@@ -83,7 +64,6 @@ const setOuterPointer = (cpu: ProcessorDraft, pointer: bigint): void => {
 
 // SDM Vol. 2, RET: far returns; the immediate is released from both stacks
 const returnFar = (cpu: ProcessorDraft, instruction: Instruction): void => {
-  requireSegments(cpu);
   const [operand] = instruction.operands;
   const extra = operand?.kind === 'immediate' ? Number(operand.value) : 0;
   const bytes = instruction.operandWidth / 8;
@@ -134,8 +114,12 @@ const unblockNmi = (cpu: ProcessorDraft): void => {
 
 // SDM Vol. 2, IRET/IRETD/IRETQ
 const interruptReturn = (cpu: ProcessorDraft, instruction: Instruction): void => {
-  requireSegments(cpu);
   unblockNmi(cpu);
+  if (!cpu.usesDescriptors) {
+    interruptReturn8086(cpu, instruction);
+    cpu.nmiUnblocked = false;
+    return;
+  }
   if (cpu.flag(FLAG.nt)) {
     if (cpu.longMode) cpu.generalProtection();
     cpu.unbuilt('task switch');
@@ -167,9 +151,15 @@ const interruptReturn = (cpu: ProcessorDraft, instruction: Instruction): void =>
   cpu.nmiUnblocked = false;
 };
 
+/** Either form of a far transfer. */
+const byMode =
+  (withoutDescriptors: Execute, withDescriptors: Execute): Execute =>
+  (cpu, instruction) =>
+    cpu.usesDescriptors ? withDescriptors(cpu, instruction) : withoutDescriptors(cpu, instruction);
+
 export const FAR_ROWS = [
-  systemRow('jmp_far', jumpFar),
-  systemRow('call_far', callFar),
-  systemRow('ret_far', returnFar),
+  systemRow('jmp_far', byMode(jump8086, jumpFar)),
+  systemRow('call_far', byMode(call8086, callFar)),
+  systemRow('ret_far', byMode(return8086, returnFar)),
   systemRow('iret', interruptReturn),
 ];

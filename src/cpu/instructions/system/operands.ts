@@ -77,3 +77,18 @@ export const writeOperand = (cpu: ProcessorDraft, operand: Operand | undefined, 
   if (operand?.kind === 'memory') cpu.mmu.write(linearOf(cpu, operand, 2, true), 2, value & 0xffffn);
   else setGeneral(cpu, registerOf(operand).number, registerOf(operand).width, value);
 };
+
+/** A far pointer as software gives it; the offset is of the operand width. */
+export interface FarPointer {
+  readonly selector: number;
+  readonly offset: bigint;
+}
+
+/** Selector and offset of a far pointer, in the instruction or in memory. */
+export const farPointer = (cpu: ProcessorDraft, operand: Operand, width: number): FarPointer => {
+  if (operand.kind === 'far') return { selector: operand.selector, offset: BigInt(operand.offset) };
+  if (operand.kind !== 'memory') return cpu.invalidOpcode();
+  const bytes = width / 8;
+  const offset = readMemory(cpu, operand, bytes);
+  return { offset, selector: Number(readMemory(cpu, operand, 2, bytes)) };
+};
