@@ -45,10 +45,11 @@ export const segmentCheck = (cpu: ProcessorDraft, segment: SegmentNumber): numbe
   const rights = cpu.W[2 * (SLOT.es + segment) + 1];
   const limit = cpu.W[2 * (SLOT.esLimit + segment)] >>> 0;
   const expandsDown = (rights & (CODE | EXPAND_DOWN)) === EXPAND_DOWN;
-  if (!permits(rights, false) || expandsDown || limit < SMALLEST_LIMIT) return SEGMENT_CHECK.general;
+  if (!permits(cpu, rights, false) || expandsDown || limit < SMALLEST_LIMIT) return SEGMENT_CHECK.general;
   const flat = limit === 0xffff_ffff && cpu.W[2 * (SLOT.esBase + segment)] === 0;
   return (
-    (flat ? SEGMENT_CHECK.none : SEGMENT_CHECK.limit) | (permits(rights, true) ? SEGMENT_CHECK.writable : 0)
+    (flat ? SEGMENT_CHECK.none : SEGMENT_CHECK.limit) |
+    (permits(cpu, rights, true) ? SEGMENT_CHECK.writable : 0)
   );
 };
 
