@@ -304,7 +304,7 @@ describe('bad snapshots', () => {
     [
       'a later version',
       Uint8Array.from([...snapshot.subarray(0, 8), 9, ...snapshot.subarray(9)]),
-      /^header version: 9 is not 1/,
+      /^header version: 9 is not 2/,
     ],
   ])('%s', (_, bytes, expected) => {
     expect(problem(bytes)).toMatch(expected);

@@ -94,43 +94,6 @@ describe('debug exit', () => {
   });
 });
 
-describe('8259A initialization and operation command words', () => {
-  it('keeps the masks', () => {
-    const d = driver();
-    d.outb(0x21, 0xfb);
-    d.outb(0xa1, 0xff);
-    expect([d.inb(0x21), d.inb(0xa1)]).toEqual([0xfb, 0xff]);
-  });
-  it('takes ICW1 to ICW4 before the next mask', () => {
-    const d = driver();
-    d.outb(0x21, 0xff);
-    for (const [port, value] of [
-      [0x20, 0x11],
-      [0x21, 0x20],
-      [0x21, 0x04],
-      [0x21, 0x01],
-    ] as const)
-      d.outb(port, value);
-    expect(d.inb(0x21)).toBe(0);
-    d.outb(0x21, 0xee);
-    expect(d.inb(0x21)).toBe(0xee);
-  });
-  it('expects neither ICW3 nor ICW4 where ICW1 says so', () => {
-    const d = driver();
-    d.outb(0xa0, 0x12);
-    d.outb(0xa1, 0x28);
-    d.outb(0xa1, 0x77);
-    expect(d.inb(0xa1)).toBe(0x77);
-  });
-  it('has nothing requested or in service', () => {
-    const d = driver();
-    d.outb(0x20, 0x0b);
-    expect(d.inb(0x20)).toBe(0);
-    d.outb(0x20, 0x20);
-    expect(d.inb(0x20)).toBe(0);
-  });
-});
-
 describe('QEMU Firmware Configuration (fw_cfg) Device', () => {
   const take = (d: Driver, selector: number, bytes: number): number[] => {
     d.outw(0x510, selector);

@@ -20,7 +20,8 @@ export interface Choice {
 export const CHOICE_SITES = {
   'undefined-flags': 'the value of status flags that the manual calls undefined (default: Intel processors)',
   'time-stamp': 'what RDTSC, RDTSCP and the TSC and TSC_ADJUST MSRs return (default: the machine clock)',
-  'timer-count': 'what the local APIC timer current-count register returns (default: by the machine clock)',
+  'timer-count':
+    'what device registers that depend on time return, such as the current count of a timer (default: by the machine clock)',
   'vm-entry-failure':
     'which of several violated VM-entry rules is reported (default: the first in the manual)',
   rdrand: 'the value of RDRAND and RDSEED (default: a fixed sequence)',

@@ -104,6 +104,7 @@ const rest = ({ config, ram, clock, board, occurrences, monitor }: MachineState)
   },
   ram,
   board: boardConfig(board.config),
+  lines: board.lines,
   occurrences,
   monitor: monitor === undefined ? undefined : { ...monitor, monitor: monitor.monitor.name },
 });

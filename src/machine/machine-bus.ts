@@ -30,7 +30,6 @@ export interface BusEvent {
   readonly value: number;
 }
 
-const TIMER_CURRENT_COUNT = 0x390;
 /** The external controller tells its vector when it is asked. */
 const UNKNOWN_VECTOR = 256;
 
@@ -41,7 +40,7 @@ export class MachineBus implements Bus {
   onAccess: ((event: BusEvent) => void) | undefined;
   /** A register of the interrupt controller was reached inside the processor. */
   onInternal: ((register: 'CR8' | 'IA32_APIC_BASE') => void) | undefined;
-  /** The processor took an interrupt from the local APIC. */
+  /** The processor took an interrupt from the local APIC or from the controller at LINT0. */
   onAcknowledge: ((vector: number) => void) | undefined;
   /** Clock value at which the board has something to do. */
   deadline = Number.POSITIVE_INFINITY;
@@ -55,8 +54,8 @@ export class MachineBus implements Bus {
     private readonly now: () => number,
     /** A device brought its deadline forward. */
     private readonly deadlineChanged: () => void,
-    /** The current-count register of the local APIC timer was read. */
-    private readonly timerCount: (byClock: number) => number,
+    /** A register was read whose value depends on time. */
+    private readonly timed: (byClock: number, bytes: 1 | 2 | 4) => number,
   ) {}
 
   load(board: Board, ram: readonly MemoryRange[]): void {
@@ -82,16 +81,10 @@ export class MachineBus implements Bus {
   private read(space: 'port' | 'memory', address: number, bytes: 1 | 2 | 4): number {
     const answer = readBus(this.board, { space, address, bytes, now: this.now(), processor: this.processor });
     this.changed(answer.board, answer.effects);
-    const value = this.isTimerCount(space, address) ? this.timerCount(answer.value) : answer.value;
+    const value = answer.timed ? this.timed(answer.value, bytes) : answer.value;
     if (answer.decoded || space === 'port')
       this.onAccess?.({ space, direction: 'read', address, bytes, value });
     return value;
-  }
-
-  private isTimerCount(space: 'port' | 'memory', address: number): boolean {
-    if (space === 'port') return false;
-    const apic = localApicOf(this.board, this.processor);
-    return apic?.enabled === true && address === apic.address + TIMER_CURRENT_COUNT;
   }
 
   private write(space: 'port' | 'memory', address: number, bytes: 1 | 2 | 4, value: number): void {
@@ -140,9 +133,10 @@ export class MachineBus implements Bus {
     const apic = localApicOf(this.board, this.processor);
     const external = apic === undefined || pendingVector(apic) < 0;
     if (external && requestsExternal(this.board, this.processor)) {
-      const { board, vector } = acknowledgeExternal(this.board);
+      const { board, vector, effects } = acknowledgeExternal(this.board, this.now());
       this.board = board;
       this.onAcknowledge?.(vector);
+      for (const effect of effects) this.onEffect(effect);
       return vector;
     }
     const { state, vector } = acknowledge(apic!);

@@ -68,7 +68,7 @@ export class RunningMachine {
     this.bus = new MachineBus(
       () => this.engine.now(),
       () => this.deadlineChanged(),
-      (count) => Number(this.decide('timer-count', 2n ** 32n, BigInt(count))),
+      (value, bytes) => Number(this.decide('timer-count', 1n << BigInt(8 * bytes), BigInt(value))),
     );
     this.cpu = new ProcessorDraft(
       this.bus,
@@ -216,8 +216,15 @@ export class RunningMachine {
 
   private effect(effect: DeviceEffect): void {
     this.onEffect?.(effect);
-    if (effect.kind === 'exit')
-      this.end({ kind: 'exit', code: effect.code, status: ((effect.code << 1) | 1) & 0xff });
+    switch (effect.kind) {
+      case 'exit':
+        this.end({ kind: 'exit', code: effect.code, status: ((effect.code << 1) | 1) & 0xff });
+        return;
+      case 'signal':
+        if (effect.signal !== 'nmi') this.cpu.unbuilt(`${effect.signal.toUpperCase()} of a device`);
+        this.cpu.nmiPending = true;
+        this.cpu.boundaryWork = true;
+    }
   }
 
   private decide(site: ChoiceSite, alternatives: bigint, value: bigint): bigint {

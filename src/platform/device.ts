@@ -63,12 +63,38 @@ export interface ProcessorSignal {
   readonly vector: number;
 }
 
+/**
+ * An interrupt line of the board. 0 to 15 are the ISA lines IRQ0 to IRQ15 (IRQ2 is the cascade and leads nowhere), 16 to 23 lead to the I/O
+ * APIC alone; `intr` is the output of the 8259 pair, `nmi` leads to LINT1 of the local APICs. A line is high while at least one device drives it.
+ */
+export type InterruptLine = number | 'intr' | 'nmi';
+
+/** A device drives a line high or lets it go. The board brings the change to every device that listens to the line. */
+export interface LineEffect {
+  readonly kind: 'line';
+  readonly line: InterruptLine;
+  readonly level: boolean;
+}
+
+/** Why the machine is reset: software asked for it, or it wakes from the sleeping state S3. */
+export type ResetCause = 'software' | 'wake';
+
 /** What an access does outside the device. `undefined` reports what the manual leaves undefined. */
 export type DeviceEffect =
   | { readonly kind: 'serial'; readonly byte: number }
   | { readonly kind: 'exit'; readonly code: number }
   | { readonly kind: 'end-of-interrupt'; readonly vector: number }
   | { readonly kind: 'undefined'; readonly device: string; readonly says: string }
+  /** A byte for whoever debugs the firmware. */
+  | { readonly kind: 'debug'; readonly byte: number }
+  /** A power-on self test code, 8 bits. */
+  | { readonly kind: 'post-code'; readonly code: number }
+  /** All processors and devices return to reset; memory stays. */
+  | { readonly kind: 'reset'; readonly cause: ResetCause }
+  /** The processors stop with memory kept, until a device asks for a reset with cause `wake`. */
+  | { readonly kind: 'sleep' }
+  | { readonly kind: 'power-off' }
+  | LineEffect
   | InterruptMessage
   | IpiEffect
   | ProcessorSignal;
@@ -86,6 +112,15 @@ export interface DeviceRead<S> {
   readonly state: S;
   readonly value: number;
   readonly effects?: readonly DeviceEffect[];
+  /** The value depends on the clock or on when interrupts arrived: the `Choice` at `timer-count` is asked for it. */
+  readonly timed?: boolean;
+}
+
+/** The answer to an interrupt-acknowledge cycle: the vector, 8 bits. */
+export interface AcknowledgedInterrupt<S> {
+  readonly state: S;
+  readonly vector: number;
+  readonly effects?: readonly DeviceEffect[];
 }
 
 /** What the board is made of; plain data but for `devices`. */
@@ -100,7 +135,7 @@ export interface BoardConfig {
   readonly initrd?: { readonly address: number; readonly data: string };
   /** Bytes that arrive at the serial port, a byte string. */
   readonly serialInput?: string;
-  /** `external`: the local APIC timer never expires by itself, `fireTimer` does it (default `clock`). */
+  /** `external`: time does nothing to the devices by itself; the caller brings what it would do. Default `clock`. */
   readonly timer?: 'clock' | 'external';
   /** Whether the local APIC timer has the TSC-deadline mode (default false). */
   readonly tscDeadline?: boolean;
@@ -138,7 +173,13 @@ export interface Device<S> {
   /** Of an interrupt controller that is wired to the processors' LINT0 pins: whether it asks for an interrupt. */
   requestsInterrupt?(state: S): boolean;
   /** The processor's interrupt-acknowledge cycle; only when `requestsInterrupt`. */
-  acknowledgeInterrupt?(state: S): { readonly state: S; readonly vector: number };
+  acknowledgeInterrupt?(state: S): AcknowledgedInterrupt<S>;
+  /** The lines whose level `setLine` is told. */
+  readonly listens?: readonly InterruptLine[];
+  /** A line that the device listens to has changed. */
+  setLine?(state: S, line: InterruptLine, level: boolean, now: number): DeviceTransition<S>;
+  /** The state after a reset of the machine, when that is not the state after power-up: what a battery keeps. */
+  afterReset?(state: S, config: BoardConfig, now: number): S;
 }
 
 /** Bytes as a string of code units 0 to 255: the form in which device state holds binary data. */

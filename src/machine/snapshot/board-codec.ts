@@ -6,11 +6,9 @@ import {
   debugExit,
   type FwCfgState,
   fwCfg,
+  type Lines,
   type LocalApicState,
   localApicDevice,
-  type Pic8259State,
-  type PicPairState,
-  picPair,
   STANDARD_DEVICES,
   type UartState,
   uart16550,
@@ -38,6 +36,7 @@ import {
   word32,
   word64,
 } from './codec';
+import { CHIP_STATES } from './device-codecs';
 import { plainData } from './plain-data';
 
 const uart: Codec<UartState> = record<UartState>({
@@ -47,13 +46,6 @@ const uart: Codec<UartState> = record<UartState>({
   looped: list(byte),
   input: text,
   taken: integer(Number.MAX_SAFE_INTEGER),
-});
-
-const pic: Codec<Pic8259State> = record<Pic8259State>({
-  mask: byte,
-  vectorBase: byte,
-  expects: oneOf(0, 2, 3, 4),
-  ...each(['single', 'wantsIcw4', 'readsInService'], flag),
 });
 
 const firmwareConfiguration: Codec<FwCfgState> = record<FwCfgState>({
@@ -101,10 +93,10 @@ const untyped = <T>(codec: Codec<T>): Codec<unknown> => codec as unknown as Code
 
 const STATES: ReadonlyMap<string, Codec<unknown>> = new Map([
   [uart16550.name, untyped(uart)],
-  [picPair.name, untyped(record<PicPairState>({ master: pic, slave: pic }))],
   [fwCfg.name, untyped(firmwareConfiguration)],
   [localApicDevice.name, untyped(list(localApic))],
   [debugExit.name, untyped(nothing)],
+  ...CHIP_STATES,
 ]);
 
 /** A user's own devices are written by name, and found again among those given. */
@@ -141,8 +133,26 @@ const beyondMemory = (known: readonly Device<unknown>[]) =>
 export const boardOptions = (known: readonly Device<unknown>[]): Codec<Beyond> =>
   record<Beyond>(beyondMemory(known));
 
+interface DrivenLine {
+  readonly line: string;
+  readonly by: readonly string[];
+}
+
+const lines: Codec<Lines> = mapped(
+  list(record<DrivenLine>({ line: text, by: list(text) })),
+  (driven: Lines) => Object.entries(driven).map(([line, by]) => ({ line, by })),
+  (driven, field) => {
+    driven.forEach(({ line, by }, at) => {
+      if (!/^(?:\d|1\d|2[0-3]|intr|nmi)$/.test(line)) malformed(`${field}[${at}].line`, `no line ${line}`);
+      if (by.length === 0) malformed(`${field}[${at}].by`, 'nobody drives it');
+    });
+    return Object.freeze(Object.fromEntries(driven.map(({ line, by }) => [line, by])));
+  },
+);
+
 interface BoardParts {
   readonly config: BoardConfig;
+  readonly lines: Lines;
   readonly states: Readonly<Record<string, Encoded>>;
 }
 
@@ -159,23 +169,29 @@ const later: Codec<Readonly<Record<string, Encoded>>> = {
 export const board = (known: readonly Device<unknown>[]): Codec<Board> => {
   const parts = record<BoardParts>({
     config: record<BoardConfig>({ memoryBytes: physical, ...beyondMemory(known) }),
+    lines,
     states: later,
   });
   return mapped(
     parts,
-    ({ config, devices: { devices }, states }: Board) => ({
+    ({ config, devices: { devices }, lines: driven, states }: Board) => ({
       config,
+      lines: driven,
       states: Object.fromEntries(
         devices.map(({ name }, index) => [name, (STATES.get(name) ?? plainData).encode(states[index])]),
       ),
     }),
-    ({ config, states }, field) => {
+    ({ config, lines: driven, states }, field) => {
       const reset = createBoard(config);
       const names = reset.devices.devices.map(({ name }) => name);
       for (const name of Object.keys(states))
         if (!names.includes(name)) malformed(`${field}.states.${name}`, 'this board has no such device');
+      for (const [line, by] of Object.entries(driven))
+        for (const name of by)
+          if (!names.includes(name)) malformed(`${field}.lines ${line}`, `this board has no device ${name}`);
       return Object.freeze({
         ...reset,
+        lines: driven,
         states: Object.freeze(
           names.map((name) =>
             (STATES.get(name) ?? plainData).decode(

@@ -1,9 +1,12 @@
 import type { BusAccess, Device, DeviceRead, DeviceTransition } from '../device';
 import { NO_EFFECTS } from '../device';
+import { raisePin } from './local-interrupts';
 import { APIC_ERRORS, detectErrors } from './priority';
 import { APIC_REGISTERS } from './registers';
 import { createLocalApic, type LocalApicState } from './state';
 import { settleTimer, timerDeadline } from './timer';
+
+const CURRENT_COUNT = 0x390;
 
 const undefinedAccess = (access: BusAccess, kind: string) => [
   {
@@ -19,12 +22,13 @@ const read = (state: LocalApicState, access: BusAccess): DeviceRead<LocalApicSta
   const register = APIC_REGISTERS.get(offset);
   if (register === undefined)
     return { state: detectErrors(state, APIC_ERRORS.illegalRegisterAddress), value: 0 };
-  if (within === 0 && access.bytes === 4) return { state, value: register.read(state, access.now) };
+  const timed = offset === CURRENT_COUNT;
+  if (within === 0 && access.bytes === 4) return { state, value: register.read(state, access.now), timed };
   const inside = within + access.bytes <= 4;
   const value = inside
     ? Math.floor(register.read(state, access.now) / 2 ** (8 * within)) % 2 ** (8 * access.bytes)
     : 0;
-  return { state, value, effects: undefinedAccess(access, 'read') };
+  return { state, value, effects: undefinedAccess(access, 'read'), timed };
 };
 
 const write = (state: LocalApicState, access: BusAccess, value: number): DeviceTransition<LocalApicState> => {
@@ -83,4 +87,17 @@ export const localApicDevice: Device<LocalApics> = {
   nextDeadline: (apics) =>
     apics.length === 1 ? timerDeadline(apics[0]) : Math.min(...apics.map(timerDeadline)),
   advance: (apics, now) => ({ state: expired(apics, now), effects: NO_EFFECTS }),
+  listens: ['intr', 'nmi'],
+  setLine: (apics, line, level) => {
+    if (!level) return { state: apics, effects: NO_EFFECTS };
+    const pins = apics.map((state, processor) =>
+      raisePin(state, line === 'intr' ? 'lint0' : 'lint1', processor),
+    );
+    return {
+      state: apics.every((state, processor) => state === pins[processor].state)
+        ? apics
+        : Object.freeze(pins.map(({ state }) => state)),
+      effects: pins.flatMap(({ effects }) => effects),
+    };
+  },
 };

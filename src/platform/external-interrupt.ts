@@ -1,0 +1,26 @@
+import { type Board, localApicOf, withState } from './board-value';
+import type { DeviceEffect } from './device';
+import { takesExternal } from './local-apic';
+import { settle } from './wiring';
+
+/** Whether the interrupt controller at LINT0 asks for an interrupt that a processor would take. */
+export const requestsExternal = (board: Board, processor = 0): boolean => {
+  const { external, devices } = board.devices;
+  if (external < 0 || !devices[external].requestsInterrupt!(board.states[external])) return false;
+  const apic = localApicOf(board, processor);
+  return apic === undefined ? processor === 0 : takesExternal(apic);
+};
+
+/** What an interrupt-acknowledge cycle did: the vector that it gave, and what followed. */
+export interface ExternalInterrupt {
+  readonly board: Board;
+  readonly vector: number;
+  readonly effects: readonly DeviceEffect[];
+}
+
+/** The interrupt-acknowledge cycle of that controller. */
+export const acknowledgeExternal = (board: Board, now = 0): ExternalInterrupt => {
+  const { external, devices } = board.devices;
+  const { state, vector, effects = [] } = devices[external].acknowledgeInterrupt!(board.states[external]);
+  return { ...settle(withState(board, external, state), external, effects, now), vector };
+};
