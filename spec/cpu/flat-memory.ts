@@ -71,6 +71,9 @@ export class FlatMemory implements Mmu {
   writePhysical(address: number, bytes: number, value: bigint): void {
     this.write(BigInt(address), bytes, value);
   }
+  readPdpte(address: number): bigint {
+    return this.readPhysical(address, 8);
+  }
   flush(): void {
     this.flushes++;
   }

@@ -11,8 +11,6 @@ export type UnbuiltList = ReadonlyMap<string, readonly string[]>;
 /** What the core raises `Unbuilt` for at run time, beside instructions; a spec holds this list against the sources. */
 export const UNBUILT_MODES: readonly string[] = [
   'XSAVE of state components',
-  '32-bit paging',
-  'PAE paging',
   'getsec',
   'instruction fetch from a device',
   'single-step on branches (BTF)',
@@ -28,7 +26,6 @@ export const UNBUILT_VMX: readonly string[] = [
   'VM exit to a 32-bit host',
   'accessed and dirty flags for EPT',
   'injection of a pending MTF VM exit',
-  'paging outside IA-32e mode',
   'real-address mode',
   'supervisor shadow-stack control of EPT',
   'virtual-8086 mode',

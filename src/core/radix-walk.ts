@@ -8,9 +8,11 @@ export type EntryKind = (typeof ENTRY)[keyof typeof ENTRY];
 export type WalkEnd = EntryKind | typeof UNREADABLE;
 export const UNREADABLE = 4;
 
-/** A format of 64-bit entries, 512 a table, 4-KiB pages. Entries come as int32 halves. */
+/** A format of tables of 4 KiB and pages of 4 KiB. Entries come as int32 halves. */
 export interface PagingFormat {
   readonly name: string;
+  /** 512 entries of 8 bytes a table, or 1024 of 4 bytes; those have no high half. */
+  readonly entryBytes: 4 | 8;
   /** Levels of tables; the walk starts at this level and level 1 maps 4-KiB pages. */
   readonly levels: number;
   readonly classify: (low: number, high: number, level: number) => EntryKind;
@@ -45,11 +47,27 @@ export const indexAt = (low: number, high: number, level: number): number => {
   }
 };
 
+/** The same in tables of 1024 entries. */
+const narrowIndexAt = (low: number, level: number): number => (low >>> (level === 1 ? 12 : 22)) & 1023;
+
 /** Number of the 4-KiB frame that bits 51:12 of an entry name. */
 export const frameOfEntry = (low: number, high: number): number => (high & 0xfffff) * 0x100000 + (low >>> 12);
 
 /** Frames that a leaf at a level spans. */
 export const framesAt = (level: number): number => (level === 1 ? 1 : level === 2 ? 512 : 512 * 512);
+
+/** The 4-KiB frame behind a leaf of 8 bytes. */
+const wideLeafFrame = (low: number, high: number, level: number, addressLow: number): number => {
+  const span = framesAt(level);
+  const frame = frameOfEntry(low, high);
+  return span === 1 ? frame : frame - (frame % span) + ((addressLow >>> 12) & (span - 1));
+};
+
+/** Of a leaf of 4 bytes: bits 20:13 of a 4-MiB page are 39:32 of its address. SDM Vol. 3A, 4.3 32-Bit Paging */
+const narrowLeafFrame = (low: number, level: number, addressLow: number): number =>
+  level === 1
+    ? low >>> 12
+    : ((low >>> 13) & 0xff) * 0x100000 + ((low >>> 22) << 10) + ((addressLow >>> 12) & 1023);
 
 /** A walk and its registers; one object serves many walks without allocating. */
 export class RadixWalk {
@@ -76,8 +94,10 @@ export class RadixWalk {
   ): WalkEnd {
     let table = root;
     let rights = format.allRights;
+    const wide = format.entryBytes === 8;
     for (let level = format.levels; ; level--) {
-      const address = table + indexAt(addressLow, addressHigh, level) * 8;
+      const address =
+        table + (wide ? indexAt(addressLow, addressHigh, level) * 8 : narrowIndexAt(addressLow, level) * 4);
       this.addresses[level] = address;
       this.level = level;
       if (!source.read(address, level)) return UNREADABLE;
@@ -94,9 +114,9 @@ export class RadixWalk {
       this.high = high;
       if (kind === ENTRY.leaf) {
         this.rights = format.restrict(rights, low, high);
-        const span = framesAt(level);
-        const frame = frameOfEntry(low, high);
-        this.frame = span === 1 ? frame : frame - (frame % span) + ((addressLow >>> 12) & (span - 1));
+        this.frame = wide
+          ? wideLeafFrame(low, high, level, addressLow)
+          : narrowLeafFrame(low, level, addressLow);
       } else this.rights = rights;
       return kind;
     }

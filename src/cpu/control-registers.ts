@@ -1,5 +1,6 @@
 import { maskOf, shiftRight } from '../core';
 import type { CpuidTable } from './cpuid';
+import { readPdptes, setPdptes } from './pdpte-registers';
 import { announces, type FeatureName, physicalAddressWidth } from './presets/features';
 import type { ProcessorDraft } from './processor-draft';
 import { SYSTEM_TYPE, typeOf } from './segments';
@@ -30,6 +31,7 @@ const CR4_FEATURES: readonly (readonly [bit: number, feature: FeatureName])[] = 
   [CR4.smep, 'smep'],
   [CR4.smap, 'smap'],
   [CR4.pke, 'pku'],
+  [CR4.pks, 'pks'],
 ];
 
 /** CR4 bits that a processor lets software set (int32). */
@@ -42,43 +44,47 @@ export const cr4Writable = (cpu: ProcessorDraft): number => cr4Bits(cpu.cpuid);
 const low = (value: bigint): number => Number(BigInt.asIntN(32, value));
 const high = (value: bigint): bigint => shiftRight(value, 32n);
 
-// SDM Vol. 3A, 4.1 Paging Modes and Control Bits: PAE and 32-bit paging are not built.
-const enterPaging = (cpu: ProcessorDraft): void => {
-  const { W } = cpu;
-  const pae = (W[2 * SLOT.cr4] & CR4.pae) !== 0;
-  if ((W[2 * SLOT.efer] & EFER.lme) === 0) cpu.unbuilt(pae ? 'PAE paging' : '32-bit paging');
-  // SDM Vol. 3A, 10.8.5 Initializing IA-32e Mode
+/** The PDPTEs that a write to a control register loads; #GP(0) for a reserved bit in one. SDM Vol. 3A, 4.4.1 PDPTE Registers */
+const checkedPdptes = (cpu: ProcessorDraft, cr3: number): readonly bigint[] =>
+  readPdptes(cpu, cr3) ?? cpu.generalProtection();
+
+// SDM Vol. 3A, 10.8.5 Initializing IA-32e Mode
+const enterPaging = ({ W }: ProcessorDraft): boolean => {
+  if ((W[2 * SLOT.efer] & EFER.lme) === 0) return true;
   const tssType = typeOf(W[2 * SLOT.tr + 1]);
   const tss16 = tssType === SYSTEM_TYPE.tss16 || tssType === SYSTEM_TYPE.busyTss16;
-  if (!pae || (W[2 * SLOT.cs + 1] & ACCESS_RIGHTS.l) !== 0 || tss16) cpu.generalProtection();
+  return (W[2 * SLOT.cr4] & CR4.pae) !== 0 && (W[2 * SLOT.cs + 1] & ACCESS_RIGHTS.l) === 0 && !tss16;
 };
 
-const leavePaging = (cpu: ProcessorDraft): void => {
-  if (cpu.mode64 || (cpu.W[2 * SLOT.cr4] & CR4.pcide) !== 0) cpu.generalProtection();
-};
+// SDM Vol. 3A, 4.1.2 Paging-Mode Enabling
+const leavePaging = (cpu: ProcessorDraft): boolean => !cpu.mode64 && (cpu.W[2 * SLOT.cr4] & CR4.pcide) === 0;
+
+const CR0_LOADS_PDPTES = CR0.cd | CR0.nw | CR0.pg;
 
 /**
- * CR0 as MOV to CR0, LMSW and CLTS write it, with IA32_EFER.LMA and the translation caches. In non-root operation `value` has gone through the
- * guest/host mask before. #GP(0) when the value is not allowed; nothing is written then. SDM Vol. 2, MOV—Move to/from Control Registers
+ * CR0 as MOV to CR0, LMSW and CLTS write it, with IA32_EFER.LMA, the PDPTE registers and the translation caches. In non-root operation `value` has gone
+ * through the guest/host mask before. #GP(0) when the value is not allowed; nothing is written then. SDM Vol. 2, MOV—Move to/from Control Registers
  */
 export const writeCr0 = (cpu: ProcessorDraft, value: bigint): void => {
   const { W } = cpu;
   const now = W[2 * SLOT.cr0];
   const next = (low(value) & CR0_WRITABLE) | CR0.et;
   const changed = now ^ next;
+  const pages = (next & CR0.pg) !== 0;
   if (high(value) !== 0n) cpu.generalProtection();
-  if ((next & CR0.pg) !== 0 && (next & CR0.pe) === 0) cpu.generalProtection();
+  if (pages && (next & CR0.pe) === 0) cpu.generalProtection();
   if ((next & CR0.nw) !== 0 && (next & CR0.cd) === 0) cpu.generalProtection();
   if ((next & CR0.wp) === 0 && (W[2 * SLOT.cr4] & CR4.cet) !== 0) cpu.generalProtection();
   if (cpu.virtualization?.controlRegisterAllowed(cpu, 0, BigInt(next >>> 0)) === false)
     cpu.generalProtection();
-  if ((changed & CR0.pg) !== 0) {
-    if ((next & CR0.pg) !== 0) enterPaging(cpu);
-    else leavePaging(cpu);
-  }
+  const switches = (changed & CR0.pg) !== 0;
+  if (switches && !(pages ? enterPaging(cpu) : leavePaging(cpu))) cpu.generalProtection();
+  const longMode = pages && (W[2 * SLOT.efer] & EFER.lme) !== 0;
+  const pae = pages && !longMode && (W[2 * SLOT.cr4] & CR4.pae) !== 0;
+  if (pae && (changed & CR0_LOADS_PDPTES) !== 0) setPdptes(cpu, checkedPdptes(cpu, W[2 * SLOT.cr3]));
   cpu.R[SLOT.cr0] = BigInt(next >>> 0);
-  if ((changed & CR0.pg) !== 0) {
-    if ((next & CR0.pg) !== 0) W[2 * SLOT.efer] |= EFER.lma;
+  if (switches) {
+    if (longMode) W[2 * SLOT.efer] |= EFER.lma;
     else W[2 * SLOT.efer] &= ~EFER.lma;
     cpu.mmu.flush();
   }
@@ -88,19 +94,24 @@ export const writeCr0 = (cpu: ProcessorDraft, value: bigint): void => {
 const NO_FLUSH = 1n << 63n;
 
 /**
- * CR3 as MOV to CR3 writes it. #GP(0) for bits beyond MAXPHYADDR in IA-32e mode. SDM Vol. 3A, 4.10.4.1 Operations that Invalidate TLBs
+ * CR3 as MOV to CR3 and task switches write it, with the PDPTE registers. #GP(0) for bits beyond MAXPHYADDR in IA-32e mode, and for a reserved bit in a
+ * PDPTE; nothing is written then. Bit 63 keeps what is cached for the PCID. SDM Vol. 3A, 4.10.4.1 Operations that Invalidate TLBs
  */
 export const writeCr3 = (cpu: ProcessorDraft, value: bigint): void => {
-  let next = value;
-  if ((cpu.W[2 * SLOT.cr4] & CR4.pcide) !== 0) next &= ~NO_FLUSH;
+  const keeps = (cpu.W[2 * SLOT.cr4] & CR4.pcide) !== 0 && (value & NO_FLUSH) !== 0n;
+  const next = keeps ? value & ~NO_FLUSH : value;
   const reserved = cpu.longMode ? ~maskOf(physicalAddressWidth(cpu.cpuid)) : 0n;
   if ((next & reserved) !== 0n) cpu.generalProtection();
+  if (cpu.paePaging) setPdptes(cpu, checkedPdptes(cpu, low(next)));
   cpu.R[SLOT.cr3] = next;
-  cpu.mmu.flush();
+  if (!keeps) cpu.mmu.flush();
   cpu.mmu.contextChanged();
 };
 
-const TRANSLATION_BITS = CR4.pse | CR4.pae | CR4.pge | CR4.la57 | CR4.pcide | CR4.smep | CR4.smap | CR4.pke;
+/** Those that change what a translation is: whatever was derived is dropped, which is always legal. */
+const TRANSLATION_BITS =
+  CR4.pse | CR4.pae | CR4.pge | CR4.la57 | CR4.pcide | CR4.smep | CR4.smap | CR4.pke | CR4.pks;
+const CR4_LOADS_PDPTES = CR4.pae | CR4.pge | CR4.pse | CR4.smep;
 
 /**
  * CR4 as MOV to CR4 writes it (in non-root operation after the guest/host mask). #GP(0) when the value is not allowed.
@@ -117,8 +128,11 @@ export const writeCr4 = (cpu: ProcessorDraft, value: bigint): void => {
     if ((next & CR4.pae) === 0 || (changed & CR4.la57) !== 0) cpu.generalProtection();
   } else if (sets(CR4.pcide)) cpu.generalProtection();
   if (sets(CR4.pcide) && (W[2 * SLOT.cr3] & 0xfff) !== 0) cpu.generalProtection();
+  if ((next & CR4.cet) !== 0 && (W[2 * SLOT.cr0] & CR0.wp) === 0) cpu.generalProtection();
   if (cpu.virtualization?.controlRegisterAllowed(cpu, 4, BigInt(next >>> 0)) === false)
     cpu.generalProtection();
+  const pae = cpu.paging && !cpu.longMode && (next & CR4.pae) !== 0;
+  if (pae && (changed & CR4_LOADS_PDPTES) !== 0) setPdptes(cpu, checkedPdptes(cpu, W[2 * SLOT.cr3]));
   cpu.R[SLOT.cr4] = BigInt(next >>> 0);
   if ((changed & TRANSLATION_BITS) !== 0) cpu.mmu.flush();
   cpu.mmu.contextChanged();

@@ -18,6 +18,8 @@ export interface Mmu {
   /** 8 bytes of physical memory as the processor reads them for its own structures (VMCS link, MSR areas); no translation. */
   readPhysical(address: number, bytes: number): bigint;
   writePhysical(address: number, bytes: number, value: bigint): void;
+  /** 8 bytes of a page-directory-pointer table; the address is guest-physical in non-root operation. May leave with a VM exit. */
+  readPdpte(address: number): bigint;
   /**
    * Writes `value` to up to `count` elements from a linear address on, as far as they are plain memory on its page; how many were written, 0 when the
    * element must be written by `write`. Leaves as the write of the first element would.

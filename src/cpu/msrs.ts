@@ -121,6 +121,13 @@ const fixedRange = (name: MsrName, count = 1): MsrRow => ({
   feature: 'mtrr',
   ...stored(everyByte(MEMORY_TYPES)),
 });
+// SDM Vol. 3A, 4.6.2 Protection Keys: bits 63:32 are reserved
+const writePkrs = (cpu: ProcessorDraft, value: bigint): boolean => {
+  if (shiftRight(value, 32n) !== 0n) return false;
+  cpu.R[SLOT.pkrs] = value;
+  cpu.mmu.contextChanged();
+  return true;
+};
 const defaultType: Check = (_, value) => (value & ~0xcffn) === 0n && isMemoryType(value & 0xffn);
 
 /** Every MSR outside virtualization. SDM Vol. 4, 2.1 Architectural MSRs; an index that is not here is #GP(0). */
@@ -181,6 +188,7 @@ export const MSR_ROWS: readonly MsrRow[] = [
   fixedRange('IA32_MTRR_FIX4K', 8),
   { ...named('IA32_PAT'), feature: 'pat', ...bySlot(SLOT.pat, everyByte(PAT_TYPES)) },
   { ...named('IA32_MTRR_DEF_TYPE'), feature: 'mtrr', ...stored(defaultType) },
+  { ...named('IA32_PKRS'), feature: 'pks', read: (c) => c.R[SLOT.pkrs], write: writePkrs },
   { ...named('IA32_EFER'), feature: 'lm', read: (c) => c.R[SLOT.efer], write: writeEfer },
   { ...named('IA32_STAR'), feature: 'syscall', ...bySlot(SLOT.star) },
   { ...named('IA32_LSTAR'), feature: 'syscall', ...bySlot(SLOT.lstar, canonical) },

@@ -34,15 +34,44 @@ export const accessAllowed = (rights: number, write: boolean, fetch: boolean, by
   return !write || !by.writeProtect || (rights & RIGHTS.write) !== 0;
 };
 
+const KEY_SHIFT = 27;
+const ACCESS_DISABLE = 1;
+const WRITE_DISABLE = 2;
+
+/** Protection key of a leaf, bits 62:59. SDM Vol. 3A, 4.6.2 Protection Keys */
+export const protectionKey = (high: number): number => (high >>> KEY_SHIFT) & 15;
+
+/**
+ * Whether a protection key denies a data access: PKRU for user pages, IA32_PKRS for accesses of the supervisor to its pages; each is 0 while its
+ * bit of CR4 is. SDM Vol. 3A, 4.6.2 Protection Keys
+ */
+export const keyDenies = (
+  rights: number,
+  key: number,
+  write: boolean,
+  by: PagingRights,
+  pkru: number,
+  pkrs: number,
+): boolean => {
+  const userPage = (rights & RIGHTS.user) !== 0;
+  if (!userPage && by.user) return false;
+  const denied = (userPage ? pkru : pkrs) >>> (2 * key);
+  if ((denied & ACCESS_DISABLE) !== 0) return true;
+  return write && (denied & WRITE_DISABLE) !== 0 && (by.user || by.writeProtect);
+};
+
+/** The error code of a page fault from why it arose (the entry's P and reserved bits, the key) and what the access was. SDM Vol. 3A, 4.7 Page-Fault Exceptions */
 export const pageFaultErrorCode = (
   present: boolean,
   reserved: boolean,
   write: boolean,
   fetch: boolean,
   by: PagingRights,
+  keyDenied = false,
 ): number =>
   (present ? PAGE_FAULT.present : 0) |
   (write ? PAGE_FAULT.write : 0) |
   (by.user ? PAGE_FAULT.user : 0) |
   (reserved ? PAGE_FAULT.reserved | PAGE_FAULT.present : 0) |
+  (keyDenied ? PAGE_FAULT.protectionKey : 0) |
   (fetch && (by.noExecute || by.smep) ? PAGE_FAULT.fetch : 0);

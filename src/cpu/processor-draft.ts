@@ -3,7 +3,7 @@ import type { Bus } from './bus';
 import type { CpuidTable } from './cpuid';
 import { EVENT_TYPE, type InterruptionEvent, VECTOR } from './event';
 import type { Mmu } from './mmu';
-import { ACCESS_RIGHTS, CR0, EFER, FLAG, SLOT, SLOT_COUNT, STATUS_FLAGS } from './slots';
+import { ACCESS_RIGHTS, CR0, CR4, EFER, FLAG, SLOT, SLOT_COUNT, STATUS_FLAGS } from './slots';
 import { statusFlagsOf, storeStatusFlags } from './status-flags';
 import type { Virtualization } from './virtualization';
 
@@ -122,6 +122,10 @@ export class ProcessorDraft {
   /** 64-bit mode: IA-32e mode and CS.L. */
   get mode64(): boolean {
     return this.longMode && (this.W[2 * SLOT.cs + 1]! & ACCESS_RIGHTS.l) !== 0;
+  }
+  /** PAE paging, whose root is in the PDPTE registers. SDM Vol. 3A, 4.1.1 Four Paging Modes */
+  get paePaging(): boolean {
+    return this.paging && !this.longMode && (this.W[2 * SLOT.cr4]! & CR4.pae) !== 0;
   }
   get codeSize(): 16 | 32 | 64 {
     if (this.mode64) return 64;

@@ -4,6 +4,7 @@ import {
   DEBUG_REGISTERS,
   FIRST_SCRATCH_SLOT,
   MODEL_SPECIFIC_REGISTERS,
+  PDPTE_REGISTERS,
   SLOT,
   type SlotName,
 } from './slots';
@@ -36,6 +37,8 @@ export interface HiddenState {
   /** As the VMCS field of that name. */
   readonly pendingDebug: number;
   readonly nmiUnblocked: boolean;
+  /** PDPTE0 to PDPTE3, as the last load in PAE paging left them. SDM Vol. 3A, 4.4.1 PDPTE Registers */
+  readonly pdptes: readonly bigint[];
 }
 
 /** A logical processor as a value: frozen, 64-bit registers as unsigned bigints. */
@@ -100,6 +103,7 @@ export class ProcessorPublisher {
     for (let i = 0; i < 16; i++) registers[i] = R[i];
     const { last } = this;
     const system = last !== undefined && !this.systemChanged(cpu) ? last : this.system(cpu);
+    const pdptes = system === last ? last.hidden.pdptes : this.pdptes(cpu, last?.hidden.pdptes);
     const state: ProcessorState = {
       registers: Object.freeze(registers),
       rip: R[SLOT.rip],
@@ -110,7 +114,7 @@ export class ProcessorPublisher {
       debug: system.debug,
       modelSpecific: system.modelSpecific,
       msrs: cpu.msrs,
-      hidden: this.hidden(cpu, last?.hidden),
+      hidden: this.hidden(cpu, last?.hidden, pdptes),
       nonRoot: cpu.nonRoot,
       virtualization: virtualization?.publish(),
     };
@@ -139,6 +143,9 @@ export class ProcessorPublisher {
     for (const name of CONTROL_REGISTERS) R[SLOT[name]] = state.control[name];
     for (const name of DEBUG_REGISTERS) R[SLOT[name]] = state.debug[name];
     for (const name of MODEL_SPECIFIC_REGISTERS) R[SLOT[name]] = state.modelSpecific[name];
+    PDPTE_REGISTERS.forEach((name, i) => {
+      R[SLOT[name]] = state.hidden.pdptes[i];
+    });
     cpu.rip = state.rip;
     cpu.rflags = state.rflags;
     cpu.msrs = state.msrs;
@@ -187,7 +194,12 @@ export class ProcessorPublisher {
     };
   }
 
-  private hidden(cpu: ProcessorDraft, last: HiddenState | undefined): HiddenState {
+  private pdptes({ R }: ProcessorDraft, last: readonly bigint[] | undefined): readonly bigint[] {
+    const now = PDPTE_REGISTERS.map((name) => R[SLOT[name]]);
+    return last?.every((value, i) => value === now[i]) === true ? last : Object.freeze(now);
+  }
+
+  private hidden(cpu: ProcessorDraft, last: HiddenState | undefined, pdptes: readonly bigint[]): HiddenState {
     if (
       last !== undefined &&
       last.activity === cpu.activity &&
@@ -196,7 +208,8 @@ export class ProcessorPublisher {
       last.blockingByNmi === cpu.blockingByNmi &&
       last.nmiPending === cpu.nmiPending &&
       last.pendingDebug === cpu.pendingDebug &&
-      last.nmiUnblocked === cpu.nmiUnblocked
+      last.nmiUnblocked === cpu.nmiUnblocked &&
+      last.pdptes === pdptes
     )
       return last;
     return Object.freeze({
@@ -207,6 +220,7 @@ export class ProcessorPublisher {
       nmiPending: cpu.nmiPending,
       pendingDebug: cpu.pendingDebug,
       nmiUnblocked: cpu.nmiUnblocked,
+      pdptes,
     });
   }
 }

@@ -17,6 +17,9 @@ const WRITABLE = 2;
 export const linearAddressBits = (cpu: ProcessorDraft): 48 | 57 =>
   (cpu.W[2 * SLOT.cr4] & CR4.la57) !== 0 ? 57 : 48;
 
+/** The high half of a canonical address, shifted right by this (signed), is 0 or -1. */
+export const canonicalShift = (cpu: ProcessorDraft): number => linearAddressBits(cpu) - 33;
+
 /** #SS(0) for the stack segment, #GP(0) for the others. */
 const refuse = (cpu: ProcessorDraft, segment: SegmentNumber): never =>
   cpu.raise(segment === SS ? VECTOR.ss : VECTOR.gp, 0);

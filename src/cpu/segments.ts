@@ -1,6 +1,7 @@
 import { bitfield, isCanonical, shiftRight, u64 } from '../core';
 import type { SegmentNumber } from './decode/instruction';
 import { VECTOR } from './event';
+import { linearAddressWidth } from './presets/features';
 import type { ProcessorDraft } from './processor-draft';
 import { linearAddressBits } from './segmented-address';
 import { ACCESS_RIGHTS, SLOT } from './slots';
@@ -135,6 +136,10 @@ export const nullSegment = (selector: number, dpl = 0): SegmentValue => ({
   rights: NULL_RIGHTS | (dpl << ACCESS_RIGHTS.dplShift),
 });
 
+/** Whether a base may be loaded: in IA-32e mode canonical for the processor, whatever CR4.LA57 is. SDM Vol. 3A, 4.5 4-Level Paging and 5-Level Paging */
+export const isLoadableBase = (cpu: ProcessorDraft, base: bigint): boolean =>
+  !cpu.longMode || isCanonical(base, linearAddressWidth(cpu.cpuid));
+
 /** Canonical in IA-32e mode; always true outside. */
 export const isReachable = (cpu: ProcessorDraft, linear: bigint): boolean =>
   !cpu.longMode || isCanonical(linear, linearAddressBits(cpu));
@@ -247,7 +252,7 @@ const readSystemDescriptor = (cpu: ProcessorDraft, selector: number, types: read
     cpu.generalProtection(selectorError(selector));
   if (!isPresent(value.rights)) cpu.raise(VECTOR.np, selectorError(selector));
   const base = value.base | (BigInt.asUintN(32, upper) << 32n);
-  if ((shiftRight(upper, 40n) & 0x1fn) !== 0n || !isReachable(cpu, base))
+  if ((shiftRight(upper, 40n) & 0x1fn) !== 0n || !isLoadableBase(cpu, base))
     cpu.generalProtection(selectorError(selector));
   return { ...value, base, linear };
 };

@@ -19,7 +19,7 @@ export const GENERAL_REGISTERS = [
 ] as const;
 
 /** Parts of `ProcessorState`: names of slots. */
-export const CONTROL_REGISTERS = ['cr0', 'cr2', 'cr3', 'cr4', 'xcr0', 'efer'] as const;
+export const CONTROL_REGISTERS = ['cr0', 'cr2', 'cr3', 'cr4', 'xcr0', 'efer', 'pkru'] as const;
 export const DEBUG_REGISTERS = ['dr0', 'dr1', 'dr2', 'dr3', 'dr6', 'dr7'] as const;
 export const MODEL_SPECIFIC_REGISTERS = [
   'star',
@@ -37,7 +37,10 @@ export const MODEL_SPECIFIC_REGISTERS = [
   'apicBase',
   'featureControl',
   'miscEnable',
+  'pkrs',
 ] as const;
+/** What PAE paging walks from instead of CR3. SDM Vol. 3A, 4.4.1 PDPTE Registers */
+export const PDPTE_REGISTERS = ['pdpte0', 'pdpte1', 'pdpte2', 'pdpte3'] as const;
 
 /**
  * The draft of a processor is one buffer of 64-bit slots, seen as BigUint64Array (`R[slot]`) and as Int32Array (`W[2 * slot]` is the low half).
@@ -94,6 +97,7 @@ const SLOT_NAMES = [
   ...CONTROL_REGISTERS,
   ...DEBUG_REGISTERS,
   ...MODEL_SPECIFIC_REGISTERS,
+  ...PDPTE_REGISTERS,
 ] as const;
 
 export type SlotName = (typeof SLOT_NAMES)[number];

@@ -35,6 +35,7 @@ export const eptPaging = (capabilities: EptCapabilities, levels: 4 | 5 = 4): Pag
   return {
     name: `EPT, ${levels} levels`,
     levels,
+    entryBytes: 8,
     classify,
     allRights: PERMISSIONS,
     restrict: (rights, low) => rights & low,

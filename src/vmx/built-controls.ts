@@ -27,6 +27,7 @@ export const BUILT_CONTROLS: ReadonlySet<Control> = new Set<Control>([
   'descriptorTableExiting',
   'enableRdtscp',
   'enableVpid',
+  'enableInvpcid',
   'unrestrictedGuest',
   'wbinvdExiting',
   'saveDebugControls',

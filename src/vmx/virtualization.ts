@@ -17,6 +17,7 @@ import { controlMask } from './vmcs/halves';
 const TSC_OFFSET = fieldIndex('tscOffset');
 const USE_TSC_OFFSETTING = controlMask('useTscOffsetting');
 const ENABLE_RDTSCP = controlMask('enableRdtscp');
+const ENABLE_INVPCID = controlMask('enableInvpcid');
 const FIRST_CAPABILITY = 0x480;
 
 /** VMX as the core asks for it: one object a processor. SDM Vol. 3C, 26 VMX Non-Root Operation */
@@ -25,9 +26,9 @@ export class Vmx extends VmxOperation implements Virtualization {
     interceptInstruction(this, cpu, instruction, what);
   }
 
-  /** One control is for both. */
-  instructionEnabled(): boolean {
-    return (this.secondary & ENABLE_RDTSCP) !== 0;
+  /** One control is for RDTSCP and RDPID. */
+  instructionEnabled(_cpu: ProcessorDraft, id: 'rdtscp' | 'rdpid' | 'invpcid'): boolean {
+    return (this.secondary & (id === 'invpcid' ? ENABLE_INVPCID : ENABLE_RDTSCP)) !== 0;
   }
 
   readControlRegister(_cpu: ProcessorDraft, control: 0 | 4, value: bigint): bigint {

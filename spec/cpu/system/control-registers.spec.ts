@@ -1,5 +1,4 @@
 import { describe, expect, it } from 'vitest';
-import { Unbuilt } from '../../../src/core';
 import type { Operand } from '../../../src/cpu/decode/instruction';
 import { VECTOR } from '../../../src/cpu/event';
 import { SEGMENT, setSegmentRaw } from '../../../src/cpu/segments';
@@ -74,13 +73,6 @@ describe('MOV to CR0', () => {
     machine.cpu.R[SLOT.cr4] = BigInt(CR4.pae);
     setSegmentRaw(machine.cpu, 'tr', { selector: 0x60, base: 0n, limit: 0x2b, rights: 0x83 });
     expect(write(machine, 0, PAGED)).toMatchObject(GP0);
-  });
-
-  it('the other paging modes are not built', () => {
-    expect(() => write(machine32(), 0, PAGED)).toThrow(new Unbuilt('32-bit paging'));
-    const machine = machine32();
-    machine.cpu.R[SLOT.cr4] = BigInt(CR4.pae);
-    expect(() => write(machine, 0, PAGED)).toThrow(new Unbuilt('PAE paging'));
   });
 });
 

@@ -76,6 +76,12 @@ export class FlatMemory implements Mmu {
         (value >> BigInt(8 * i)) & 0xffn,
       );
   }
+  readPdpte(address: number): bigint {
+    const { cpu } = this;
+    const access = { read: true, write: false, fetch: false, linear: undefined, pagingStructure: false };
+    const at = cpu.nonRoot ? cpu.virtualization!.translateGuestPhysical(cpu, address, access) : address;
+    return this.readPhysical(at, 8);
+  }
   flush(): void {
     this.flushes++;
   }

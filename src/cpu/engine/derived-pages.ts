@@ -7,6 +7,8 @@ import { FastPages } from './fast-pages';
 
 const RFLAGS = 2 * SLOT.rflags;
 const DR7 = 2 * SLOT.dr7;
+const CR3_HIGH = 2 * SLOT.cr3 + 1;
+const KEY_LIMIT = 2 ** 20;
 const CS_BASE = 2 * SLOT.csBase;
 const CS_LIMIT = 2 * SLOT.csLimit;
 
@@ -18,6 +20,14 @@ export interface CodeFrames {
   /** Forgets everything decoded from a frame. */
   drop(frame: number): void;
 }
+
+/** PKRU where CR4.PKE lets it govern, else 0 (int32). SDM Vol. 3A, 4.6.2 Protection Keys */
+export const userKeys = (W: Int32Array): number =>
+  (W[2 * SLOT.cr4]! & CR4.pke) !== 0 ? W[2 * SLOT.pkru]! : 0;
+
+/** IA32_PKRS where CR4.PKS lets it govern, else 0 (int32). */
+export const supervisorKeys = (W: Int32Array): number =>
+  (W[2 * SLOT.cr4]! & CR4.pks) !== 0 ? W[2 * SLOT.pkrs]! : 0;
 
 /**
  * What is derived from translations and code: the fast arrays with the context that they are tagged with, and the frames that a write must be
@@ -72,12 +82,24 @@ export abstract class DerivedPages {
       (cpu.paging ? 32 : 0) |
       (cpu.nonRoot ? 64 : 0) |
       ((W[RFLAGS]! & FLAG.ac) !== 0 && user && (W[2 * SLOT.cr0]! & CR0.am) !== 0 ? 128 : 0) |
-      (wide ? 256 : 0);
-    const root = cpu.nonRoot ? cpu.virtualization!.translationRoot(cpu) : 0;
-    W[CONTEXT_AT] = this.fast.select(key, W[2 * SLOT.cr3]!, W[2 * SLOT.cr3 + 1]!, root) << 4;
+      (wide ? 1 << 8 : 0) |
+      (cpu.longMode ? 1 << 9 : 0) |
+      ((cr4 & (CR4.pse | CR4.pae)) << 6) |
+      (cr4 & CR4.la57);
+    W[CONTEXT_AT] = this.contextNumber(key) << 4;
     this.fast.selectPlace(mode.number, wide ? 0 : W[CS_BASE], wide ? 0 : W[CS_LIMIT]);
     W[EPOCH_AT] = this.fast.epoch();
     this.fast.contextStale = false;
+  }
+
+  private contextNumber(key: number): number {
+    const { cpu } = this;
+    const { W } = cpu;
+    const root = cpu.nonRoot ? cpu.virtualization!.translationRoot(cpu) : 0;
+    // Numbers of 52 bits: the key and PKRU, the upper half of CR3 and IA32_PKRS.
+    const keyAndPkru = key + (userKeys(W) >>> 0) * KEY_LIMIT;
+    const cr3AndPkrs = (W[CR3_HIGH]! & 0xfffff) + (supervisorKeys(W) >>> 0) * KEY_LIMIT;
+    return this.fast.select(keyAndPkru, W[CR3_HIGH - 1]!, cr3AndPkrs, root);
   }
 
   flush(): void {

@@ -2,14 +2,13 @@ import { join } from '../../core';
 import { VECTOR } from '../event';
 import { dataBreakpoint } from '../events/debug';
 import { LEFT } from '../processor-draft';
+import { canonicalShift } from '../segmented-address';
 import { CR0, FLAG, SLOT } from '../slots';
 import { CONTEXT_AT, VALUE_AT, VALUE_HIGH_AT } from './engine-slots';
 import { fastIndex } from './fast-pages';
 import { Translation } from './translation';
 
 const RFLAGS = 2 * SLOT.rflags;
-/** Bits 63:32 of the last canonical addresses of the lower half. */
-const LAST_LOW_HIGH = 0x7fff;
 
 /** What a slow access must know of its segment: it is SS; it was not checked, for base and limit are 0 and 4 GiB (the access may yet wrap around). */
 export const ACCESS_KIND = { stack: 1, flat: 2 } as const;
@@ -90,8 +89,9 @@ export abstract class OperandMemory extends Translation {
   private checkAddress(low: number, high: number, bytes: number, kind: number): void {
     const cpu = this.cpu;
     if (cpu.mode64) {
-      const top = high >> 15;
-      const ends = high === LAST_LOW_HIGH && (low >>> 0) + bytes > 0x1_0000_0000;
+      const shift = canonicalShift(cpu);
+      const top = high >> shift;
+      const ends = high === 2 ** shift - 1 && (low >>> 0) + bytes > 0x1_0000_0000;
       if ((top !== 0 && top !== -1) || ends)
         cpu.raise((kind & ACCESS_KIND.stack) !== 0 ? VECTOR.ss : VECTOR.gp, 0);
     } else if ((kind & ACCESS_KIND.flat) !== 0 && (low >>> 0) + bytes > 0x1_0000_0000)

@@ -1,11 +1,19 @@
-import { ENTRY, type EntrySource, join, type MemoryDraft, type PagingFormat, RadixWalk } from '../../core';
+import { ENTRY, type EntrySource, join, type MemoryDraft, RadixWalk } from '../../core';
 import { VECTOR } from '../event';
-import { accessAllowed, type PagingRights, pageFaultErrorCode } from '../page-fault';
-import { ia32ePaging, PTE } from '../paging-format';
+import {
+  accessAllowed,
+  keyDenies,
+  type PagingRights,
+  pageFaultErrorCode,
+  protectionKey,
+} from '../page-fault';
+import { PTE } from '../paging-format';
+import { NO_ROOT, PagingMode, pagingFeatures } from '../paging-mode';
 import type { Processor } from '../presets';
-import { CR0, CR4, EFER, FLAG, SLOT } from '../slots';
+import { canonicalShift } from '../segmented-address';
+import { CR0, CR4, FLAG, SLOT } from '../slots';
 import type { PhysicalAccess } from '../virtualization';
-import { DerivedPages } from './derived-pages';
+import { DerivedPages, supervisorKeys, userKeys } from './derived-pages';
 
 const RFLAGS = 2 * SLOT.rflags;
 
@@ -27,6 +35,15 @@ class CurrentAccess implements PhysicalAccess {
   }
 }
 
+/** The load of a PDPTE register. SDM Vol. 3A, 4.4.1 PDPTE Registers */
+const PDPTE_LOAD: PhysicalAccess = {
+  read: true,
+  write: false,
+  fetch: false,
+  pagingStructure: false,
+  linear: undefined,
+};
+
 /** What translation needs to know of a processor. */
 export type TranslatingProcessor = Pick<Processor, 'physicalAddressWidth' | 'features'>;
 
@@ -36,9 +53,7 @@ export abstract class Translation extends DerivedPages {
   private readonly walkRegisters = new RadixWalk();
   private readonly entries: EntrySource;
   private readonly access = new CurrentAccess();
-  private format: PagingFormat;
-  /** By IA32_EFER.NXE. */
-  private readonly formats: { readonly noExecute: PagingFormat; readonly plain: PagingFormat };
+  private readonly paging: PagingMode;
   private rights: PagingRights = {
     user: false,
     writeProtect: false,
@@ -47,14 +62,9 @@ export abstract class Translation extends DerivedPages {
     noExecute: false,
   };
 
-  constructor(memory: MemoryDraft, { physicalAddressWidth, features }: TranslatingProcessor) {
+  constructor(memory: MemoryDraft, processor: TranslatingProcessor) {
     super(memory);
-    const gigabytePages = features.has('page-1gib');
-    this.formats = {
-      noExecute: ia32ePaging(physicalAddressWidth, true, 4, gigabytePages),
-      plain: ia32ePaging(physicalAddressWidth, false, 4, gigabytePages),
-    };
-    this.format = this.formats.noExecute;
+    this.paging = new PagingMode(pagingFeatures(processor));
     const self = this;
     this.entries = {
       low: 0,
@@ -93,7 +103,21 @@ export abstract class Translation extends DerivedPages {
     const words = this.memory.page(frame).words;
     const index = (physical % 4096) >> 2;
     this.entries.low = words[index]!;
-    this.entries.high = words[index + 1]!;
+    this.entries.high = this.paging.format.entryBytes === 8 ? words[index + 1]! : 0;
+  }
+
+  /** 8 bytes of a page-directory-pointer table at a guest-physical address; ones where there is no memory. May leave with a VM exit. */
+  readPdpte(address: number): bigint {
+    const cpu = this.cpu;
+    const physical = cpu.nonRoot
+      ? cpu.virtualization!.translateGuestPhysical(cpu, address, PDPTE_LOAD)
+      : address;
+    const frame = Math.floor(physical / 4096);
+    if (!cpu.bus.isRam(frame)) return 0xffff_ffff_ffff_ffffn;
+    if (this.observer !== undefined && cpu.nonRoot) this.observer.frame(frame, 'paging-structure', false);
+    const { words } = this.memory.page(frame);
+    const index = (physical % 4096) >> 2;
+    return join(words[index]!, words[index + 1]!);
   }
 
   /**
@@ -109,14 +133,14 @@ export abstract class Translation extends DerivedPages {
     let guestFrame: number;
     if (!cpu.paging) guestFrame = low >>> 12;
     else {
-      const noExecute = (W[2 * SLOT.efer]! & EFER.nxe) !== 0;
-      this.format = noExecute ? this.formats.noExecute : this.formats.plain;
+      const paging = this.paging;
+      paging.follow(W);
       const walk = this.walkRegisters;
-      const root = (W[2 * SLOT.cr3 + 1]! & 0xfffff) * 0x1_0000_0000 + ((W[2 * SLOT.cr3]! & -4096) >>> 0);
       access.read = !write && !fetch;
       access.write = write;
       access.fetch = fetch;
-      const end = walk.run(this.format, this.entries, root, low, high);
+      const root = paging.root(W, low);
+      const end = root === NO_ROOT ? ENTRY.absent : walk.run(paging.format, this.entries, root, low, high);
       const cr4 = W[2 * SLOT.cr4]!;
       const user = !implicit && cpu.cpl === 3;
       const by = this.rights as { -readonly [K in keyof PagingRights]: boolean };
@@ -124,9 +148,12 @@ export abstract class Translation extends DerivedPages {
       by.writeProtect = (W[2 * SLOT.cr0]! & CR0.wp) !== 0;
       by.smep = (cr4 & CR4.smep) !== 0;
       by.smap = (cr4 & CR4.smap) !== 0 && (implicit || (W[RFLAGS]! & FLAG.ac) === 0);
-      by.noExecute = noExecute;
-      if (end !== ENTRY.leaf) this.pageFault(end !== ENTRY.absent, end === ENTRY.reserved, write, fetch, by);
-      if (!accessAllowed(walk.rights, write, fetch, by)) this.pageFault(true, false, write, fetch, by);
+      by.noExecute = paging.noExecute;
+      if (end !== ENTRY.leaf)
+        this.pageFault(end !== ENTRY.absent, end === ENTRY.reserved, write, fetch, false);
+      const denied = paging.keys && !fetch && this.keyDenies(walk, write);
+      if (denied || !accessAllowed(walk.rights, write, fetch, by))
+        this.pageFault(true, false, write, fetch, denied);
       guestFrame = walk.frame;
       this.setAccessedAndDirty(walk, write);
     }
@@ -149,14 +176,20 @@ export abstract class Translation extends DerivedPages {
     reserved: boolean,
     write: boolean,
     fetch: boolean,
-    by: PagingRights,
+    keyDenied: boolean,
   ): never {
-    this.cpu.raise(VECTOR.pf, pageFaultErrorCode(present, reserved, write, fetch, by), this.access.linear);
+    const errorCode = pageFaultErrorCode(present, reserved, write, fetch, this.rights, keyDenied);
+    this.cpu.raise(VECTOR.pf, errorCode, this.access.linear);
+  }
+
+  private keyDenies({ rights, high }: RadixWalk, write: boolean): boolean {
+    const { W } = this.cpu;
+    return keyDenies(rights, protectionKey(high), write, this.rights, userKeys(W), supervisorKeys(W));
   }
 
   private setAccessedAndDirty(walk: RadixWalk, write: boolean): void {
     const leaf = walk.level;
-    for (let level = this.format.levels; level >= leaf; level--) {
+    for (let level = this.paging.format.levels; level >= leaf; level--) {
       const wanted = write && level === leaf ? PTE.accessed | PTE.dirty : PTE.accessed;
       if ((walk.lows[level]! & wanted) !== wanted) this.updateEntry(walk.addresses[level]!, wanted);
     }
@@ -177,14 +210,14 @@ export abstract class Translation extends DerivedPages {
     if (!cpu.bus.isRam(frame)) return;
     if (this.observer !== undefined && cpu.nonRoot) this.observer.frame(frame, 'paging-structure', true);
     const offset = physical % 4096;
-    if (this.code.hit(frame, offset, 8)) this.code.drop(frame);
+    if (this.code.hit(frame, offset, this.paging.format.entryBytes)) this.code.drop(frame);
     this.own(frame).words[offset >> 2]! |= bits;
   }
 
   /** The frame that instructions at a linear address come from. */
   fetchFrame(low: number, high: number): number {
     if (this.cpu.mode64) {
-      const top = high >> 15;
+      const top = high >> canonicalShift(this.cpu);
       if (top !== 0 && top !== -1) this.cpu.generalProtection();
     }
     const frame = this.translate(low, high, false, true, false);

@@ -94,6 +94,7 @@ const fields: Codec<ProcessorState> = record<ProcessorState>({
     activity: oneOf(0, 1, 2, 3),
     ...each(['blockingBySti', 'blockingByMovSs', 'blockingByNmi', 'nmiPending', 'nmiUnblocked'], flag),
     pendingDebug: word32,
+    pdptes: list(word64, 4),
   }),
   nonRoot: flag,
   virtualization: orUndefined(vmx) as Codec<unknown>,

@@ -44,10 +44,9 @@ const nameOf = (field: VmcsField, mask: number): string =>
 const GUEST_CR0 = halfOf('guestCr0');
 const GUEST_RFLAGS = halfOf('guestRflags');
 
-/** Of the modes outside IA-32e mode the core has protected mode without paging. */
-const requireProtectedModeWithoutPaging = (halves: Int32Array): void => {
+/** Of the modes outside IA-32e mode the core has protected mode. */
+const requireProtectedMode = (halves: Int32Array): void => {
   if ((halves[GUEST_CR0] & CR0.pe) === 0) throw new Unbuilt('real-address mode');
-  if ((halves[GUEST_CR0] & CR0.pg) !== 0) throw new Unbuilt('paging outside IA-32e mode');
   if ((halves[GUEST_RFLAGS] & FLAG.vm) !== 0) throw new Unbuilt('virtual-8086 mode');
 };
 
@@ -73,7 +72,7 @@ export const requireBuilt = (vmcs: VmcsData): void => {
     if (set !== 0) throw new Unbuilt(`the control "${nameOf(field, set)}"`);
   }
   if ((halves[EXIT] & HOST_64) === 0) throw new Unbuilt('VM exit to a 32-bit host');
-  if ((halves[ENTRY] & GUEST_64) === 0) requireProtectedModeWithoutPaging(halves);
+  if ((halves[ENTRY] & GUEST_64) === 0) requireProtectedMode(halves);
   if (halves[ACTIVITY_STATE] > LAST_BUILT_ACTIVITY)
     throw new Unbuilt('VM entry to shutdown or wait-for-SIPI');
   if ((secondary & ENABLE_EPT) !== 0) requireBuiltEptPointer(halves[EPT_POINTER]);

@@ -1,4 +1,5 @@
 import { high32, low32 } from '../../core';
+import { isLegalPdpte } from '../../cpu/paging-format';
 import { revisionIdentifier, vmxBasic } from '../capabilities';
 import type { VmcsField } from '../vmcs';
 import type { GuestEntryContext } from './guest-context';
@@ -108,14 +109,10 @@ export const guestLinkPointerRules = [
 // SDM Vol. 3C, 27.3.1.6 Checks on Guest Page-Directory-Pointer-Table Entries
 const pdpte = rulesOf('Checks on Guest Page-Directory-Pointer-Table Entries', 2);
 
-const PDPTE_RESERVED = 0x1e6;
 const CR3 = lowHalf('guestCr3');
 const PDPT_BASE = ~0x1f;
 const pae = all(one('CR0.PG'), one('CR4.PAE'), off('ia32eModeGuest'));
 const ept = on('enableEpt');
-
-const isLegalPdpte = (low: number, high: number, width: number): boolean =>
-  (low & 1) === 0 || ((low & PDPTE_RESERVED) === 0 && fitsWidth(high, width));
 
 const legalPdpte = (field: VmcsField): Term => {
   const low = lowHalf(field);

@@ -1,9 +1,11 @@
+import { ModelError } from '../../core';
+import { readPdptes, setPdptes } from '../../cpu/pdpte-registers';
 import type { ProcessorDraft } from '../../cpu/processor-draft';
 import { ACCESS_RIGHTS, EFER, SLOT, STATUS_FLAGS } from '../../cpu/slots';
 import { storeStatusFlags } from '../../cpu/status-flags';
 import { CR0_UNTOUCHED } from '../exit/load-host';
 import type { VmcsData } from '../vmcs';
-import { LOW_SLOTS, RIGHTS_SLOTS, SELECTOR_SLOTS, WHOLE_SLOTS } from '../vmcs/guest-slots';
+import { LOW_SLOTS, PDPTE_SLOTS, RIGHTS_SLOTS, SELECTOR_SLOTS, WHOLE_SLOTS } from '../vmcs/guest-slots';
 import { controlMask, halfOf } from '../vmcs/halves';
 
 const ENTRY_CONTROLS = halfOf('vmEntryControls');
@@ -52,10 +54,22 @@ const loadLongMode = (W: Int32Array, ia32eMode: boolean, paging: boolean): void 
 };
 
 /**
+ * From the guest-state area with EPT, else from the table at the guest's CR3, which the checks on guest state have found legal.
+ * SDM Vol. 3C, 27.3.2.4 Loading Page-Directory-Pointer-Table Entries
+ */
+const loadPdptes = (cpu: ProcessorDraft, { words }: VmcsData, eptEnabled: boolean): void => {
+  const entries = eptEnabled
+    ? Array.from(PDPTE_SLOTS.fields, (field) => words[field])
+    : readPdptes(cpu, cpu.W[2 * SLOT.cr3]);
+  if (entries === undefined) throw new ModelError('VM entry with an illegal PDPTE');
+  setPdptes(cpu, entries);
+};
+
+/**
  * Loads the registers of a guest from the guest-state area: nothing can fail. RIP and next RIP are the guest's.
  * SDM Vol. 3C, 27.3.2 Loading Guest State
  */
-export const loadGuest = (cpu: ProcessorDraft, vmcs: VmcsData): void => {
+export const loadGuest = (cpu: ProcessorDraft, vmcs: VmcsData, eptEnabled: boolean): void => {
   const { W } = cpu;
   const { halves } = vmcs;
   const controls = halves[ENTRY_CONTROLS];
@@ -81,4 +95,5 @@ export const loadGuest = (cpu: ProcessorDraft, vmcs: VmcsData): void => {
   W[2 * SLOT.rflags] = halves[RFLAGS] & ~STATUS_FLAGS;
   W[2 * SLOT.rflags + 1] = 0;
   storeStatusFlags(W, halves[RFLAGS] & STATUS_FLAGS);
+  if (cpu.paePaging) loadPdptes(cpu, vmcs, eptEnabled);
 };

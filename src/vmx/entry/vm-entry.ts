@@ -136,7 +136,7 @@ export const enterGuest = (
   );
   if (failure !== undefined) return fail(vmx, cpu, failure);
   requireBuilt(data);
-  loadGuest(cpu, data);
+  loadGuest(cpu, data, vmx.eptEnabled);
   const failing = loadMsrsOnEntry(cpu, data, vmx.mostAreaEntries);
   if (failing !== 0) return failLate(vmx, cpu, { reason: 'entryFailureMsrLoading', qualification: failing });
   if (!data.launched) {

@@ -130,6 +130,7 @@ export class ExitFields {
       case 'vmxon':
       case 'invept':
       case 'invvpid':
+      case 'invpcid':
       case 'gdtrIdtrAccess':
       case 'ldtrTrAccess':
         this.qualify(exit.displacement);

@@ -5,7 +5,7 @@ import { FLAG, SLOT, STATUS_FLAGS } from '../../cpu/slots';
 import { statusFlagsOf } from '../../cpu/status-flags';
 import type { VmxOperation } from '../operation';
 import type { VmcsData } from '../vmcs';
-import { LOW_SLOTS, RIGHTS_SLOTS, SELECTOR_SLOTS, WHOLE_SLOTS } from '../vmcs/guest-slots';
+import { LOW_SLOTS, PDPTE_SLOTS, RIGHTS_SLOTS, SELECTOR_SLOTS, WHOLE_SLOTS } from '../vmcs/guest-slots';
 import { controlMask, halfOf } from '../vmcs/halves';
 import type { VmExit } from './vm-exit';
 
@@ -106,6 +106,12 @@ const registers = (cpu: ProcessorDraft, vmcs: VmcsData): void => {
 const saveSlot = (cpu: ProcessorDraft, vmcs: VmcsData, half: number, slot: number): void =>
   save(vmcs, half, cpu.W[2 * slot], cpu.W[2 * slot + 1]);
 
+/** Without EPT, or outside PAE paging, the fields are undefined: they stay. SDM Vol. 3C, 28.3.4 Saving Non-Register State */
+const savePdptes = (cpu: ProcessorDraft, vmcs: VmcsData): void => {
+  for (let i = 0; i < PDPTE_SLOTS.fields.length; i++)
+    saveSlot(cpu, vmcs, 2 * PDPTE_SLOTS.fields[i], PDPTE_SLOTS.slots[i]);
+};
+
 /** What is left of the VMX-preemption timer at a machine clock, 32 bits. SDM Vol. 3C, 26.5.1 VMX-Preemption Timer */
 export const timerValue = (vmx: VmxOperation, now: number): number =>
   Math.max(0, vmx.timerDeadline / vmx.timerRate - Math.floor(now / vmx.timerRate));
@@ -135,6 +141,7 @@ export const saveGuest = (
   if ((controls & SAVE_PAT) !== 0) saveSlot(cpu, vmcs, PAT, SLOT.pat);
   if ((controls & SAVE_EFER) !== 0) saveSlot(cpu, vmcs, EFER, SLOT.efer);
   if ((vmx.secondary & UNRESTRICTED) !== 0) saveLongMode(vmcs, (W[2 * SLOT.efer] & EFER_LMA) !== 0);
+  if (vmx.eptEnabled && cpu.paePaging) savePdptes(cpu, vmcs);
   saveSlot(cpu, vmcs, RIP, SLOT.rip);
   const flags = (W[2 * SLOT.rflags] & ~STATUS_FLAGS) | statusFlagsOf(W) | 2;
   save(vmcs, RFLAGS, (flags & ~FLAG.rf) | resumeFlag(flags & FLAG.rf, exit, during), 0);

@@ -77,6 +77,7 @@ export type VmExit =
         | 'vmxon'
         | 'invept'
         | 'invvpid'
+        | 'invpcid'
         | 'gdtrIdtrAccess'
         | 'ldtrTrAccess';
     })

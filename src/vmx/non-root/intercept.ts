@@ -2,7 +2,12 @@ import type { Instruction } from '../../cpu/decode/instruction';
 import type { ProcessorDraft } from '../../cpu/processor-draft';
 import type { InterceptedInstruction } from '../../cpu/virtualization';
 import type { VmExit } from '../exit/vm-exit';
-import { operandDisplacement, operandInformation, registerOperand } from '../instructions/operands';
+import {
+  operandDisplacement,
+  operandInformation,
+  registerOperand,
+  secondRegister,
+} from '../instructions/operands';
 import type { VmxOperation } from '../operation';
 import { controlMask } from '../vmcs/halves';
 import { ioExits, msrExits } from './bitmaps';
@@ -81,6 +86,17 @@ const descriptorTableExit = (
   };
 };
 
+// SDM Vol. 3C, 26.1.3 Instructions That Cause VM Exits Conditionally
+const invpcidExit = (cpu: ProcessorDraft, instruction: Instruction): VmExit => {
+  const [register, descriptor] = instruction.operands;
+  return {
+    reason: 'invpcid',
+    length: instruction.length,
+    displacement: operandDisplacement(cpu, descriptor),
+    information: operandInformation(descriptor) | secondRegister(register),
+  };
+};
+
 /** Leaves with the VM exit of a sensitive instruction when the controls say so. SDM Vol. 3C, 26.1 Instructions That Cause VM Exits */
 export const interceptInstruction = (
   vmx: VmxOperation,
@@ -106,6 +122,9 @@ export const interceptInstruction = (
     case 'invlpg':
       if ((vmx.primary & INVLPG_EXITING) !== 0)
         cpu.leave({ reason: 'invlpg', length, linearAddress: what.address });
+      return;
+    case 'invpcid':
+      if ((vmx.primary & INVLPG_EXITING) !== 0) cpu.leave(invpcidExit(cpu, instruction));
       return;
     case 'mov-dr':
       if ((vmx.primary & MOV_DR_EXITING) !== 0)

@@ -29,6 +29,14 @@ export const WHOLE_SLOTS: FieldSlots = pairs([
   ...SEGMENTS.map((segment) => [`guest${segment}Base`, `${slotOf(segment)}Base`] as const),
 ]);
 
+/** PDPTE registers of a guest in PAE paging, with EPT. SDM Vol. 3C, 25.4.2 Guest Non-Register State */
+export const PDPTE_SLOTS: FieldSlots = pairs([
+  ['guestPdpte0', 'pdpte0'],
+  ['guestPdpte1', 'pdpte1'],
+  ['guestPdpte2', 'pdpte2'],
+  ['guestPdpte3', 'pdpte3'],
+]);
+
 /** 32-bit registers: the low half of their slots. */
 export const LOW_SLOTS: FieldSlots = pairs([
   ['guestIa32SysenterCs', 'sysenterCs'],

@@ -112,15 +112,6 @@ const storeStatusWord = (cpu: ProcessorDraft, instruction: Instruction): void =>
   writeOperand(cpu, instruction.operands[0], shown(cpu, 0));
 };
 
-// SDM Vol. 2, INVLPG: no access, no fault for a non-canonical address
-const invalidatePage = (cpu: ProcessorDraft, instruction: Instruction): void => {
-  requirePrivilege(cpu);
-  const operand = memoryOf(instruction.operands[0]);
-  const address = uncheckedLinear(cpu, operand.segment, effectiveAddress(cpu, operand));
-  intercept(cpu, instruction, { id: 'invlpg', address });
-  cpu.mmu.flush();
-};
-
 const cacheControl =
   (id: 'invd' | 'wbinvd') =>
   (cpu: ProcessorDraft, instruction: Instruction): void => {
@@ -159,7 +150,6 @@ export const CONTROL_ROWS = [
   systemRow('clts', clearTaskSwitched),
   systemRow('lmsw', loadStatusWord),
   systemRow('smsw', storeStatusWord),
-  systemRow('invlpg', invalidatePage),
   systemRow('invd', cacheControl('invd')),
   systemRow('wbinvd', cacheControl('wbinvd')),
   // Without WBNOINVD the prefix is ignored.

@@ -1,10 +1,10 @@
-import { isCanonical, shiftRight } from '../../../core';
+import { shiftRight } from '../../../core';
 import type { Instruction } from '../../decode/instruction';
 import type { ProcessorDraft } from '../../processor-draft';
-import { linearAddressBits } from '../../segmented-address';
 import {
   descriptorAddress,
   isCode,
+  isLoadableBase,
   isNull,
   isOrdinary,
   isVisible,
@@ -32,7 +32,7 @@ const loadTable =
     const limit = readMemory(cpu, operand, 2);
     let base = readMemory(cpu, operand, cpu.mode64 ? 8 : 4, 2);
     if (cpu.mode64) {
-      if (!isCanonical(base, linearAddressBits(cpu))) cpu.generalProtection();
+      if (!isLoadableBase(cpu, base)) cpu.generalProtection();
     } else if (instruction.operandWidth === 16) base &= 0xffffffn;
     const global = mnemonic === 'lgdt';
     cpu.R[global ? SLOT.gdtrBase : SLOT.idtrBase] = base;

@@ -11,6 +11,7 @@ import { require64, requireEnabled, requireFeature, requirePrivilege } from './p
 import { intercept, systemRow } from './system-row';
 
 const OSXSAVE = 1 << 27;
+const OSPKE = 1 << 4;
 const APIC = 1 << FEATURES.apic.bit;
 const SYSCALL = 1 << FEATURES.syscall.bit;
 const APIC_ENABLED = 1 << 11;
@@ -32,6 +33,10 @@ const identification = (cpu: ProcessorDraft, leaf: number, subleaf: number): Cpu
         ecx: osxsave ? result.ecx | OSXSAVE : result.ecx & ~OSXSAVE,
         edx: apic ? result.edx : result.edx & ~APIC,
       };
+    }
+    case 7: {
+      const ospke = subleaf === 0 && (cpu.W[2 * SLOT.cr4] & CR4.pke) !== 0;
+      return ospke ? { ...result, ecx: result.ecx | OSPKE } : result;
     }
     case 0x80000001:
       return cpu.mode64 ? result : { ...result, edx: result.edx & ~SYSCALL };

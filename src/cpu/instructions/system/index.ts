@@ -8,7 +8,9 @@ import { FLAG_ROWS } from './flags';
 import { IDENTIFICATION_ROWS } from './identification';
 import { IO_ROWS } from './input-output';
 import { INTERRUPT_ROWS } from './interrupts';
+import { INVALIDATION_ROWS } from './invalidate';
 import { OPTIONAL_ROWS } from './optional';
+import { PROTECTION_KEY_ROWS } from './protection-keys';
 import { SEGMENT_ROWS } from './segment-registers';
 import { SYSTEM_CALL_ROWS } from './system-calls';
 
@@ -25,5 +27,7 @@ export const SYSTEM_ROWS: readonly SystemRow[] = [
   ...IDENTIFICATION_ROWS,
   ...EXTENDED_CONTROL_ROWS,
   ...IO_ROWS,
+  ...INVALIDATION_ROWS,
+  ...PROTECTION_KEY_ROWS,
   ...OPTIONAL_ROWS,
 ];

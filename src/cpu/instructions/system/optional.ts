@@ -10,11 +10,8 @@ import { intercept, systemRow } from './system-row';
 const UNANNOUNCED: Readonly<Record<string, FeatureName>> = {
   monitor: 'monitor',
   mwait: 'monitor',
-  invpcid: 'invpcid',
   rdrand: 'rdrand',
   rdseed: 'rdseed',
-  rdpkru: 'pku',
-  wrpkru: 'pku',
   xbegin: 'rtm',
   xend: 'rtm',
   xtest: 'rtm',

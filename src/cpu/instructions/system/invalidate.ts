@@ -1,0 +1,44 @@
+import { isCanonical, shiftRight } from '../../../core';
+import type { Instruction } from '../../decode/instruction';
+import { linearAddressWidth } from '../../presets/features';
+import type { ProcessorDraft } from '../../processor-draft';
+import { CR4, SLOT } from '../../slots';
+import { effectiveAddress, general, linearOf, memoryOf, registerOf, uncheckedLinear } from './operands';
+import { requireEnabled, requireFeature, requirePrivilege } from './privilege';
+import { intercept, systemRow } from './system-row';
+
+// SDM Vol. 2, INVLPG: no access, no fault for a non-canonical address
+const invalidatePage = (cpu: ProcessorDraft, instruction: Instruction): void => {
+  requirePrivilege(cpu);
+  const operand = memoryOf(instruction.operands[0]);
+  const address = uncheckedLinear(cpu, operand.segment, effectiveAddress(cpu, operand));
+  intercept(cpu, instruction, { id: 'invlpg', address });
+  cpu.mmu.flush();
+};
+
+/** Types of INVPCID: one address, one PCID, everything, everything but global translations. */
+const INDIVIDUAL = 0n;
+const SINGLE = 1n;
+const LAST_TYPE = 3n;
+const DESCRIPTOR_BYTES = 16;
+const PCID_BITS = 12n;
+
+// SDM Vol. 2, INVPCID—Invalidate Process-Context Identifier
+const invalidatePcid = (cpu: ProcessorDraft, instruction: Instruction): void => {
+  requireFeature(cpu, 'invpcid');
+  requireEnabled(cpu, 'invpcid');
+  requirePrivilege(cpu);
+  intercept(cpu, instruction, { id: 'invpcid' });
+  const { number } = registerOf(instruction.operands[0]);
+  const at = linearOf(cpu, memoryOf(instruction.operands[1]), DESCRIPTOR_BYTES, false);
+  const type = general(cpu, number, cpu.mode64 ? 64 : 32);
+  const pcid = cpu.mmu.read(at, 8);
+  const address = cpu.mmu.read(at + 8n, 8);
+  if (type > LAST_TYPE || shiftRight(pcid, PCID_BITS) !== 0n) cpu.generalProtection();
+  const one = type === INDIVIDUAL || type === SINGLE;
+  if (one && pcid !== 0n && (cpu.W[2 * SLOT.cr4] & CR4.pcide) === 0) cpu.generalProtection();
+  if (type === INDIVIDUAL && !isCanonical(address, linearAddressWidth(cpu.cpuid))) cpu.generalProtection();
+  cpu.mmu.flush();
+};
+
+export const INVALIDATION_ROWS = [systemRow('invlpg', invalidatePage), systemRow('invpcid', invalidatePcid)];
