@@ -45,7 +45,7 @@ describe('skylake', () => {
     expect(announces(processor('skylake').cpuid, 'vmx')).toBe(true);
     for (const edits of [{ vmx: false }, ['-vmx']] as const)
       expect(announces(processor('skylake', edits).cpuid, 'vmx')).toBe(false);
-    expect(processor('skylake', ['+umip']).cpuid.lookup(7, 0).ecx).toBe(4);
+    expect(processor('skylake', ['-pku', '+umip']).cpuid.lookup(7, 0).ecx).toBe(4);
   });
 
   it('refuses names that it does not know, and features that are not built', () => {

@@ -89,7 +89,7 @@ describe('MOV to CR3, CR4 and CR8', () => {
   it.each([
     ['PAE 1 to 0 in IA-32e mode', 0n],
     ['a reserved bit', bits(CR4.pae) | (1n << 15n)],
-    ['a bit without its feature', bits(CR4.pae, CR4.pcide)],
+    ['a bit without its feature', bits(CR4.pae, CR4.cet)],
     ['bits 63:32', bits(CR4.pae) | (1n << 32n)],
   ])('CR4 #GP(0): %s', (_, value) => {
     expect(write(machine64(), 4, value)).toMatchObject(GP0);

@@ -117,7 +117,7 @@ describe('VMXON', () => {
   });
   it('#GP(0) when CR4 has a bit that VMX does not support', () => {
     refused(({ cpu }) => {
-      cpu.W[2 * SLOT.cr4] |= CR4.pke;
+      cpu.W[2 * SLOT.cr4] |= CR4.cet;
     });
   });
   it('#GP(0) unless IA32_FEATURE_CONTROL is locked and allows VMX outside SMX', () => {
