@@ -5,3 +5,4 @@ export { EXIT_CODE, GUEST_MEMORY } from './guest-layout';
 export { GuestProgram, guestMachine, guestProgram, integerProgram } from './guest-program';
 export { lastStatement, type Statement, statement } from './guest-statements';
 export { integerInstruction, word64 } from './instructions';
+export { type NarrowMode, NarrowProgram, narrowMachine, narrowProgram } from './narrow-program';

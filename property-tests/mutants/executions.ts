@@ -149,7 +149,30 @@ const losesAdjust: ExecutionMutant = {
   step,
 };
 
+const FARTHER = 0x1000;
+
+/** Moves the limits of the data segments by a distance, where they are not 4 GiB. */
+const withLimits = (state: MachineState, distance: number): MachineState =>
+  withProcessor(state, (cpu) => {
+    const moved = (['es', 'ss', 'ds', 'fs'] as const).map((name) => {
+      const segment = cpu.segments[name];
+      return [name, segment.limit > 0xff_ffff ? segment : { ...segment, limit: segment.limit + distance }];
+    });
+    return { ...cpu, segments: { ...cpu.segments, ...Object.fromEntries(moved) } };
+  });
+
+const forgetsLimits: ExecutionMutant = {
+  says: 'lets accesses beyond the limits of segments pass in the generated tier',
+  run: (state, options) => {
+    if (options?.tier !== 'generated') return run(state, options);
+    const result = run(withLimits(state, FARTHER), options);
+    return { ...result, state: withLimits(result.state, -FARTHER) };
+  },
+  step,
+};
+
 export const executionMutants = {
+  forgetsLimits,
   losesCarry,
   losesShadow,
   stopsEarly,

@@ -1,0 +1,242 @@
+// Random programs in 16- and 32-bit code at ring 3, over segments of every kind. A fault goes on at the next slot.
+import fc from 'fast-check';
+import { decode, disassemble } from '../../src/cpu/decode';
+import { processor } from '../../src/cpu/presets';
+import { createMachine, type MachineState } from '../../src/machine';
+import { bytesOf } from './assembler';
+import { type NarrowCode, narrowStatement, offset } from './narrow-instructions';
+import {
+  AT,
+  codeSegments,
+  END_VECTOR,
+  HANDLER_SPACING,
+  KERNEL_CODE,
+  KERNEL_DATA,
+  NARROW_MEMORY,
+  SEGMENTS,
+  type Segment,
+  selectorOf,
+  TASK,
+  USER_CODE,
+  VECTORS,
+} from './narrow-layout';
+
+const SLOT_BYTES = 32;
+const MOST_SLOTS = 40;
+const NOP = 0x90;
+const ROUNDS = 30;
+const WITH_ERROR_CODE: readonly number[] = [8, 10, 11, 12, 13, 14, 17, 21];
+const OPEN: readonly number[] = [3, 4, END_VECTOR];
+const BIG_CODE = 0x4000;
+const FLAT_CODE_32 = 0xc09b;
+const FLAT_CODE_64 = 0xa09b;
+const FLAT_DATA = 0xc093;
+const BUSY_TSS = 0x8b;
+
+/** In what a program runs. */
+export type NarrowMode = 'protected' | 'compatibility';
+
+export interface NarrowDescription {
+  readonly mode: NarrowMode;
+  /** 32-bit code. */
+  readonly big: boolean;
+  readonly codeKind: number;
+  /** ES, SS, DS and FS as indices into `SEGMENTS`. */
+  readonly segments: readonly number[];
+  readonly registers: readonly number[];
+  readonly alignmentChecked: boolean;
+  readonly statements: readonly NarrowCode[];
+}
+
+const descriptor = ({ base, limit, rights }: Segment): readonly number[] => {
+  const scaled = (rights & 0x8000) !== 0 ? limit >>> 12 : limit;
+  return [
+    ...bytesOf(scaled & 0xffff, 2),
+    ...bytesOf(base & 0xff_ffff, 3),
+    rights & 255,
+    ((rights >> 8) & 0xf0) | (scaled >> 16),
+    base >>> 24,
+  ];
+};
+
+const FLAT = { base: 0, limit: 0xffff_ffff } as const;
+
+const tables = (user: Segment, wide: boolean): readonly number[] => [
+  ...bytesOf(0, 8),
+  ...descriptor({ ...FLAT, rights: wide ? FLAT_CODE_64 : FLAT_CODE_32 }),
+  ...descriptor({ ...FLAT, rights: FLAT_DATA }),
+  ...descriptor({ base: AT.task, limit: 0x67, rights: BUSY_TSS }),
+  ...bytesOf(0, 8),
+  ...descriptor(user),
+  ...SEGMENTS.flatMap(descriptor),
+];
+
+/** Masks EIP down to its slot and adds one slot; POP of the error code first. Encoded alike for 32 and 64 bits. */
+const handler = (vector: number, wide: boolean): readonly number[] => {
+  if (vector === END_VECTOR) return [0xf4];
+  const rex = wide ? [0x48] : [];
+  return [
+    ...(WITH_ERROR_CODE.includes(vector) ? [...rex, 0x83, 0xc4, wide ? 8 : 4] : []),
+    ...[0x83, 0x24, 0x24, 0x100 - SLOT_BYTES],
+    ...[0x83, 0x04, 0x24, SLOT_BYTES],
+    ...rex,
+    0xcf,
+  ];
+};
+
+const gate = (vector: number, wide: boolean): readonly number[] => [
+  ...bytesOf(AT.handlers + HANDLER_SPACING * vector, 2),
+  ...[KERNEL_CODE, 0, 0, OPEN.includes(vector) ? 0xee : 0x8e, 0, 0],
+  ...(wide ? bytesOf(0, 8) : []),
+];
+
+/** DEC of the round counter through GS, which stays flat, JNZ to the beginning, INT of the last vector. */
+const ending = (big: boolean, slots: number): readonly number[] => {
+  const again = slots * SLOT_BYTES;
+  const count = [...(big ? [] : [0x66, 0x67]), 0x65, 0xff, 0x0d, ...bytesOf(AT.counter, 4)];
+  const size = big ? 4 : 2;
+  const jump = [0x0f, 0x85, ...bytesOf(-(again + count.length + 2 + size), size)];
+  return [...count, ...jump, 0xcd, END_VECTOR];
+};
+
+/** A program with its machine; printed as assembly. */
+export class NarrowProgram {
+  readonly code: Uint8Array;
+
+  constructor(readonly description: NarrowDescription) {
+    const { statements, big } = description;
+    const bytes = statements.flatMap((statement) => {
+      const slot = statement(big).slice(0, SLOT_BYTES);
+      return [...slot, ...new Array<number>(SLOT_BYTES - slot.length).fill(NOP)];
+    });
+    this.code = Uint8Array.from([...bytes, ...ending(big, statements.length)]);
+  }
+
+  toString(): string {
+    const { mode, big, codeKind, segments, registers, alignmentChecked } = this.description;
+    const padded = new Uint8Array(this.code.length + 15);
+    padded.set(this.code);
+    const lines = [
+      `; ${mode}, ${big ? 32 : 16} bits, code ${codeKind}, segments ${segments}, registers ${registers.map((value) => value.toString(16))}${alignmentChecked ? ', AC' : ''}`,
+    ];
+    for (let at = 0; at < this.code.length; ) {
+      const decoded = decode(padded, big ? 32 : 16, at);
+      const length = decoded.kind === 'instruction' ? decoded.instruction.length : 1;
+      const bytes = [...padded.subarray(at, at + length)].map((byte) => byte.toString(16).padStart(2, '0'));
+      const text = decoded.kind === 'instruction' ? disassemble(decoded.instruction, BigInt(at)) : '?';
+      if (text !== 'nop') lines.push(`${at.toString(16)}: ${bytes.join('')} ${text}`);
+      at += length;
+    }
+    return `\n${lines.join('\n')}\n`;
+  }
+
+  [fc.toStringMethod](): string {
+    return this.toString();
+  }
+}
+
+const reset = createMachine({ processor: processor('skylake', ['-vmx']), memoryBytes: NARROW_MEMORY });
+
+const CR0_PROTECTED = 0x11n;
+const CR0_PAGING = 0x8000_0000n;
+const CR0_AM = 0x4_0000n;
+const AC = 0x4_0000n;
+const PAE = 0x20n;
+const LONG = 0x500n;
+
+/** The machine at the first instruction of a program. */
+export const narrowMachine = (program: NarrowProgram): MachineState => {
+  const { mode, big, codeKind, segments, registers, alignmentChecked } = program.description;
+  const wide = mode === 'compatibility';
+  const kinds = codeSegments(program.code.length);
+  const chosen = kinds[codeKind % kinds.length];
+  const code = { ...chosen, rights: chosen.rights | (big ? BIG_CODE : 0) };
+  let { memory } = reset;
+  const put = (address: number, bytes: readonly number[] | Uint8Array): void => {
+    memory = memory.write(address, Uint8Array.from(bytes));
+  };
+  put(AT.gdt, tables(code, wide));
+  const vectors = Array.from({ length: VECTORS }, (_, vector) => vector);
+  put(
+    AT.idt,
+    vectors.flatMap((vector) => gate(vector, wide)),
+  );
+  for (const vector of vectors) put(AT.handlers + HANDLER_SPACING * vector, handler(vector, wide));
+  // The stack of ring 0: RSP0 of a 64-bit TSS, ESP0 and SS0 of a 32-bit one.
+  put(AT.task + 4, bytesOf(AT.handlerStackTop, 4));
+  put(AT.task + 8, bytesOf(wide ? 0 : KERNEL_DATA, 4));
+  put(AT.counter, bytesOf(ROUNDS, 4));
+  put(AT.pml4, bytesOf(AT.pdpt | 7, 8));
+  put(AT.pdpt, bytesOf(AT.directory | 7, 8));
+  put(AT.directory, bytesOf(0xe7, 8));
+  put(code.base, program.code);
+  const [cpu] = reset.processors;
+  const register = (selector: number, { base, limit, rights }: Segment) => ({
+    selector,
+    base: BigInt(base),
+    limit,
+    accessRights: rights,
+  });
+  const [es, ss, ds, fs] = segments.map((index) => register(selectorOf(index), SEGMENTS[index]));
+  return Object.freeze({
+    ...reset,
+    memory,
+    processors: [
+      {
+        ...cpu,
+        registers: cpu.registers.map((_, number) => BigInt((registers[number] ?? 0) >>> 0)),
+        rip: 0n,
+        rflags: 2n | (alignmentChecked ? AC : 0n),
+        segments: {
+          ...cpu.segments,
+          cs: register(USER_CODE | 3, code),
+          es,
+          ss: { ...ss, accessRights: ss.accessRights | 0x60 },
+          ds,
+          fs,
+          gs: register(selectorOf(0), SEGMENTS[0]),
+          tr: register(TASK, { base: AT.task, limit: 0x67, rights: BUSY_TSS }),
+        },
+        tables: {
+          gdtr: { base: BigInt(AT.gdt), limit: 0xfff },
+          idtr: { base: BigInt(AT.idt), limit: VECTORS * (wide ? 16 : 8) - 1 },
+        },
+        control: {
+          ...cpu.control,
+          cr0: CR0_PROTECTED | CR0_AM | (wide ? CR0_PAGING : 0n),
+          cr3: BigInt(AT.pml4),
+          cr4: wide ? PAE : 0n,
+          efer: wide ? LONG : 0n,
+        },
+      },
+    ],
+  });
+};
+
+/** Writable: a stack can be there. */
+const STACKS: readonly number[] = SEGMENTS.flatMap(({ rights }, index) =>
+  (rights & 0xa) === 2 ? [index] : [],
+);
+
+/** Programs of up to `most` slots. */
+export const narrowProgram = (
+  modes: readonly NarrowMode[] = ['protected', 'protected', 'compatibility'],
+  most = MOST_SLOTS,
+): fc.Arbitrary<NarrowProgram> => {
+  const segment = fc.nat(SEGMENTS.length - 1);
+  return fc
+    .record({
+      mode: fc.constantFrom(...modes),
+      big: fc.boolean(),
+      codeKind: fc.nat(3),
+      segments: fc.tuple(segment, fc.constantFrom(...STACKS), segment, segment),
+      registers: fc.array(offset, { minLength: 8, maxLength: 8 }),
+      alignmentChecked: fc.nat(5).map((value) => value === 0),
+      statements: fc.array(narrowStatement(SLOT_BYTES, MOST_SLOTS), {
+        minLength: 1,
+        maxLength: most,
+        size: 'max',
+      }),
+    })
+    .map((description) => new NarrowProgram(description));
+};
