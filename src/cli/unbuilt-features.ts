@@ -14,8 +14,6 @@ export const UNBUILT_MODES: readonly string[] = [
   'getsec',
   'instruction fetch from a device',
   'single-step on branches (BTF)',
-  'task gate',
-  'task switch',
   'virtual-8086 mode',
 ];
 

@@ -24,6 +24,8 @@ export const CHOICE_SITES = {
     'what device registers that depend on time return, such as the current count of a timer (default: by the machine clock)',
   'vm-entry-failure':
     'which of several violated VM-entry rules is reported (default: the first in the manual)',
+  '16-bit-task':
+    'bits 31:16 of the general registers after a switch to a 16-bit task (default: all ones, as processors leave them)',
   rdrand: 'the value of RDRAND and RDSEED (default: a fixed sequence)',
 } as const;
 

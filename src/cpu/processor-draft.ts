@@ -66,6 +66,8 @@ export class ProcessorDraft {
   begun = 0;
   /** An event that VM entry injected met endless nested deliveries; the engine stops. */
   deliveryLoop = false;
+  /** The instruction or event has switched to another task: RIP is that task's, and a fault from here on too. */
+  taskSwitched = false;
   watcher: ProcessorWatcher | undefined;
 
   constructor(

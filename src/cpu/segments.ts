@@ -38,8 +38,10 @@ export const SYSTEM_TYPE = {
 } as const;
 
 const NULL_RIGHTS = ACCESS_RIGHTS.unusable;
-const ATTRIBUTES_BYTE = 5n;
-const BUSY = 2;
+/** Byte of a descriptor that holds type, S, DPL and P. */
+export const ATTRIBUTES_BYTE = 5n;
+/** The busy flag in the type of a TSS descriptor. SDM Vol. 3A, 8.2.2 TSS Descriptor */
+export const BUSY = 2;
 
 /** What a segment register holds: selector, base, limit in bytes and access rights in the format of the VMCS. */
 export interface SegmentValue {
@@ -77,6 +79,9 @@ export const isCode = (rights: number): boolean => isOrdinary(rights) && (rights
 export const isConforming = (rights: number): boolean => isCode(rights) && (rights & TYPE.conforming) !== 0;
 export const isWritableData = (rights: number): boolean =>
   isOrdinary(rights) && (rights & TYPE.code) === 0 && (rights & TYPE.writable) !== 0;
+/** Data, or code that may be read. */
+export const isReadable = (rights: number): boolean =>
+  isOrdinary(rights) && (!isCode(rights) || (rights & TYPE.readable) !== 0);
 /** Code that says 64-bit and 32-bit at once: refused in IA-32e mode. */
 export const isContradictoryCode = (rights: number): boolean =>
   (rights & ACCESS_RIGHTS.l) !== 0 && (rights & ACCESS_RIGHTS.db) !== 0;
@@ -235,8 +240,8 @@ export const checkedSegment = (
   if (isNull(selector)) return nullSegment(selector);
   const descriptor = readDescriptor(cpu, selector);
   const { rights } = descriptor;
-  const readable = isOrdinary(rights) && (!isCode(rights) || (rights & TYPE.readable) !== 0);
-  if (!readable || !isVisible(rights, cpu.cpl, selector & 3)) cpu.generalProtection(selectorError(selector));
+  if (!isReadable(rights) || !isVisible(rights, cpu.cpl, selector & 3))
+    cpu.generalProtection(selectorError(selector));
   if (!isPresent(rights)) cpu.raise(VECTOR.np, selectorError(selector));
   return accessed(cpu, descriptor);
 };

@@ -50,6 +50,18 @@ export type InterceptedInstruction =
       readonly mnemonic: 'sgdt' | 'sidt' | 'lgdt' | 'lidt' | 'sldt' | 'str' | 'lldt' | 'ltr';
     };
 
+/** What attempts a task switch; `gate` is a task gate of the IDT. */
+export type TaskSwitchSource = 'call' | 'iret' | 'jmp' | 'gate';
+
+/** A task switch about to begin. */
+export interface TaskSwitchAttempt {
+  readonly source: TaskSwitchSource;
+  /** Of the new TSS. */
+  readonly selector: number;
+  /** Bytes of the CALL, IRET or JMP. */
+  readonly length: number | undefined;
+}
+
 /** How a physical access of the processor came about. */
 export interface PhysicalAccess {
   readonly read: boolean;
@@ -84,6 +96,8 @@ export interface Virtualization {
   translationRoot(cpu: ProcessorDraft): number;
   /** Non-root operation: an event is about to be delivered; `during` is the event in whose delivery it arose. May leave. */
   interceptEvent(cpu: ProcessorDraft, event: InterruptionEvent, during: InterruptionEvent | undefined): void;
+  /** Non-root operation: a task switch would begin now. May leave (always does). */
+  interceptTaskSwitch(cpu: ProcessorDraft, attempt: TaskSwitchAttempt): void;
   /** Non-root operation. May leave (always does). */
   interceptTripleFault(cpu: ProcessorDraft): void;
   /** Non-root operation, instruction boundary, an external interrupt is pending. May leave; returns whether RFLAGS.IF may be ignored (never, when it returned). */

@@ -2,7 +2,12 @@ import type { Instruction } from '../cpu/decode/instruction';
 import type { InterruptionEvent } from '../cpu/event';
 import type { ProcessorDraft } from '../cpu/processor-draft';
 import { SLOT } from '../cpu/slots';
-import type { InterceptedInstruction, PhysicalAccess, Virtualization } from '../cpu/virtualization';
+import type {
+  InterceptedInstruction,
+  PhysicalAccess,
+  TaskSwitchAttempt,
+  Virtualization,
+} from '../cpu/virtualization';
 import { capabilityMsr } from './capabilities';
 import { performExit } from './exit/perform-exit';
 import type { VmExit } from './exit/vm-exit';
@@ -59,6 +64,11 @@ export class Vmx extends VmxOperation implements Virtualization {
 
   interceptEvent(cpu: ProcessorDraft, event: InterruptionEvent): void {
     interceptEvent(this, cpu, event);
+  }
+
+  /** SDM Vol. 3C, 26.4.2 Treatment of Task Switches: never in non-root operation */
+  interceptTaskSwitch(cpu: ProcessorDraft, { source, selector, length = 0 }: TaskSwitchAttempt): void {
+    cpu.leave({ reason: 'taskSwitch', source, selector, length } satisfies VmExit);
   }
 
   interceptTripleFault(cpu: ProcessorDraft): void {

@@ -1,5 +1,4 @@
 import { describe, expect, it } from 'vitest';
-import { Unbuilt } from '../../../src/core';
 import { EVENT_TYPE, VECTOR } from '../../../src/cpu/event';
 import { deliver } from '../../../src/cpu/events';
 import { SLOT } from '../../../src/cpu/slots';
@@ -70,11 +69,5 @@ describe('delivery in 32-bit protected mode', () => {
     expect(deliver(machine.cpu, interrupt)).toBe('delivered');
     expect(machine.cpu.rip).toBe(BigInt(0x9000 + vector));
     expect(stackWords(machine, 1, 4)[0]).toBe(BigInt(errorCode));
-  });
-
-  it('a task gate is not built, and says so', () => {
-    const machine = machine32();
-    setGate(machine, 0x40, { rights: 0x85 });
-    expect(() => deliver(machine.cpu, interrupt)).toThrow(Unbuilt);
   });
 });

@@ -1,5 +1,4 @@
 import { describe, expect, it } from 'vitest';
-import { Unbuilt } from '../../../src/core';
 import { VECTOR } from '../../../src/cpu/event';
 import { ACCESS_RIGHTS, FLAG, SLOT } from '../../../src/cpu/slots';
 import {
@@ -62,10 +61,6 @@ describe('far JMP and CALL', () => {
     const machine = machine64();
     point(machine, SELECTOR.code, 0x8000_0000_0000n, 8);
     expect(execute(machine, 'jmp_far', [memoryAt(POINTER, 80)], { operandWidth: 64 })).toMatchObject(GP(0));
-  });
-
-  it('a TSS in legacy mode is a task switch, which is not built', () => {
-    expect(() => jump(machine32(), SELECTOR.tss)).toThrow(Unbuilt);
   });
 
   it('CALL pushes CS and the next RIP; RET takes them back', () => {
@@ -158,13 +153,10 @@ describe('IRET', () => {
     expect(cpu.R[SLOT.rsp]).toBe(STACK - 40n);
   });
 
-  it('NT is #GP(0) in IA-32e mode, a task switch in legacy mode', () => {
+  it('NT is #GP(0) in IA-32e mode', () => {
     const machine = machine64();
     machine.cpu.rflags = BigInt(FLAG.nt | 2);
     expect(iret(machine)).toMatchObject(GP(0));
-    const legacy = machine32();
-    legacy.cpu.rflags = BigInt(FLAG.nt | 2);
-    expect(() => iret(legacy, 32)).toThrow(Unbuilt);
   });
 
   it('in protected mode pops three values at the same level, five outward', () => {

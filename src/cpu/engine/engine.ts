@@ -261,7 +261,8 @@ export class Engine {
     const last = block.instructions.length - 1;
     let at = index;
     if (block.generated) at = block.operations.length === 1 && index === 1 ? last : W[INDEX_AT];
-    cpu.rip = block.addressOf(at);
+    if (cpu.taskSwitched) cpu.taskSwitched = false;
+    else cpu.rip = block.addressOf(at);
     W[LEFT_AT] += block.instructions.length - at - cpu.extraRetired;
     cpu.extraRetired = 0;
   }

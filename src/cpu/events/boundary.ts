@@ -11,10 +11,10 @@ const interruptible = (cpu: ProcessorDraft): boolean => cpu.flag(FLAG.if) && !sh
 /** Pending traps become one #DB. SDM Vol. 3A, 6.9 Priority Among Simultaneous Exceptions and Interrupts */
 const pendingTrap = (cpu: ProcessorDraft): InterruptionEvent | undefined => {
   const { pendingDebug } = cpu;
-  const due = (pendingDebug & (PENDING.enabled | PENDING.bs)) !== 0;
+  const due = (pendingDebug & (PENDING.enabled | PENDING.bs | PENDING.bt)) !== 0;
   if (!due || cpu.blockingByMovSs) return undefined;
   cpu.pendingDebug = 0;
-  return debugException(pendingDebug & (DR6.b | DR6.bs));
+  return debugException(pendingDebug & (DR6.b | DR6.bs | DR6.bt));
 };
 
 const nmi = (cpu: ProcessorDraft): InterruptionEvent | undefined => {

@@ -4,9 +4,9 @@ import { linearRip } from '../segmented-address';
 import { CR4, SLOT } from '../slots';
 
 /** DR6 bits; B3:0 are bits 3 to 0. SDM Vol. 3B, 18.2.3 Debug Status Register (DR6) */
-export const DR6 = { b: 0xf, bd: 1 << 13, bs: 1 << 14 } as const;
-/** Pending debug exceptions: B3:0, enabled breakpoint, BS. SDM Vol. 3C, 25.4.2 Guest Non-Register State */
-export const PENDING = { b: 0xf, enabled: 1 << 12, bs: 1 << 14 } as const;
+export const DR6 = { b: 0xf, bd: 1 << 13, bs: 1 << 14, bt: 1 << 15 } as const;
+/** Pending debug exceptions: B3:0, enabled breakpoint, BS as in the VMCS field, and BT, which cannot arise in a guest. SDM Vol. 3C, 25.4.2 Guest Non-Register State */
+export const PENDING = { b: 0xf, enabled: 1 << 12, bs: 1 << 14, bt: 1 << 15 } as const;
 /** DR7 bits. SDM Vol. 3B, 18.2.4 Debug Control Register (DR7) */
 export const DR7 = { enables: 0xff, gd: 1 << 13 } as const;
 /** IA32_DEBUGCTL bits. SDM Vol. 3B, 18.4.1 IA32_DEBUGCTL MSR */

@@ -23,6 +23,7 @@ const completes = (cpu: ProcessorDraft, action: () => void): boolean => {
     return true;
   } catch (left) {
     if (left !== LEFT) throw left;
+    cpu.taskSwitched = false;
     return false;
   }
 };
@@ -57,7 +58,7 @@ const entered = (cpu: ProcessorDraft, event: InterruptionEvent): 'delivered' => 
   cpu.activity = ACTIVITY.active;
   // SDM Vol. 3C, 27.7.3 Delivery of Pending Debug Exceptions after VM Entry: as there, only software events keep the traps that MOV SS holds back.
   // Of these a single step is none: MOV SS itself is not stepped, whatever a VM exit between the two had to save.
-  if (cpu.blockingByMovSs) cpu.pendingDebug = isSoftware(event) ? cpu.pendingDebug & ~PENDING.bs : 0;
+  if (cpu.blockingByMovSs) cpu.pendingDebug &= isSoftware(event) ? ~PENDING.bs : PENDING.bt;
   cpu.blockingBySti = false;
   cpu.blockingByMovSs = false;
   cpu.nmiUnblocked = false;

@@ -20,6 +20,7 @@ import {
   setSegmentRaw,
 } from '../segments';
 import { ACCESS_RIGHTS, FLAG, SLOT } from '../slots';
+import { switchTask } from '../tasks/task-switch';
 import { DR6 } from './debug';
 import { enterRealModeHandler } from './real-mode';
 import { innerStack, type NewStack, prepareFrame, stackPointer64 } from './stack';
@@ -45,7 +46,7 @@ export const isSoftware = (event: InterruptionEvent): boolean =>
   event.type === EVENT_TYPE.softwareInterrupt || event.type === EVENT_TYPE.softwareException;
 
 /** EXT of the error code of faults in the delivery. SDM Vol. 3A, 6.13 Error Code */
-const externalOf = (event: InterruptionEvent): number => (isSoftware(event) ? 0 : 1);
+const externalOf = (event: InterruptionEvent): 0 | 1 => (isSoftware(event) ? 0 : 1);
 
 // SDM Vol. 3A, 6.11 IDT Descriptors; 6.14.1 64-Bit Mode IDT
 const readGate = (cpu: ProcessorDraft, event: InterruptionEvent): Gate => {
@@ -70,7 +71,6 @@ const readGate = (cpu: ProcessorDraft, event: InterruptionEvent): Gate => {
   if (!gates.includes(type) || (shiftRight(high, 40n) & 0x1fn) !== 0n) cpu.generalProtection(errorCode);
   if (isSoftware(event) && dplOf(rights) < cpu.cpl) cpu.generalProtection(errorCode);
   if (!isPresent(rights)) cpu.raise(VECTOR.np, errorCode);
-  if (type === SYSTEM_TYPE.taskGate) cpu.unbuilt('task gate');
   const narrow = type === SYSTEM_TYPE.interruptGate16 || type === SYSTEM_TYPE.trapGate16;
   const offset =
     (low & 0xffffn) | (narrow ? 0n : (shiftRight(low, 48n) & 0xffffn) << 16n) | ((high & 0xffffffffn) << 32n);
@@ -177,8 +177,19 @@ const through32 = (cpu: ProcessorDraft, event: InterruptionEvent, gate: Gate, ex
   enter(cpu, gate, target, changes ? stack.segment : undefined);
 };
 
+// SDM Vol. 3A, 6.12.2 Interrupt Tasks: RF of a fault is saved in the old TSS
+const throughTask = (cpu: ProcessorDraft, event: InterruptionEvent, gate: Gate, external: 0 | 1): void =>
+  switchTask(cpu, {
+    source: 'gate',
+    selector: gate.selector,
+    external,
+    instructionPointer: returnPointer(cpu, event),
+    flags: flagsImage(cpu, event),
+    ...(event.errorCode === undefined ? {} : { errorCode: event.errorCode }),
+  });
+
 /**
- * Enters the handler of an event through the IDT, whole or not at all: a fault leaves registers as they were. Leaves with `LEFT`.
+ * Enters the handler of an event through the IDT, whole or not at all: a fault leaves registers as they were, but for one of a new task. Leaves with `LEFT`.
  * SDM Vol. 3A, 6.12 Exception and Interrupt Handling; 6.14 Exception and Interrupt Handling in 64-bit Mode
  */
 export const enterHandler = (cpu: ProcessorDraft, event: InterruptionEvent): void => {
@@ -189,6 +200,7 @@ export const enterHandler = (cpu: ProcessorDraft, event: InterruptionEvent): voi
   if (cpu.virtual8086) cpu.unbuilt('virtual-8086 mode');
   const gate = readGate(cpu, event);
   const external = externalOf(event);
-  if (cpu.longMode) through64(cpu, event, gate, external);
+  if (gate.type === SYSTEM_TYPE.taskGate) throughTask(cpu, event, gate, external);
+  else if (cpu.longMode) through64(cpu, event, gate, external);
   else through32(cpu, event, gate, external);
 };

@@ -28,6 +28,12 @@ const controlRegisterQualification = (exit: Of<'controlRegisterAccess'>): number
   (exit.register << 8) |
   (exit.source << 16);
 
+const TASK_SWITCH_SOURCE = { call: 0, iret: 1, jmp: 2, gate: 3 } as const;
+
+// SDM Vol. 3C, Table 28-2 Exit Qualification for Task Switches
+const taskSwitchQualification = ({ source, selector }: Of<'taskSwitch'>): bigint =>
+  BigInt(selector) | (BigInt(TASK_SWITCH_SOURCE[source]) << 30n);
+
 // SDM Vol. 3C, Table 28-4 Exit Qualification for MOV DR
 const debugRegisterQualification = (exit: Of<'movDr'>): number =>
   exit.debug | (exit.direction === 'from' ? 1 << 4 : 0) | (exit.register << 8);
@@ -93,6 +99,10 @@ export class ExitFields {
       case 'interruptWindow':
       case 'preemptionTimerExpired':
         this.length = 0;
+        return;
+      case 'taskSwitch':
+        this.qualify(taskSwitchQualification(exit));
+        if (exit.source !== 'gate') this.length = exit.length;
         return;
       case 'eptViolation':
         this.qualificationLow =

@@ -58,6 +58,10 @@ const resumeFlag = (now: number, exit: VmExit, during: InterruptionEvent | undef
   switch (exit.reason) {
     case 'exceptionOrNmi':
       return isFault(exit.event) ? FLAG.rf : now;
+    // What a task gate would have saved in the old TSS.
+    case 'taskSwitch':
+      if (exit.source !== 'gate') return 0;
+      return during !== undefined && isFault(during) ? FLAG.rf : now;
     case 'eptViolation':
     case 'eptMisconfiguration':
       return during === undefined || isFault(during) ? FLAG.rf : now;

@@ -1,5 +1,6 @@
 import type { Gpa } from '../../core';
 import type { InterruptionEvent } from '../../cpu/event';
+import type { TaskSwitchSource } from '../../cpu/virtualization';
 import type { EptViolation } from '../../ept';
 import type { ExitReason } from './exit-reasons';
 
@@ -90,6 +91,14 @@ export type VmExit =
     })
   | IoExit
   | { readonly reason: 'exceptionOrNmi'; readonly event: InterruptionEvent }
+  | {
+      readonly reason: 'taskSwitch';
+      readonly source: TaskSwitchSource;
+      /** Of the new TSS. */
+      readonly selector: number;
+      /** 0 for a task gate of the IDT. */
+      readonly length: number;
+    }
   /** The vector when the interrupt was acknowledged. */
   | { readonly reason: 'externalInterrupt'; readonly vector: number | undefined }
   | { readonly reason: 'tripleFault' | 'interruptWindow' | 'preemptionTimerExpired' }

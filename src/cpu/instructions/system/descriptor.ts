@@ -3,10 +3,10 @@ import type { Instruction } from '../../decode/instruction';
 import type { ProcessorDraft } from '../../processor-draft';
 import {
   descriptorAddress,
-  isCode,
   isLoadableBase,
   isNull,
   isOrdinary,
+  isReadable,
   isVisible,
   isWritableData,
   loadLocalTable,
@@ -14,7 +14,6 @@ import {
   type SegmentValue,
   SYSTEM_TYPE,
   segmentValue,
-  TYPE,
   typeOf,
 } from '../../segments';
 import { SLOT } from '../../slots';
@@ -127,8 +126,6 @@ const verify =
     const rights = found?.value.rights ?? 0;
     setZero(cpu, found !== undefined && permits(rights) && isVisible(rights, cpu.cpl, selector & 3));
   };
-const isReadable = (rights: number): boolean =>
-  isOrdinary(rights) && (!isCode(rights) || (rights & TYPE.readable) !== 0);
 
 // SDM Vol. 2, ARPL
 const adjustPrivilege = (cpu: ProcessorDraft, instruction: Instruction): void => {

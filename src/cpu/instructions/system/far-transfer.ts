@@ -3,6 +3,7 @@ import type { Instruction } from '../../decode/instruction';
 import type { ProcessorDraft } from '../../processor-draft';
 import { accessed, SEGMENT, setSegmentRaw } from '../../segments';
 import { ACCESS_RIGHTS, FLAG, SLOT } from '../../slots';
+import { previousTask, switchTaskBy } from '../../tasks';
 import { callThroughGate, jumpThroughGate } from './call-gate';
 import {
   type CodeTarget,
@@ -27,7 +28,7 @@ const jumpFar = (cpu: ProcessorDraft, instruction: Instruction): void => {
   const { selector, offset } = farPointer(cpu, instruction.operands[0], instruction.operandWidth);
   const destination = farDestination(cpu, selector);
   if (destination.kind === 'call-gate') jumpThroughGate(cpu, destination.gate);
-  else if (destination.kind === 'task') cpu.unbuilt('task switch');
+  else if (destination.kind === 'task') switchTaskBy(cpu, 'jmp', destination.selector, instruction.length);
   else {
     const { target } = destination;
     const to = offsetIn(target, offset);
@@ -42,7 +43,7 @@ const callFar = (cpu: ProcessorDraft, instruction: Instruction): void => {
   const { selector, offset } = farPointer(cpu, instruction.operands[0], operandWidth);
   const destination = farDestination(cpu, selector);
   if (destination.kind === 'call-gate') callThroughGate(cpu, destination.gate);
-  else if (destination.kind === 'task') cpu.unbuilt('task switch');
+  else if (destination.kind === 'task') switchTaskBy(cpu, 'call', destination.selector, instruction.length);
   else {
     const { target } = destination;
     const to = offsetIn(target, offset);
@@ -122,7 +123,9 @@ const interruptReturn = (cpu: ProcessorDraft, instruction: Instruction): void =>
   }
   if (cpu.flag(FLAG.nt)) {
     if (cpu.longMode) cpu.generalProtection();
-    cpu.unbuilt('task switch');
+    switchTaskBy(cpu, 'iret', previousTask(cpu), instruction.length);
+    cpu.nmiUnblocked = false;
+    return;
   }
   const width = instruction.operandWidth;
   const bytes = width / 8;
