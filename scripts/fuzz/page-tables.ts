@@ -1,273 +1,215 @@
-// Random and perturbed 4-level tables, then accesses: what the engine does is compared with a walk written from the manual.
+// Random and perturbed tables of every paging mode, then accesses: what the engine does is compared with a walk written from the manual.
 
-import { createMachine, type MachineState, memoryDifference, processor, step } from '../../src/api';
-import { flatSegment, words } from './flat-machine';
+import { type MachineState, memoryDifference, type Processor, processor, step } from '../../src/api';
+import { words } from './flat-machine';
+import {
+  aboutTo,
+  codeOf,
+  entryBytes,
+  FRAMES,
+  isLong,
+  MEMORY,
+  OFFSET,
+  PAGE,
+  PRESENT,
+  prepared,
+  ROOT,
+  SHAPES,
+  STACK_FRAME,
+  TABLES,
+  withFixed,
+  writtenBy,
+} from './paging-machine';
 import { attempted, hexBytes, type Part, Wrong } from './part';
 import { Random } from './random';
-import { type Access, type Translation, translate } from './reference-walk';
+import { type Access, type Mode, type Roots, type Translation, translate } from './reference-walk';
 import { isListed } from './unbuilt';
 
-const PAGE = 4096;
-const MEMORY = 8 << 20;
-const FRAMES = MEMORY / PAGE;
+/** Parts with address widths of 52, 46, 36 and 32 bits, with and without what the formats depend on. */
+const PROCESSORS: readonly (readonly [Processor, readonly Mode[]])[] = [
+  [processor('sapphire-rapids', ['-vmx']), ['32-bit', 'PAE', '4-level', '5-level']],
+  [processor('skylake', ['-vmx', '+la57', '+pks']), ['PAE', '4-level', '5-level']],
+  [processor('skylake', ['-vmx', '-page-1gib']), ['4-level']],
+  [processor('nehalem', ['-vmx']), ['32-bit', 'PAE', '4-level']],
+  [processor('nehalem', ['-vmx', '-pse36', '-pat']), ['32-bit', 'PAE']],
+  [processor('pentium'), ['32-bit']],
+];
+const KINDS = PROCESSORS.flatMap(([part, modes]) => modes.map((mode) => ({ part, mode })));
+const bases = new Map<number, MachineState>();
 
-/** Frames of the fixed part, which no random entry changes. */
-const FRAME = {
-  gdt: 1,
-  idt: 2,
-  tss: 3,
-  pdpt: 4,
-  directory: 5,
-  table: 6,
-  stack: 7,
-  code: 8,
-  handler: 9,
-} as const;
-/** Frames of random tables: the root, then two for each level below. */
-const TABLES = [16, 17, 18, 19, 20, 21, 22] as const;
-/** The fixed part is mapped here: code for the kernel at page 8, the same for everybody at page 40. */
-const FIXED_SLOT = 256;
-const FIXED = 0xffff_8000_0000_0000n;
-const USER_CODE = 40;
-
-const PRESENT = 1n;
-const USER = 4n;
-const ACCESSED_DIRTY = 0x60n;
-const KERNEL_ENTRY = PRESENT | 2n | ACCESSED_DIRTY;
 const LARGE = 1n << 7n;
 const EXECUTE_DISABLE = 1n << 63n;
+const KEY = 59n;
 
-/** In every page: its frame number at `read`, MOV EAX with it at `fetch`. */
-const OFFSET = { read: 0x108, write: 0x208, fetch: 0x308 } as const;
-
-const prepared = (): MachineState => {
-  const fresh = createMachine({ processor: processor('skylake', ['-vmx']), memoryBytes: MEMORY });
-  const all = new Uint8Array(MEMORY);
-  const view = new DataView(all.buffer);
-  const put = (frame: number, index: number, ...values: readonly bigint[]): void =>
-    all.set(words(...values), frame * PAGE + 8 * index);
-  const entry = (frame: number, rights = KERNEL_ENTRY): bigint => BigInt(frame * PAGE) | rights;
-  put(FRAME.gdt, 0, 0n, 0x00af_9b00_0000_ffffn, 0x00cf_9300_0000_ffffn, 0n, 0x00cf_f300_0000_ffffn);
-  put(FRAME.gdt, 5, 0x00af_fb00_0000_ffffn);
-  const handler = FIXED + BigInt(FRAME.handler * PAGE);
-  const gate =
-    (handler & 0xffffn) | (8n << 16n) | (1n << 32n) | (0x8en << 40n) | (((handler >> 16n) & 0xffffn) << 48n);
-  for (let vector = 0; vector < 256; vector++) put(FRAME.idt, 2 * vector, gate, handler >> 32n);
-  const stackTop = FIXED + BigInt((FRAME.stack + 1) * PAGE);
-  view.setBigUint64(FRAME.tss * PAGE + 0x24, stackTop, true);
-  put(TABLES[0], FIXED_SLOT, entry(FRAME.pdpt, KERNEL_ENTRY | USER));
-  put(FRAME.pdpt, 0, entry(FRAME.directory, KERNEL_ENTRY | USER));
-  put(FRAME.directory, 0, entry(FRAME.table, KERNEL_ENTRY | USER));
-  for (let frame = 1; frame < 16; frame++) put(FRAME.table, frame, entry(frame));
-  put(FRAME.table, USER_CODE, entry(FRAME.code, KERNEL_ENTRY | USER));
-  all.fill(0x90, FRAME.handler * PAGE, (FRAME.handler + 1) * PAGE);
-  // What stands there in the frames of tables and handlers is of no use otherwise.
-  for (let frame = 0; frame < FRAMES; frame++) {
-    view.setBigUint64(frame * PAGE + OFFSET.read, BigInt(frame), true);
-    view.setUint8(frame * PAGE + OFFSET.fetch, 0xb8);
-    view.setUint32(frame * PAGE + OFFSET.fetch + 1, frame, true);
-  }
-  const [cpu] = fresh.processors;
-  return {
-    ...fresh,
-    memory: fresh.memory.write(0, all),
-    processors: [
-      {
-        ...cpu,
-        tables: {
-          gdtr: { base: FIXED + BigInt(FRAME.gdt * PAGE), limit: 47 },
-          idtr: { base: FIXED + BigInt(FRAME.idt * PAGE), limit: 0xfff },
-        },
-        segments: {
-          ...cpu.segments,
-          tr: {
-            selector: 0x30,
-            base: FIXED + BigInt(FRAME.tss * PAGE),
-            limit: 0x67,
-            accessRights: 0x8b,
-          },
-          ldtr: { selector: 0, base: 0n, limit: 0, accessRights: 0x1_0000 },
-        },
-      },
-    ],
-  };
-};
-
-let base: MachineState | undefined;
-
-const INDICES = [0, 1, 2, 511] as const;
-const LEVELS = 4;
+const indicesOf = (mode: Mode): readonly number[] => [0, 1, 2, mode === '32-bit' ? 1023 : 511];
 
 /** Bits that a perturbation inverts: all of them now and then, those that decide rights more often. */
 const perturbed = (entry: bigint, random: Random): bigint =>
   entry ^ (1n << BigInt(random.once(2) ? random.of([0, 1, 2, 5, 6, 7, 63]) : random.below(64)));
 
-const leaf = (random: Random, level: number): bigint => {
-  const frame =
-    level === 1
-      ? random.below(FRAMES)
-      : level === 2
-        ? 512 * random.below(FRAMES / 512)
-        : random.once(8)
-          ? 512 * 512
-          : 0;
-  return (
-    BigInt(frame * PAGE) |
-    (level === 1 ? 0n : LARGE) |
-    PRESENT |
-    BigInt(random.below(4) << 1) |
-    BigInt(random.below(4) << 5) |
-    (random.once(4) ? EXECUTE_DISABLE : 0n)
-  );
+const leafFrame = (random: Random, mode: Mode, level: number): number => {
+  if (level === 1) return random.below(FRAMES);
+  const span = mode === '32-bit' ? 1024 : 512;
+  if (level === 2) return span * random.below(FRAMES / span);
+  return random.once(8) ? 512 * 512 : 0;
 };
+
+const leaf = (random: Random, mode: Mode, level: number): bigint =>
+  BigInt(leafFrame(random, mode, level) * PAGE) |
+  (level === 1 ? 0n : LARGE) |
+  PRESENT |
+  BigInt(random.below(4) << 1) |
+  BigInt(random.below(4) << 5) |
+  (random.once(4) ? EXECUTE_DISABLE : 0n) |
+  (isLong(mode) ? BigInt(random.below(4)) << KEY : 0n) |
+  // Address bits 39:32 of a 4-MiB page.
+  (mode === '32-bit' && level === 2 && random.once(4) ? BigInt(random.below(16)) << 13n : 0n);
 
 /** Tables of the next level by two for each: what a level points to is not always of that level. */
-const table = (random: Random, level: number): bigint => {
-  const frame = random.once(16) ? random.of(TABLES) : TABLES[2 * (LEVELS - level) + 1 + random.below(2)];
+const tableFrame = (random: Random, mode: Mode, level: number): number =>
+  random.once(16) ? random.of(TABLES) : TABLES[2 * (SHAPES[mode].levels - level) + 1 + random.below(2)];
+
+const table = (random: Random, mode: Mode, level: number): bigint => {
   const rights = random.once(4) ? BigInt(random.below(4) << 1) : 6n;
-  return BigInt(frame * PAGE) | PRESENT | rights | (random.once(2) ? 0x20n : 0n);
+  return BigInt(tableFrame(random, mode, level) * PAGE) | PRESENT | rights | (random.once(2) ? 0x20n : 0n);
 };
 
-const entryOf = (random: Random, level: number): bigint => {
+const entryOf = (random: Random, mode: Mode, level: number): bigint => {
   if (random.once(32)) return random.word64();
-  const isLeaf = level === 1 || (level < LEVELS && random.once(3));
-  let entry = isLeaf ? leaf(random, level) : table(random, level);
+  const isLeaf = level === 1 || (level < 4 && random.once(3));
+  let entry = isLeaf ? leaf(random, mode, level) : table(random, mode, level);
   while (random.once(6)) entry = perturbed(entry, random);
   return entry;
 };
 
+/** What a load of the PDPTE registers lets pass. */
+const pdpte = (random: Random): bigint =>
+  BigInt(random.of([TABLES[0], TABLES[1], TABLES[2]]) * PAGE) |
+  BigInt(random.of([0, 8, 0x10, 0xe00])) |
+  (random.once(6) ? 0n : PRESENT);
+
 interface TablePlan {
   readonly memory: MachineState['memory'];
+  readonly pdptes: readonly bigint[];
   /** The entries for a reproduction. */
   readonly text: string;
 }
 
-const tablesOf = (start: MachineState, random: Random): TablePlan => {
+const tablesOf = (start: MachineState, mode: Mode, random: Random): TablePlan => {
   let { memory } = start;
-  const text: string[] = [];
+  const { levels, entryBytes: size } = SHAPES[mode];
+  const pdptes = mode === 'PAE' ? withFixed([0, 1, 2, 3].map(() => pdpte(random))) : [0n, 0n, 0n, 0n];
+  const text: string[] = mode === 'PAE' ? [`pdptes:${pdptes.map((one) => one.toString(16)).join(',')}`] : [];
   TABLES.forEach((frame, place) => {
-    const level = LEVELS - ((place + 1) >> 1);
-    for (const index of INDICES) {
-      const entry = entryOf(random, level);
-      memory = memory.write(frame * PAGE + 8 * index, words(entry));
+    const level = levels - ((place + 1) >> 1);
+    if (level < 1) return;
+    for (const index of indicesOf(mode)) {
+      const entry = entryOf(random, mode, level);
+      memory = memory.write(frame * PAGE + size * index, entryBytes(mode, entry));
       text.push(`${frame}.${index}:${entry.toString(16)}`);
     }
   });
-  return { memory, text: text.join(' ') };
+  return { memory, pdptes, text: text.join(' ') };
 };
 
-type Kind = Access['kind'];
-
-const CODE: Readonly<Record<Kind, readonly number[]>> = {
-  // MOV RAX, [RBX]; MOV [RBX], RAX; JMP RBX
-  read: [0x48, 0x8b, 0x03],
-  write: [0x48, 0x89, 0x03],
-  fetch: [0xff, 0xe3],
-};
-const WRITTEN = 0x1122_3344_5566_7788n;
-
-const addressOf = (random: Random, kind: Kind): bigint => {
-  const [first, second, third, fourth] = [0, 0, 0, 0].map(() => BigInt(random.of(INDICES)));
-  const top = first === 511n ? 0xffffn << 48n : 0n;
-  return top | (first << 39n) | (second << 30n) | (third << 21n) | (fourth << 12n) | BigInt(OFFSET[kind]);
+const addressOf = (random: Random, { mode, kind }: Access): bigint => {
+  const index = (): bigint => BigInt(random.of(indicesOf(mode)));
+  const offset = BigInt(OFFSET[kind]);
+  if (mode === '32-bit') return (index() << 22n) | (index() << 12n) | offset;
+  const low = (index() << 21n) | (index() << 12n) | offset;
+  if (mode === 'PAE') return (BigInt(random.below(4)) << 30n) | low;
+  const bits = mode === '5-level' ? 57 : 48;
+  const upper = mode === '5-level' ? index() << 48n : 0n;
+  const linear = upper | (index() << 39n) | (index() << 30n) | low;
+  return BigInt.asUintN(64, BigInt.asIntN(bits, linear));
 };
 
-const accessOf = (random: Random, physicalBits: number): Access => ({
+/** Keys of the pages of a walk's fixed part, key 0, deny nothing. */
+const keysOf = (random: Random): number | undefined =>
+  random.once(2) ? undefined : (random.word() & ~3) >>> 0;
+
+const accessOf = (random: Random, mode: Mode, { physicalAddressWidth, features }: Processor): Access => ({
+  mode,
   kind: random.of(['read', 'write', 'fetch'] as const),
   user: random.once(2),
   cr0Wp: random.once(2),
+  cr4Pse: !random.once(4),
   cr4Smep: random.once(2),
   cr4Smap: random.once(2),
   rflagsAc: random.once(2),
   eferNxe: !random.once(4),
-  physicalBits,
+  pkru: keysOf(random),
+  pkrs: keysOf(random),
+  physicalBits: physicalAddressWidth,
+  hasPat: features.has('pat'),
+  hasPse36: features.has('pse36'),
+  hasGigabytePages: features.has('page-1gib'),
 });
 
-/** The machine about to make the access. */
-const aboutTo = (state: MachineState, access: Access, linear: bigint): MachineState => {
-  const { kind, user, cr0Wp, cr4Smep, cr4Smap, rflagsAc, eferNxe } = access;
-  const [cpu] = state.processors;
-  const data = user ? flatSegment(0x23, 0xc0f3) : flatSegment(0x10, 0xc093);
-  const at = FIXED + BigInt((user ? USER_CODE : FRAME.code) * PAGE);
-  return {
-    ...state,
-    memory: state.memory.write(FRAME.code * PAGE, Uint8Array.from(CODE[kind])),
-    processors: [
-      {
-        ...cpu,
-        rip: at,
-        rflags: 2n | (rflagsAc ? 0x4_0000n : 0n),
-        registers: cpu.registers.with(0, WRITTEN).with(3, linear),
-        control: {
-          ...cpu.control,
-          cr0: 0x8000_0031n | (cr0Wp ? 0x1_0000n : 0n),
-          cr2: 0n,
-          cr3: BigInt(TABLES[0] * PAGE),
-          cr4: 0x20n | (cr4Smep ? 1n << 20n : 0n) | (cr4Smap ? 1n << 21n : 0n),
-          efer: 0x500n | (eferNxe ? 0x800n : 0n),
-        },
-        segments: {
-          ...cpu.segments,
-          es: data,
-          ss: data,
-          ds: data,
-          fs: data,
-          gs: data,
-          cs: user ? flatSegment(0x2b, 0xa0fb) : flatSegment(8, 0xa09b),
-        },
-      },
-    ],
-  };
+const wordAt = (memory: MachineState['memory'], physical: bigint, bytes: 4 | 8): bigint => {
+  const view = new DataView(memory.read(Number(physical), bytes).buffer);
+  return bytes === 8 ? view.getBigUint64(0, true) : BigInt(view.getUint32(0, true));
 };
-
-const wordAt = (memory: MachineState['memory'], physical: bigint): bigint =>
-  new DataView(memory.read(Number(physical), 8).buffer).getBigUint64(0, true);
 
 const inRam = (physical: bigint): boolean => physical < BigInt(MEMORY);
 
-/** Where there is no memory an entry reads as all ones, and has a reserved bit set therefore. */
+/** Where there is no memory an entry reads as all ones. */
 const readerOf =
   (memory: MachineState['memory']) =>
-  (physical: bigint): bigint =>
-    inRam(physical) ? wordAt(memory, physical) : 0xffff_ffff_ffff_ffffn;
+  (physical: bigint, bytes: 4 | 8): bigint =>
+    inRam(physical) ? wordAt(memory, physical, bytes) : (1n << BigInt(8 * bytes)) - 1n;
 
 /** Memory as the access must leave it. */
 const expectedMemory = (
   memory: MachineState['memory'],
   { entries, errorCode, physical }: Translation,
-  { kind }: Access,
+  access: Access,
 ): MachineState['memory'] => {
   if (errorCode !== undefined) return memory;
   let after = memory;
+  const size = SHAPES[access.mode].entryBytes;
   entries.forEach((address, i) => {
-    const dirty = kind === 'write' && i === entries.length - 1 ? 0x40n : 0n;
-    after = after.write(Number(address), words(wordAt(after, address) | 0x20n | dirty));
+    if (!inRam(address)) return;
+    const dirty = access.kind === 'write' && i === entries.length - 1 ? 0x40n : 0n;
+    const entry = wordAt(after, address, size) | 0x20n | dirty;
+    after = after.write(Number(address), words(entry).subarray(0, size));
   });
-  if (kind === 'write' && inRam(physical)) after = after.write(Number(physical), words(WRITTEN));
+  if (access.kind === 'write' && inRam(physical)) after = after.write(Number(physical), writtenBy(access));
   return after;
 };
 
 /** What the delivery of a fault pushes is not looked at. */
 const sameBytes = (a: MachineState['memory'], b: MachineState['memory']): boolean =>
-  memoryDifference(a, b).every(({ frame }) => frame === FRAME.stack);
+  memoryDifference(a, b).every(({ frame }) => frame === STACK_FRAME);
 
 const PAGE_FAULT = 14;
 const ACCESSES = 6;
 
+const baseOf = (which: number): MachineState => {
+  const known = bases.get(which);
+  if (known !== undefined) return known;
+  const made = prepared(KINDS[which].part, KINDS[which].mode);
+  bases.set(which, made);
+  return made;
+};
+
 const attempt = (seed: number, index: number): readonly string[] => {
   const random = new Random(seed, 2, index);
-  base ??= prepared();
-  const { memory, text } = tablesOf(base, random);
+  const which = random.below(KINDS.length);
+  const { part, mode } = KINDS[which];
+  const base = baseOf(which);
+  const { memory, pdptes, text } = tablesOf(base, mode, random);
+  const roots: Roots = { cr3: BigInt(ROOT * PAGE), pdptes };
   let state: MachineState = { ...base, memory };
-  const { physicalAddressWidth } = base.config.processor;
   const outcomes: string[] = [];
   for (let i = 0; i < ACCESSES; i++) {
-    const access = accessOf(random, physicalAddressWidth);
-    const linear = addressOf(random, access.kind);
-    const start = aboutTo(state, access, linear);
+    const access = accessOf(random, mode, part);
+    const linear = addressOf(random, access);
+    const start = aboutTo(state, access, linear, pdptes);
+    const code = hexBytes(Uint8Array.from(codeOf(access)));
     const reproduction = (): string =>
-      `access ${i} ${JSON.stringify(access)} at ${linear.toString(16)} code ${hexBytes(Uint8Array.from(CODE[access.kind]))} tables (frame.index:entry) ${text}`;
-    const expected = translate(readerOf(start.memory), BigInt(TABLES[0] * PAGE), linear, access);
+      `${part.name} access ${i} ${JSON.stringify(access)} at ${linear.toString(16)} code ${code} tables (frame.index:entry) ${text}`;
+    const expected = translate(readerOf(start.memory), roots, linear, access);
     const made = attempted(
       () => {
         const first = step(start);
@@ -287,6 +229,8 @@ const attempt = (seed: number, index: number): readonly string[] => {
   return outcomes;
 };
 
+const PAGE_SIZES: Readonly<Record<number, string>> = { 12: '4-KiB', 21: '2-MiB', 22: '4-MiB', 30: '1-GiB' };
+
 const compared = (
   expected: Translation,
   access: Access,
@@ -302,7 +246,8 @@ const compared = (
   const [cpu] = after.processors;
   const first = events.find(({ kind }) => kind === 'delivered');
   const event = first?.kind === 'delivered' ? first.event : undefined;
-  const { errorCode, physical } = expected;
+  const { errorCode, physical, pageBits } = expected;
+  const { mode, kind } = access;
   if (errorCode !== undefined) {
     if (event?.vector !== PAGE_FAULT) wrong(`no page fault; the manual: error code ${errorCode}`);
     if (event?.errorCode !== errorCode) wrong(`error code ${event?.errorCode}; the manual: ${errorCode}`);
@@ -311,12 +256,11 @@ const compared = (
     wrong(`vector ${event.vector}, error code ${event.errorCode}; the manual: ${physical.toString(16)}`);
   if (!sameBytes(after.memory, expectedMemory(start.memory, expected, access)))
     wrong('memory is not as the accessed and dirty flags and the write leave it');
-  if (errorCode !== undefined) return `#PF ${errorCode}`;
+  if (errorCode !== undefined) return `${mode}: #PF ${errorCode}`;
   const found = cpu.registers[0];
-  if (access.kind !== 'write' && inRam(physical) && found !== physical >> 12n)
-    wrong(`a ${access.kind} of frame ${found.toString(16)}; the manual: ${(physical >> 12n).toString(16)}`);
-  const size = ['', '', '1-GiB', '2-MiB', '4-KiB'][expected.entries.length];
-  return `${access.kind} of a ${size} page`;
+  if (kind !== 'write' && inRam(physical) && found !== physical >> 12n)
+    wrong(`a ${kind} of frame ${found.toString(16)}; the manual: ${(physical >> 12n).toString(16)}`);
+  return `${mode}: ${kind} of a ${PAGE_SIZES[pageBits]} page`;
 };
 
 export const pageTables: Part = { name: 'page-table sets', cases: 20_000, attempt };

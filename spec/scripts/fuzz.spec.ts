@@ -92,14 +92,21 @@ describe('the walk from the manual', () => {
     cr4Smap: true,
     rflagsAc: false,
     eferNxe: true,
+    mode: '4-level',
+    cr4Pse: true,
+    pkru: undefined,
+    pkrs: undefined,
     physicalBits: 39,
+    hasPat: true,
+    hasPse36: true,
+    hasGigabytePages: true,
   };
   const NO_EXECUTE = 1n << 63n;
   /** One table a level, at 0x1000 to 0x4000; only entry 0 of each. */
   const walked = (leaf: bigint, changes: Partial<Access> = {}) =>
     translate(
       (at) => ({ 4096: 0x2007n, 8192: 0x3007n, 12288: 0x4007n, 16384: leaf })[Number(at)] ?? 0n,
-      0x1000n,
+      { cr3: 0x1000n, pdptes: [] },
       0x123n,
       { ...access, ...changes },
     );
@@ -115,6 +122,14 @@ describe('the walk from the manual', () => {
     ['execute-disable', 0x9003n | NO_EXECUTE, { kind: 'fetch' }, 0x11],
     ['bit 63 without NXE', 0x9003n | NO_EXECUTE, { eferNxe: false }, 9],
     ['beyond MAXPHYADDR', 0x9003n | (1n << 39n), { kind: 'write' }, 0xb],
+    ['a user key denies', 0x8800_0000_0000_9007n, { pkru: 4, rflagsAc: true, eferNxe: true }, 0x21],
+    [
+      'a user key does not govern a fetch',
+      0x0800_0000_0000_9007n,
+      { pkru: 4, kind: 'fetch', cr4Smep: false },
+      undefined,
+    ],
+    ['a kernel key denies a write with WP', 0x0800_0000_0000_9003n, { pkrs: 8, kind: 'write' }, 0x23],
     ['not present', 0x9002n, { kind: 'write', user: true }, 6],
   ] as const)('%s', (_, leaf, changes, errorCode) => {
     expect(walked(leaf, changes).errorCode).toBe(errorCode);
@@ -125,6 +140,7 @@ describe('the walk from the manual', () => {
       errorCode: undefined,
       physical: 0x9123n,
       entries: [0x1000n, 0x2000n, 0x3000n, 0x4000n],
+      pageBits: 12,
     });
   });
 });
