@@ -65,6 +65,11 @@ const requireHostFeatures = (name: string, { config }: MachineState): void => {
 
 /** The guests that the arguments name, loaded. */
 const guests = (io: CommandIo, names: readonly string[], options: CheckArguments): readonly Guest[] => {
+  for (const name of ['cpus', 'seed'] as const)
+    if (options[name] !== undefined)
+      throw new BadInput(
+        `--${name} ${options[name]}: the monitor runs guests of one processor; leave it out`,
+      );
   const chosen = names.length === 0 ? bundledGuests(io) : names.map((given) => guestPath(io, given));
   return chosen.map((guest) => {
     const state = guestState(io, guest, options, WITHOUT_VMX);

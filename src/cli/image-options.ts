@@ -1,11 +1,11 @@
 import { type Command, Option } from 'commander';
 import { PRESET_NAMES } from '../cpu/presets';
 import type { ImageModule, ImageOptions } from '../image';
-import { createMachine, isSnapshot, loadImage, type MachineState } from '../machine';
+import { createMachine, isSnapshot, loadImage, type MachineState, MOST_PROCESSORS } from '../machine';
 import { BadInput } from './exit-status';
 import { readInput } from './files';
 import type { CommandIo } from './io';
-import { address, choice, memorySize, moduleArgument, processorModel } from './values';
+import { address, choice, memorySize, moduleArgument, processorModel, wholeNumber } from './values';
 
 /** What `run` and `check` take to make a machine with an image: texts, checked here. */
 export interface ImageArguments {
@@ -17,6 +17,8 @@ export interface ImageArguments {
   readonly module?: readonly string[];
   readonly memory?: string;
   readonly processor?: string;
+  readonly cpus?: string;
+  readonly seed?: string;
 }
 
 const FORMATS = ['auto', 'multiboot', 'elf64', 'raw'] as const;
@@ -34,6 +36,8 @@ export const IMAGE_OPTIONS = [
   'module',
   'memory',
   'processor',
+  'cpus',
+  'seed',
 ] as const satisfies readonly (keyof ImageArguments)[];
 
 /** Adds the options of `ImageArguments`. */
@@ -53,7 +57,9 @@ export const describeImage = (command: Command): Command =>
     .option(
       '--processor <model>',
       `preset with edits: ${PRESET_NAMES.join(', ')}; as skylake,-smep,+umip (default: ${DEFAULT_PROCESSOR})`,
-    );
+    )
+    .option('--cpus <n>', 'number of logical processors (default: 1)')
+    .option('--seed <n>', 'how they take turns: same seed, same run (default: 0)');
 
 const baseName = (path: string): string => path.replace(/^.*[\\/]/, '').replace(/\.elf$/, '');
 
@@ -115,9 +121,14 @@ export const guestState = (
     processor.physicalAddressWidth,
   );
   const load = imageOptions(io, name, options);
-  const board =
-    options.append === undefined ? {} : { board: { commandLine: { address: 0, text: options.append } } };
-  const machine = createMachine({ processor, memoryBytes, ...board });
+  const board = {
+    ...(options.append === undefined ? {} : { commandLine: { address: 0, text: options.append } }),
+    ...(options.cpus === undefined
+      ? {}
+      : { processors: wholeNumber('--cpus', options.cpus, 1, MOST_PROCESSORS) }),
+  };
+  const seed = wholeNumber('--seed', options.seed ?? '0', 0, 0xffff_ffff);
+  const machine = createMachine({ processor, memoryBytes, board, seed });
   const names = bundledGuests(io).map((one) => one.name);
   const bytes = readInput(
     io,

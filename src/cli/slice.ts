@@ -23,9 +23,9 @@ const runTraced = (
       if (line !== undefined) write(line);
       onEffect?.(effect);
     };
-    const before = machine.engine.retired;
+    const before = machine.retired;
     const stop = machine.run(maxInstructions, choice);
-    const result = { state: machine.publish(), stop, retired: machine.engine.retired - before };
+    const result = { state: machine.publish(), stop, retired: machine.retired - before };
     machine.onEffect = undefined;
     giveBack(machine);
     return result;

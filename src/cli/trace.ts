@@ -5,6 +5,7 @@ import type { ProcessorDraft } from '../cpu/processor-draft';
 import { CR0, CR4, EFER, FLAG, SLOT } from '../cpu/slots';
 import { walk } from '../ept';
 import type { RunningMachine } from '../machine/running-machine';
+import type { RunningProcessor } from '../machine/running-processor';
 import type { DeviceEffect } from '../platform';
 import { eptPointer } from './where';
 
@@ -22,16 +23,16 @@ const has = (low: number, bit: number): boolean => (low & bit) !== 0;
 /** How a linear address is translated at present. */
 const walkOf = (
   machine: RunningMachine,
-  cpu: ProcessorDraft,
+  { cpu, memory, virtualized }: RunningProcessor,
   address: bigint,
   access: 'read' | 'write' | 'fetch',
   implicit: boolean,
 ) => {
   const { W, R } = cpu;
-  const eptp = cpu.nonRoot ? eptPointer(machine.virtualized?.publish()) : undefined;
+  const eptp = cpu.nonRoot ? eptPointer(virtualized?.publish()) : undefined;
   const cr4 = W[2 * SLOT.cr4];
   return walk({
-    memory: machine.memory.memory,
+    memory: memory.memory,
     address: gva(address),
     access,
     ...(cpu.paging ? { cr3: R[SLOT.cr3] } : {}),
@@ -49,9 +50,24 @@ const walkOf = (
 
 /** Watches a machine while it runs, until the function that comes back is called. */
 export const watch = (machine: RunningMachine, kinds: ReadonlySet<TraceKind>, write: Write): (() => void) => {
-  const { cpu, engine, memory } = machine;
+  const ends = machine.processors.map((one) => watchProcessor(machine, one, kinds, write));
+  return () => {
+    for (const end of ends) end();
+  };
+};
+
+const watchProcessor = (
+  machine: RunningMachine,
+  processor: RunningProcessor,
+  kinds: ReadonlySet<TraceKind>,
+  write: Write,
+): (() => void) => {
+  const { cpu, engine, memory, number } = processor;
+  const which = machine.processors.length === 1 ? {} : { processor: number };
   const put = (kind: string, what: object): void =>
-    write(`${JSON.stringify({ kind, clock: engine.clockStart + engine.retired, ...what }, readable)}\n`);
+    write(
+      `${JSON.stringify({ kind, clock: engine.clockStart + engine.retired, ...which, ...what }, readable)}\n`,
+    );
 
   if (kinds.has('instructions'))
     engine.beforeInstruction = (instruction, address) =>
@@ -87,7 +103,7 @@ export const watch = (machine: RunningMachine, kinds: ReadonlySet<TraceKind>, wr
     memory.translate = (low, high, writes, fetch, implicit): number => {
       const address = join(low, high);
       const access = fetch ? 'fetch' : writes ? 'write' : 'read';
-      const { references, outcome } = walkOf(machine, cpu, address, access, implicit);
+      const { references, outcome } = walkOf(machine, processor, address, access, implicit);
       if (references.length > 0)
         put('walk', {
           address,

@@ -46,6 +46,14 @@ export const count = (option: string, value: string): number => {
     : bad(option, value, 'not a number of instructions', `write it as in ${option} 1000000 or ${option} 1e6`);
 };
 
+/** A whole number from `least` to `most`. */
+export const wholeNumber = (option: string, value: string, least: number, most: number): number => {
+  const number = /^(?:0x[0-9a-f]+|\d+)$/i.test(value) ? Number(value) : Number.NaN;
+  return number >= least && number <= most
+    ? number
+    : bad(option, value, `not a number from ${least} to ${most}`, `write it as in ${option} 2`);
+};
+
 /** One of the given words. */
 export const choice = <const T extends string>(option: string, value: string, words: readonly T[]): T =>
   words.includes(value as T)

@@ -33,8 +33,11 @@ export const eptPointer = (virtualization: unknown): bigint | undefined => {
   return on('activateSecondaryControls') && on('enableEpt') ? field('eptPointer') : undefined;
 };
 
+/** The processor whose turn it is. */
+const running = ({ processors, turn }: MachineState): ProcessorState => processors[turn.processor];
+
 const physicalAddress = (state: MachineState, address: Gva): number | undefined => {
-  const [{ control, virtualization }] = state.processors;
+  const { control, virtualization } = running(state);
   const eptp = eptPointer(virtualization);
   const { outcome } = walk({
     memory: state.memory,
@@ -63,7 +66,7 @@ const bytesText = (bytes: Uint8Array): string =>
 
 /** The instruction that is next, in Intel syntax; a remark in parentheses when there is none. */
 export const instructionAt = (state: MachineState): string => {
-  const [processor] = state.processors;
+  const processor = running(state);
   const size = codeSize(processor);
   const base = size === 64 ? 0n : processor.segments.cs.base;
   const linear = u64(base + processor.rip);
@@ -95,7 +98,9 @@ export const modeText = (processor: ProcessorState): string => {
 /** Where a machine is, in one phrase for messages. */
 export const place = (state: MachineState): string => {
   const instruction = instructionAt(state);
-  return `RIP ${hex(state.processors[0].rip)} ${instruction.startsWith('(') ? instruction : `(${instruction})`}`;
+  const { turn, processors } = state;
+  const which = processors.length === 1 ? '' : `processor ${turn.processor}, `;
+  return `${which}RIP ${hex(running(state).rip)} ${instruction.startsWith('(') ? instruction : `(${instruction})`}`;
 };
 
 const REGISTERS = ['rax', 'rcx', 'rdx', 'rbx', 'rsp', 'rbp', 'rsi', 'rdi'];
@@ -113,9 +118,8 @@ const FLAGS: readonly (readonly [number, string])[] = [
 ];
 const ACTIVITY = ['active', 'halted', 'shutdown', 'waiting for a startup IPI'];
 
-/** Where the guest is: RIP, instruction, mode and registers, a line each. */
-export const report = (state: MachineState): string => {
-  const [processor] = state.processors;
+const reportOne = (state: MachineState): string => {
+  const processor = running(state);
   const { registers, rip, rflags, control, hidden } = processor;
   const rows = [0, 4, 8, 12].map((first) =>
     registers
@@ -133,3 +137,14 @@ export const report = (state: MachineState): string => {
     `rflags ${hex(rflags)} (${set.join(' ') || 'none set'})  cr0 ${hex(control.cr0)}  cr2 ${hex(control.cr2)}  cr3 ${hex(control.cr3)}  cr4 ${hex(control.cr4)}  efer ${hex(control.efer)}`,
   ].join('\n');
 };
+
+/** Where the guest is, of each processor: RIP, instruction, mode and registers, a line each. */
+export const report = (state: MachineState): string =>
+  state.processors.length === 1
+    ? reportOne(state)
+    : state.processors
+        .map((_, processor) => {
+          const turn = state.turn.processor === processor ? ', whose turn it is' : '';
+          return `processor ${processor}${turn}\n${reportOne({ ...state, turn: { ...state.turn, processor } })}`;
+        })
+        .join('\n');

@@ -146,6 +146,8 @@ export const SECTIONS = {
     '8.4': 'Task Linking',
     '8.6': '16-Bit Task-State Segment (TSS)',
     '8.7': 'Task Management in 64-bit Mode',
+    '9.1.3': 'Handling Self- and Cross-Modifying Code',
+    '9.4.3': 'MP Initialization Protocol Algorithm for MP Systems',
     '10.1.1': 'Processor State After Reset',
     '10.8.5': 'Initializing IA-32e Mode',
     '10.9.1': 'Switching to Protected Mode',

@@ -13,6 +13,8 @@ export interface Bus {
   /** Task priority as CR8 shows it (0 to 15). */
   readTaskPriority(): number;
   writeTaskPriority(value: number): void;
+  /** An INIT reaches the processor: its local APIC is in the state after it. */
+  initialize(): void;
   /** IA32_APIC_BASE was written: enable bit and base changed. */
   apicBaseWritten(value: bigint): void;
 }

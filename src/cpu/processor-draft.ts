@@ -40,6 +40,9 @@ export class ProcessorDraft {
   blockingByMovSs = false;
   blockingByNmi = false;
   nmiPending = false;
+  initPending = false;
+  /** Vector of a startup IPI that waits for its processor to wait for it. */
+  startupVector: number | undefined;
   /** Pending debug exceptions, as in the VMCS field: B3:0, enabled breakpoint (12), BS (14). */
   pendingDebug = 0;
   /** Other MSRs that the preset has, by index. */
@@ -69,6 +72,10 @@ export class ProcessorDraft {
   /** The instruction or event has switched to another task: RIP is that task's, and a fault from here on too. */
   taskSwitched = false;
   watcher: ProcessorWatcher | undefined;
+  /** Which of the machine's processors it is, from 0 on: its initial APIC ID. */
+  number = 0;
+  /** How many the machine has. */
+  count = 1;
 
   constructor(
     readonly bus: Bus,

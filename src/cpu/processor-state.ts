@@ -34,6 +34,9 @@ export interface HiddenState {
   readonly blockingByMovSs: boolean;
   readonly blockingByNmi: boolean;
   readonly nmiPending: boolean;
+  readonly initPending: boolean;
+  /** Vector of a startup IPI that is not yet taken. */
+  readonly startupVector: number | undefined;
   /** As the VMCS field of that name. */
   readonly pendingDebug: number;
   readonly nmiUnblocked: boolean;
@@ -155,6 +158,8 @@ export class ProcessorPublisher {
     cpu.blockingByMovSs = hidden.blockingByMovSs;
     cpu.blockingByNmi = hidden.blockingByNmi;
     cpu.nmiPending = hidden.nmiPending;
+    cpu.initPending = hidden.initPending;
+    cpu.startupVector = hidden.startupVector;
     cpu.pendingDebug = hidden.pendingDebug;
     cpu.boundaryWork = true;
     cpu.nmiUnblocked = hidden.nmiUnblocked;
@@ -207,6 +212,8 @@ export class ProcessorPublisher {
       last.blockingByMovSs === cpu.blockingByMovSs &&
       last.blockingByNmi === cpu.blockingByNmi &&
       last.nmiPending === cpu.nmiPending &&
+      last.initPending === cpu.initPending &&
+      last.startupVector === cpu.startupVector &&
       last.pendingDebug === cpu.pendingDebug &&
       last.nmiUnblocked === cpu.nmiUnblocked &&
       last.pdptes === pdptes
@@ -218,6 +225,8 @@ export class ProcessorPublisher {
       blockingByMovSs: cpu.blockingByMovSs,
       blockingByNmi: cpu.blockingByNmi,
       nmiPending: cpu.nmiPending,
+      initPending: cpu.initPending,
+      startupVector: cpu.startupVector,
       pendingDebug: cpu.pendingDebug,
       nmiUnblocked: cpu.nmiUnblocked,
       pdptes,

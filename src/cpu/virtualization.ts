@@ -98,6 +98,8 @@ export interface Virtualization {
   interceptEvent(cpu: ProcessorDraft, event: InterruptionEvent, during: InterruptionEvent | undefined): void;
   /** Non-root operation: a task switch would begin now. May leave (always does). */
   interceptTaskSwitch(cpu: ProcessorDraft, attempt: TaskSwitchAttempt): void;
+  /** An INIT signal is pending at an instruction boundary: VMX root operation blocks it (true), non-root operation leaves. SDM Vol. 3C, 26.2 Other Causes of VM Exits */
+  blocksInit(cpu: ProcessorDraft): boolean;
   /** Non-root operation. May leave (always does). */
   interceptTripleFault(cpu: ProcessorDraft): void;
   /** Non-root operation, instruction boundary, an external interrupt is pending. May leave; returns whether RFLAGS.IF may be ignored (never, when it returned). */

@@ -9,6 +9,7 @@ const BY_EVENT: ReadonlySet<VmExit['reason']> = new Set([
   'exceptionOrNmi',
   'externalInterrupt',
   'tripleFault',
+  'initSignal',
   'interruptWindow',
   'preemptionTimerExpired',
   'eptViolation',

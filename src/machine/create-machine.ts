@@ -1,27 +1,36 @@
 import { EMPTY_MEMORY, fault, MemoryDraft, ModelError, type Outcome, ok } from '../core';
-import { resetProcessor } from '../cpu/presets';
 import { type ProcessorState, SEGMENT_REGISTERS, type SegmentRegister } from '../cpu/processor-state';
 import { GENERAL_REGISTERS } from '../cpu/slots';
 import { type ImageError, type ImageOptions, type ImagePlan, readImage } from '../image';
 import { createBoard } from '../platform';
+import { FIRST_TURN, ONLY_TURN } from './interleaving';
 import { giveBack, takeIdleMachine } from './machine-pool';
-import type { MachineConfig, MachineState } from './machine-state';
+import { type MachineConfig, type MachineState, processorCount } from './machine-state';
 import { ramRanges } from './memory-map';
 
-/** A machine after power-up: memory zero, the processor at its reset vector. Throws `ModelError` for a memory size that is no multiple of 4 KiB. */
+/** As many as there are APIC IDs of 8 bits; FFH means everybody. */
+export const MOST_PROCESSORS = 255;
+
+/**
+ * A machine after power-up: memory zero, the bootstrap processor at its reset vector, the others waiting for a startup IPI. Throws `ModelError` for a memory
+ * size that is no multiple of 4 KiB and a number of processors that is not possible.
+ */
 export const createMachine = (config: MachineConfig): MachineState => {
   const { memoryBytes } = config;
   if (!Number.isInteger(memoryBytes) || memoryBytes <= 0 || memoryBytes % 4096 !== 0)
     throw new ModelError(`memoryBytes ${memoryBytes} is not a positive multiple of 4096`);
+  const count = processorCount(config);
+  if (!Number.isInteger(count) || count < 1 || count > MOST_PROCESSORS)
+    throw new ModelError(`${count} processors: 1 to ${MOST_PROCESSORS} are possible`);
   const machine = takeIdleMachine(config);
-  resetProcessor(machine.cpu, config.processor);
   const state: MachineState = Object.freeze({
     config: Object.freeze({ ...config }),
     ram: ramRanges(memoryBytes),
     clock: 0,
+    turn: count === 1 ? ONLY_TURN : FIRST_TURN,
     memory: EMPTY_MEMORY,
     board: createBoard({ memoryBytes, ...config.board }),
-    processors: Object.freeze([machine.publishProcessor()]),
+    processors: machine.reset(),
     occurrences: Object.freeze({}),
     monitor: undefined,
   });
@@ -106,7 +115,9 @@ export const loadImage = (
     Object.freeze({
       ...machine,
       memory: draft.publish(),
-      processors: Object.freeze([loadedProcessor(machine.processors[0], plan.value)]),
+      processors: Object.freeze(
+        machine.processors.with(0, loadedProcessor(machine.processors[0], plan.value)),
+      ),
     }),
   );
 };

@@ -94,12 +94,14 @@ const deviceStates = ({ board }: MachineState): unknown =>
 const boardConfig = (config: MachineState['board']['config'] | MachineState['config']['board']): unknown =>
   config === undefined ? undefined : { ...config, devices: config.devices?.map(({ name }) => name) };
 
-const rest = ({ config, ram, clock, board, occurrences, monitor }: MachineState): unknown => ({
+const rest = ({ config, ram, clock, turn, board, occurrences, monitor }: MachineState): unknown => ({
   clock,
+  turn,
   config: {
     processor: config.processor.name,
     features: Object.fromEntries([...config.processor.features].map((name) => [name, true])),
     memoryBytes: config.memoryBytes,
+    seed: config.seed,
     board: boardConfig(config.board),
   },
   ram,

@@ -7,6 +7,7 @@ import {
   type Board,
   cr8Of,
   type DeviceEffect,
+  initLocalApic,
   localApicOf,
   nextDeadline,
   pendingVector,
@@ -129,6 +130,12 @@ export class MachineBus implements Bus {
     return vector < 0 && requestsExternal(this.board, this.processor) ? UNKNOWN_VECTOR : vector;
   }
 
+  /** Whether an interrupt is pending for a processor, whether or not it is the one that runs. */
+  isRequested(processor: number): boolean {
+    const apic = localApicOf(this.board, processor);
+    return (apic !== undefined && pendingVector(apic) >= 0) || requestsExternal(this.board, processor);
+  }
+
   acknowledgeInterrupt(): number {
     const apic = localApicOf(this.board, this.processor);
     const external = apic === undefined || pendingVector(apic) < 0;
@@ -155,6 +162,11 @@ export class MachineBus implements Bus {
     this.onInternal?.('CR8');
     const apic = localApicOf(this.board, this.processor);
     if (apic !== undefined) this.changed(withLocalApic(this.board, withCr8(apic, value), this.processor), []);
+  }
+
+  initialize(): void {
+    const apic = localApicOf(this.board, this.processor);
+    if (apic !== undefined) this.changed(withLocalApic(this.board, initLocalApic(apic), this.processor), []);
   }
 
   apicBaseWritten(value: bigint): void {

@@ -1,5 +1,5 @@
 import type { Tier } from '../cpu/engine/block-builder';
-import type { MachineConfig, MachineState } from './machine-state';
+import { type MachineConfig, type MachineState, processorCount } from './machine-state';
 import { RunningMachine } from './running-machine';
 
 /** Idle machines by processor: an engine costs more to make than to reuse. It never shows which one ran a state. */
@@ -15,7 +15,9 @@ export const takeIdleMachine = (
   let found = -1;
   for (let i = idle.length - 1; i >= 0; i--) {
     const machine = idle[i];
-    if (machine.config.processor !== config.processor || machine.tier !== tier) continue;
+    const { processors, tier: own } = machine;
+    if (machine.config.processor !== config.processor || own !== tier) continue;
+    if (processors.length !== processorCount(config)) continue;
     found = i;
     if (state !== undefined && machine.holds(state)) break;
   }

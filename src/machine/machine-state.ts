@@ -3,6 +3,7 @@ import type { Processor } from '../cpu/presets';
 import type { ProcessorState } from '../cpu/processor-state';
 import type { Board, BoardConfig } from '../platform';
 import type { HostLayout, HostRequest, Monitor } from './host-port';
+import type { Turn } from './interleaving';
 
 /** What a machine is made of; it does not change while it runs. */
 export interface MachineConfig {
@@ -11,7 +12,12 @@ export interface MachineConfig {
   readonly memoryBytes: number;
   /** The board beyond its defaults. */
   readonly board?: Omit<BoardConfig, 'memoryBytes'>;
+  /** Decides how the processors take turns, 32 bits (default 0). */
+  readonly seed?: number;
 }
+
+/** Number of processors: `board.processors`, else 1. */
+export const processorCount = ({ board }: MachineConfig): number => board?.processors ?? 1;
 
 /** A monitor that runs on the processor, with the state it is in. */
 export interface AttachedMonitor {
@@ -33,8 +39,10 @@ export interface MachineState {
   readonly ram: readonly MemoryRange[];
   /** Retired instructions since power-up, and the time that passed while all processors were idle. */
   readonly clock: number;
+  readonly turn: Turn;
   readonly memory: MemoryRoot;
   readonly board: Board;
+  /** By number; the first is the bootstrap processor. */
   readonly processors: readonly ProcessorState[];
   /** How often each choice site was asked. */
   readonly occurrences: Readonly<Partial<Record<ChoiceSite, number>>>;

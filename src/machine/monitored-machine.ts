@@ -162,9 +162,11 @@ const hostModel = ({ name, features }: Processor): Processor =>
 
 /**
  * The machine on which `monitor` runs the loaded machine `guest` as its guest: the same board, a host processor with VMX, the guest's RAM at
- * `HostLayout.guestMemory`, and the monitor about to start.
+ * `HostLayout.guestMemory`, and the monitor about to start. Throws `ModelError` for a guest with several processors.
  */
 export const createMonitoredMachine = <S>(guest: MachineState, monitor: Monitor<S>): MachineState => {
+  if (guest.processors.length > 1)
+    throw new ModelError(`a monitor runs guests of one processor, not of ${guest.processors.length}`);
   const host = createMachine({
     ...guest.config,
     processor: hostModel(guest.config.processor),

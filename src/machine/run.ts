@@ -36,10 +36,10 @@ export const run = (state: MachineState, options: RunOptions = {}): RunResult =>
   const machine = takeIdleMachine(state.config, options.tier ?? 'generated', state);
   machine.load(state);
   machine.onEffect = options.onEffect;
-  machine.engine.heat = options.heat ?? HEAT;
-  const before = machine.engine.retired;
+  for (const { engine } of machine.processors) engine.heat = options.heat ?? HEAT;
+  const before = machine.retired;
   const stop = machine.run(options.maxInstructions ?? Number.MAX_SAFE_INTEGER, options.choice ?? preferred);
-  const result = { state: machine.publish(), stop, retired: machine.engine.retired - before };
+  const result = { state: machine.publish(), stop, retired: machine.retired - before };
   machine.onEffect = undefined;
   giveBack(machine);
   return result;

@@ -8,16 +8,19 @@ import {
   preferred,
 } from '../core';
 import type { Tier } from '../cpu/engine/block-builder';
-import { Engine, type EngineStop } from '../cpu/engine/engine';
-import { LinearMemory } from '../cpu/engine/linear-memory';
-import { ACTIVITY, ProcessorDraft } from '../cpu/processor-draft';
-import { ProcessorPublisher, type ProcessorState } from '../cpu/processor-state';
+import type { Engine, EngineStop } from '../cpu/engine/engine';
+import type { LinearMemory } from '../cpu/engine/linear-memory';
+import { resetProcessor } from '../cpu/presets';
+import { ACTIVITY, type ProcessorDraft } from '../cpu/processor-draft';
+import type { ProcessorState } from '../cpu/processor-state';
 import { FLAG } from '../cpu/slots';
 import type { DeviceEffect } from '../platform';
+import { chosen, sliceLength, type Turn } from './interleaving';
 import { MachineBus } from './machine-bus';
-import type { MachineConfig, MachineState } from './machine-state';
+import { type MachineConfig, type MachineState, processorCount } from './machine-state';
 import { MonitorPort } from './monitor-port';
-import { instructionRows, type VirtualizedProcessor, virtualizedProcessor } from './virtualized-processor';
+import { RunningProcessor, type Surroundings } from './running-processor';
+import type { VirtualizedProcessor } from './virtualized-processor';
 
 /** Why a run ended. */
 export type StopReason =
@@ -35,56 +38,76 @@ export type StopReason =
   /** A listener asked for it. */
   | { readonly kind: 'interrupted' };
 
+/** Interrupts of devices cannot wake it. */
+const isDeaf = (cpu: ProcessorDraft): boolean =>
+  !cpu.nonRoot && (!cpu.flag(FLAG.if) || cpu.activity === ACTIVITY.waitForSipi);
+
 /** Deadlines that may pass in vain while all processors sleep. */
 const MOST_WAKELESS = 65_536;
 
-/** A machine under way: the draft of a state with its engine. It belongs to nobody; `load` and `publish` move states in and out. */
+/** A machine under way: the draft of a state with its engines. It belongs to nobody; `load` and `publish` move states in and out. */
 export class RunningMachine {
   readonly bus: MachineBus;
-  readonly memory: LinearMemory;
-  readonly cpu: ProcessorDraft;
-  readonly engine: Engine;
-  readonly virtualized: VirtualizedProcessor | undefined;
+  readonly processors: readonly RunningProcessor[];
+  // Of the processor whose turn it is
+  cpu!: ProcessorDraft;
+  engine!: Engine;
+  memory!: LinearMemory;
+  virtualized: VirtualizedProcessor | undefined;
+  private current!: RunningProcessor;
   private draft: MemoryDraft;
   private choice: Choice = preferred;
   private occurrences: Partial<Record<ChoiceSite, number>> = {};
-  private readonly publisher = new ProcessorPublisher();
   private readonly port: MonitorPort;
   private published: MachineState | undefined;
   private stop: StopReason | undefined;
-  /** Deadlines that passed since the processor fell asleep, and how many instructions had retired then. */
+  private seed = 0;
+  /** Machine clock at which the slice of the current processor ends. */
+  private until = Number.POSITIVE_INFINITY;
+  /** Processors that had nothing to do at machine clock `idleAt`, by number. */
+  private readonly idle = new Set<number>();
+  private idleAt = -1;
+  /** Deadlines that passed since all processors fell asleep, and how many instructions had retired then. */
   private wakeless = 0;
   private asleepAt = -1;
   onEffect: ((effect: DeviceEffect) => void) | undefined;
 
   constructor(
     readonly config: MachineConfig,
-    tier: Tier,
+    readonly tier: Tier,
   ) {
     const { processor } = config;
     this.draft = new MemoryDraft(EMPTY_MEMORY);
-    this.memory = new LinearMemory(this.draft, processor);
-    const clock = { now: (): number => this.engine.now() };
     this.bus = new MachineBus(
       () => this.engine.now(),
       () => this.deadlineChanged(),
       (value, bytes) => Number(this.decide('timer-count', 1n << BigInt(8 * bytes), BigInt(value))),
     );
-    this.cpu = new ProcessorDraft(
-      this.bus,
-      this.memory,
-      processor.cpuid,
-      clock,
-      (site, alternatives, value) => this.decide(site, alternatives, value),
+    const surroundings: Surroundings = {
+      processor,
+      tier,
+      bus: this.bus,
+      draft: this.draft,
+      clock: { now: (): number => this.engine.now() },
+      decide: (site, alternatives, value) => this.decide(site, alternatives, value),
+    };
+    const count = processorCount(config);
+    this.processors = Array.from(
+      { length: count },
+      (_, number) => new RunningProcessor(number, count, surroundings),
     );
-    this.virtualized = virtualizedProcessor(processor, this.cpu, this.memory);
-    this.engine = new Engine(this.cpu, this.memory, instructionRows(), tier);
+    for (const { memory } of this.processors)
+      memory.peers = this.processors.map((one) => one.memory).filter((one) => one !== memory);
+    this.select(this.processors[0]);
     this.port = new MonitorPort(this);
     this.bus.onEffect = (effect) => this.effect(effect);
   }
 
-  get tier(): Tier {
-    return this.engine.tier;
+  /** Instructions and iterations that all processors retired. */
+  get retired(): number {
+    let sum = 0;
+    for (const { engine } of this.processors) sum += engine.retired;
+    return sum;
   }
 
   /** Whether this machine still holds exactly this state. */
@@ -92,31 +115,54 @@ export class RunningMachine {
     return this.published === state;
   }
 
+  private select(next: RunningProcessor): void {
+    this.current = next;
+    this.cpu = next.cpu;
+    this.engine = next.engine;
+    this.memory = next.memory;
+    this.virtualized = next.virtualized;
+    this.bus.processor = next.number;
+  }
+
+  /** All processors as they are after power-up; the machine holds no state then. */
+  reset(): readonly ProcessorState[] {
+    this.published = undefined;
+    return Object.freeze(
+      this.processors.map((one) => {
+        resetProcessor(one.cpu, one.number === 0);
+        one.changed();
+        return one.publish();
+      }),
+    );
+  }
+
   load(state: MachineState): void {
     if (this.holds(state)) return;
-    const { engine, cpu } = this;
+    const { processor, until } = state.turn;
     this.draft = new MemoryDraft(state.memory);
-    engine.reset(this.draft);
-    engine.clockStart = state.clock - engine.retired;
+    this.select(this.processors[processor]);
+    for (const one of this.processors) one.load(state.processors[one.number], this.draft);
+    this.engine.clockStart = state.clock - this.engine.retired;
     this.bus.load(state.board, state.ram);
-    this.publisher.load(cpu, state.processors[0], this.virtualized);
+    this.seed = state.config.seed ?? 0;
+    this.until = until;
     this.occurrences = { ...state.occurrences };
     this.port.load(state.monitor);
-    cpu.boundaryWork = true;
-    cpu.mmu.contextChanged();
     this.published = state;
   }
 
   /** The present state as a value. */
   publish(): MachineState {
     const before = this.published!;
+    this.current.changed();
     const state: MachineState = Object.freeze({
       config: before.config,
       ram: before.ram,
       clock: this.engine.now(),
+      turn: this.publishTurn(before.turn),
       memory: this.publishMemory(),
       board: this.bus.board,
-      processors: Object.freeze([this.publishProcessor()]),
+      processors: Object.freeze(this.processors.map((one) => one.publish())),
       occurrences: sameCounts(before.occurrences, this.occurrences)
         ? before.occurrences
         : Object.freeze({ ...this.occurrences }),
@@ -126,8 +172,12 @@ export class RunningMachine {
     return state;
   }
 
-  publishProcessor(): ProcessorState {
-    return this.publisher.publish(this.cpu, this.virtualized);
+  private publishTurn(before: Turn): Turn {
+    const { until } = this;
+    const processor = this.current.number;
+    return before.processor === processor && before.until === until
+      ? before
+      : Object.freeze({ processor, until });
   }
 
   /** The present contents of memory as a value. */
@@ -138,23 +188,35 @@ export class RunningMachine {
 
   /** Runs until `instructions` have retired or something ends the run. */
   run(instructions: number, choice: Choice): StopReason {
-    const { engine, bus, cpu } = this;
+    const { bus } = this;
     this.choice = choice;
-    engine.askUndefinedFlags(answersAt(choice, 'undefined-flags'));
+    const asks = answersAt(choice, 'undefined-flags');
+    for (const { engine } of this.processors) {
+      engine.askUndefinedFlags(asks);
+      engine.stopRequested = false;
+    }
     this.stop = undefined;
     this.asleepAt = -1;
-    engine.stopRequested = false;
-    const end = engine.retired + instructions;
+    this.idleAt = -1;
+    let left = instructions;
     while (this.stop === undefined) {
-      if (engine.retired >= end) return { kind: 'limit' };
+      if (left <= 0) return { kind: 'limit' };
+      const { engine } = this;
       const now = engine.now();
       if (now >= bus.deadline) {
         bus.advance(now);
-        cpu.boundaryWork = true;
+        this.cpu.boundaryWork = true;
         continue;
       }
-      const reason = engine.run(Math.min(end - engine.retired, bus.deadline - now));
+      if (now >= this.until) {
+        const stop = this.nextTurn(now);
+        if (stop !== undefined) return stop;
+        continue;
+      }
+      const before = engine.retired;
+      const reason = engine.run(Math.min(left, bus.deadline - now, this.until - now));
       const stop = this.afterRun(reason);
+      left -= engine.retired - before;
       if (stop !== undefined) return stop;
     }
     return this.stop;
@@ -166,7 +228,7 @@ export class RunningMachine {
       case 'stopped':
         return undefined;
       case 'inactive':
-        return this.waitForDeadline();
+        return this.inactive();
       case 'host-port':
         return this.port.turn();
       case 'triple-fault':
@@ -176,26 +238,67 @@ export class RunningMachine {
     }
   }
 
-  /** All processors are inactive: the clock jumps to the next deadline. */
-  private waitForDeadline(): StopReason | undefined {
-    const { engine, cpu, bus } = this;
+  /** The current processor has nothing to do: its slice ends. */
+  private inactive(): StopReason | undefined {
+    const { engine, cpu } = this;
     if (cpu.activity === ACTIVITY.shutdown) return { kind: 'triple-fault' };
-    const own = cpu.nonRoot
-      ? (cpu.virtualization?.nextDeadline(cpu) ?? Number.POSITIVE_INFINITY)
-      : Number.POSITIVE_INFINITY;
-    const deadline = Math.min(bus.deadline, own);
-    if (deadline === Number.POSITIVE_INFINITY || this.sleepsForEver()) return { kind: 'stuck' };
-    const wait = deadline - engine.now();
-    if (wait > 0) engine.clockStart += wait;
+    if (this.processors.length === 1) return this.waitForDeadline();
+    const now = engine.now();
+    this.until = now;
+    this.idleNow(now).add(this.current.number);
     return undefined;
   }
 
-  /** Deadlines come, but none can wake it: interrupts are off, or those that come are of too low a priority. */
+  private idleNow(now: number): Set<number> {
+    if (now !== this.idleAt) {
+      this.idle.clear();
+      this.idleAt = now;
+    }
+    return this.idle;
+  }
+
+  /** The slice has ended: another processor that may run has the next one, or time passes. */
+  private nextTurn(now: number): StopReason | undefined {
+    const { processors, bus, current } = this;
+    const idle = this.idleNow(now);
+    const others = processors.filter((one) => one !== current && !idle.has(one.number) && one.mayRun(bus));
+    if (others.length > 0) {
+      const number = chosen(
+        this.seed,
+        now,
+        others.map((one) => one.number),
+      );
+      this.switchTo(processors[number], now);
+    } else if (idle.has(current.number)) return this.waitForDeadline();
+    this.until = now + sliceLength(this.seed, now);
+    return undefined;
+  }
+
+  private switchTo(next: RunningProcessor, now: number): void {
+    this.current.changed();
+    next.changed();
+    next.engine.clockStart = now - next.engine.retired;
+    next.cpu.boundaryWork = true;
+    this.select(next);
+  }
+
+  /** All processors are inactive: the clock jumps to the next deadline. */
+  private waitForDeadline(): StopReason | undefined {
+    const { engine, bus } = this;
+    const deadline = Math.min(bus.deadline, ...this.processors.map((one) => one.deadline));
+    if (deadline === Number.POSITIVE_INFINITY || this.sleepsForEver()) return { kind: 'stuck' };
+    const wait = deadline - engine.now();
+    if (wait > 0) engine.clockStart += wait;
+    this.idle.clear();
+    return undefined;
+  }
+
+  /** Deadlines come, but none can wake a processor: interrupts are off, or those that come are of too low a priority. */
   private sleepsForEver(): boolean {
-    const { engine, cpu } = this;
-    if (!cpu.nonRoot && !cpu.flag(FLAG.if)) return true;
-    if (engine.retired !== this.asleepAt) {
-      this.asleepAt = engine.retired;
+    if (this.processors.every(({ cpu }) => isDeaf(cpu))) return true;
+    const { retired } = this;
+    if (retired !== this.asleepAt) {
+      this.asleepAt = retired;
       this.wakeless = 0;
     }
     return ++this.wakeless > MOST_WAKELESS;
@@ -221,9 +324,7 @@ export class RunningMachine {
         this.end({ kind: 'exit', code: effect.code, status: ((effect.code << 1) | 1) & 0xff });
         return;
       case 'signal':
-        if (effect.signal !== 'nmi') this.cpu.unbuilt(`${effect.signal.toUpperCase()} of a device`);
-        this.cpu.nmiPending = true;
-        this.cpu.boundaryWork = true;
+        this.processors[effect.processor].signal(effect);
     }
   }
 

@@ -5,15 +5,21 @@ import type { DeviceEffect } from '../platform';
 import type { VmExit } from '../vmx';
 import { giveBack, takeIdleMachine } from './machine-pool';
 import type { MachineState } from './machine-state';
-import type { StopReason } from './running-machine';
+import type { RunningMachine, StopReason } from './running-machine';
+
+/** Where an event happened. */
+interface OnProcessor {
+  /** Number of the processor, where the machine has several. */
+  readonly processor?: number;
+}
 
 /** What happened in a step that the next state alone does not tell. */
 export type ArchitecturalEvent =
   /** An exception or interrupt reached its handler through the IDT. */
-  | { readonly kind: 'delivered'; readonly event: InterruptionEvent }
+  | (OnProcessor & { readonly kind: 'delivered'; readonly event: InterruptionEvent })
   /** VM entry loaded the guest state; an event that it injects follows as `delivered`. */
-  | { readonly kind: 'vm-entry' }
-  | { readonly kind: 'vm-exit'; readonly exit: VmExit }
+  | (OnProcessor & { readonly kind: 'vm-entry' })
+  | (OnProcessor & { readonly kind: 'vm-exit'; readonly exit: VmExit })
   /** A device did something outside the machine: a byte on the serial line, the end of an interrupt... */
   | { readonly kind: 'device'; readonly effect: DeviceEffect }
   /** No instruction retired, or none will after this one. */
@@ -28,6 +34,8 @@ export interface StepResult {
 
 const NO_EVENTS: readonly ArchitecturalEvent[] = Object.freeze([]);
 
+const on = ({ number, count }: ProcessorDraft): OnProcessor => (count === 1 ? {} : { processor: number });
+
 /** Writes down what happens during one step. */
 class EventList implements ProcessorWatcher {
   private events: ArchitecturalEvent[] | undefined;
@@ -37,14 +45,14 @@ class EventList implements ProcessorWatcher {
     this.events.push(Object.freeze(event));
   }
 
-  delivered(_cpu: ProcessorDraft, event: InterruptionEvent): void {
-    this.add({ kind: 'delivered', event });
+  delivered(cpu: ProcessorDraft, event: InterruptionEvent): void {
+    this.add({ kind: 'delivered', ...on(cpu), event });
   }
-  enteredNonRoot(): void {
-    this.add({ kind: 'vm-entry' });
+  enteredNonRoot(cpu: ProcessorDraft): void {
+    this.add({ kind: 'vm-entry', ...on(cpu) });
   }
-  leftNonRoot(_cpu: ProcessorDraft, exit: unknown): void {
-    this.add({ kind: 'vm-exit', exit: exit as VmExit });
+  leftNonRoot(cpu: ProcessorDraft, exit: unknown): void {
+    this.add({ kind: 'vm-exit', ...on(cpu), exit: exit as VmExit });
   }
   readonly device = (effect: DeviceEffect): void => this.add({ kind: 'device', effect });
   stopped(stop: StopReason): void {
@@ -62,22 +70,30 @@ class EventList implements ProcessorWatcher {
 /** Instructions run one at a time while somebody looks at each. */
 const alone = (): void => {};
 
+const watch = (
+  { processors }: RunningMachine,
+  watcher: ProcessorWatcher | undefined,
+  beforeInstruction: (() => void) | undefined,
+): void => {
+  for (const { cpu, engine } of processors) {
+    cpu.watcher = watcher;
+    engine.beforeInstruction = beforeInstruction;
+  }
+};
+
 /**
- * The next state: one instruction retires (or one iteration of a repeated string instruction), after the events that come before it. `choice` answers where
+ * The next state: one instruction of the processor whose turn it is retires (or one iteration of a repeated string instruction), after the events that come before it. `choice` answers where
  * the manual leaves something open; default what real processors do. When nothing can retire, the last event is `stopped` and says why. `run(state,
  * { maxInstructions: n })` gives the state of n steps.
  */
 export const step = (state: MachineState, choice: Choice = preferred): StepResult => {
   const machine = takeIdleMachine(state.config, 'closures', state);
-  const { cpu, engine } = machine;
   const events = new EventList();
   machine.load(state);
   machine.onEffect = events.device;
-  cpu.watcher = events;
-  engine.beforeInstruction = alone;
+  watch(machine, events, alone);
   const stop = machine.run(1, choice);
-  engine.beforeInstruction = undefined;
-  cpu.watcher = undefined;
+  watch(machine, undefined, undefined);
   machine.onEffect = undefined;
   events.stopped(stop);
   const next = machine.publish();

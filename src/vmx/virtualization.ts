@@ -71,6 +71,14 @@ export class Vmx extends VmxOperation implements Virtualization {
     cpu.leave({ reason: 'taskSwitch', source, selector, length } satisfies VmExit);
   }
 
+  blocksInit(cpu: ProcessorDraft): boolean {
+    if (this.nonRoot) {
+      cpu.initPending = false;
+      cpu.leave({ reason: 'initSignal' } satisfies VmExit);
+    }
+    return this.on || this.abortIndicator !== 0;
+  }
+
   interceptTripleFault(cpu: ProcessorDraft): void {
     cpu.leave({ reason: 'tripleFault' } satisfies VmExit);
   }

@@ -25,7 +25,7 @@ const deviceMemory = () => {
   const cpu = new ProcessorDraft(bus, memory, preset.cpuid, { now: () => 0 }, (_, __, answer) => answer);
   memory.cpu = cpu;
   memory.alone = true;
-  resetProcessor(cpu, preset);
+  resetProcessor(cpu);
   return { bus, cpu, memory };
 };
 

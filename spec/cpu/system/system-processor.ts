@@ -41,6 +41,9 @@ export class RecordingBus implements Bus {
   writeTaskPriority(value: number): void {
     this.priority = value;
   }
+  initialize(): void {
+    this.log.push('init');
+  }
   apicBaseWritten(value: bigint): void {
     this.log.push(`apic base ${value.toString(16)}`);
   }
@@ -88,7 +91,7 @@ const bare = (edits: FeatureEdits): SystemProcessor => {
   const preset = processor('skylake', edits);
   const cpu = new ProcessorDraft(bus, memory, preset.cpuid, { now: () => 1000 }, (_, __, answer) => answer);
   memory.cpu = cpu;
-  resetProcessor(cpu, preset);
+  resetProcessor(cpu);
   return { cpu, memory, bus };
 };
 

@@ -107,6 +107,7 @@ export class QuietBus implements Bus {
   }
   readTaskPriority = () => 0;
   writeTaskPriority = () => {};
+  initialize = () => {};
   apicBaseWritten = () => {};
 }
 
@@ -141,7 +142,7 @@ export class VmxMachine {
       (_, __, preferred) => preferred,
     );
     this.memory.cpu = this.cpu;
-    resetProcessor(this.cpu, preset);
+    resetProcessor(this.cpu);
     this.vmx = new Vmx({
       capabilities,
       physicalAddressWidth: 39,

@@ -22,6 +22,8 @@ export class CodeCache implements CodeFrames {
   constructor(
     private readonly fast: FastPages,
     private readonly epochChanged: () => void,
+    /** No entry for writing may remain for a frame that holds code, of no processor. */
+    private readonly dropWrites: () => void,
   ) {}
 
   has(frame: number): boolean {
@@ -81,8 +83,7 @@ export class CodeCache implements CodeFrames {
     if (page === undefined) {
       page = new CodePage();
       this.pages.set(frame, page);
-      // No entry for writing may remain for a frame that holds code.
-      this.fast.dropWrites();
+      this.dropWrites();
     }
     return page;
   }

@@ -47,6 +47,8 @@ export abstract class DerivedPages {
   mode!: CodeMode;
   /** Called when views of pages may have become stale. */
   onPagesReplaced: () => void = () => {};
+  /** The same of the other processors on this memory: what one writes, the others have derived from. */
+  peers: readonly DerivedPages[] = [];
 
   constructor(public memory: MemoryDraft) {}
 
@@ -114,7 +116,13 @@ export abstract class DerivedPages {
 
   /** The memory was published: every page is shared now, and must be copied before it is written. */
   published(): void {
+    this.dropWrites();
+  }
+
+  /** No processor has a page at hand for writing. */
+  dropWrites(): void {
     this.fast.dropWrites();
+    for (const peer of this.peers) peer.fast.dropWrites();
   }
 
   /** A page of a table that translations go through, and that is not of a guest's making (EPT); a write to it drops what was derived. */
@@ -127,7 +135,31 @@ export abstract class DerivedPages {
   watch(frame: number): void {
     if (this.watched.has(frame)) return;
     this.watched.add(frame);
-    this.fast.dropWrites();
+    this.dropWrites();
+  }
+
+  /** Whether a processor has derived something from a frame: then writes to it must be seen. */
+  protected isDerivedFrom(frame: number): boolean {
+    if (this.watched.has(frame) || this.code.has(frame)) return true;
+    for (const { watched, code } of this.peers) if (watched.has(frame) || code.has(frame)) return true;
+    return false;
+  }
+
+  /** Bytes of a frame are written: what was decoded from them is dropped. */
+  protected dropCode(frame: number, offset: number, bytes: number): void {
+    if (this.code.hit(frame, offset, bytes)) this.code.drop(frame);
+    for (const { code } of this.peers) if (code.hit(frame, offset, bytes)) code.drop(frame);
+  }
+
+  /** A frame was written: what was translated through it is dropped. */
+  protected dropTranslations(frame: number): void {
+    if (this.watched.has(frame)) this.flush();
+    for (const peer of this.peers) if (peer.watched.has(frame)) peer.flush();
+  }
+
+  private dropViews(): void {
+    this.fast.dropReads();
+    this.onPagesReplaced();
   }
 
   /** The page for writing; views of the old copy are dropped when it had to be copied. */
@@ -135,8 +167,8 @@ export abstract class DerivedPages {
     const before = this.memory.page(frame);
     if (this.memory.owns(before)) return before;
     const page = this.memory.ownedPage(frame);
-    this.fast.dropReads();
-    this.onPagesReplaced();
+    this.dropViews();
+    for (const peer of this.peers) peer.dropViews();
     return page;
   }
 }

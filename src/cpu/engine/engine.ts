@@ -73,9 +73,13 @@ export class Engine {
     rows: ReadonlyMap<string, InstructionRow>,
     readonly tier: Tier,
   ) {
-    this.code = new CodeCache(memory.fast, () => {
-      cpu.W[EPOCH_AT] = memory.fast.epoch();
-    });
+    this.code = new CodeCache(
+      memory.fast,
+      () => {
+        cpu.W[EPOCH_AT] = memory.fast.epoch();
+      },
+      () => memory.dropWrites(),
+    );
     memory.fast.onWrap = () => {
       this.links.forget();
       this.code.forget();

@@ -126,7 +126,7 @@ export class LinearMemory extends OperandMemory implements Mmu {
 
   /** RAM from which nothing was derived. */
   private isPlain(frame: number): boolean {
-    return this.cpu.bus.isRam(frame) && !this.watched.has(frame) && !this.code.has(frame);
+    return this.cpu.bus.isRam(frame) && !this.isDerivedFrom(frame);
   }
 
   fetch(linear: bigint): { readonly bytes: Uint8Array; readonly offset: number } {

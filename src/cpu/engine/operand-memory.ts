@@ -128,7 +128,7 @@ export abstract class OperandMemory extends Translation {
   }
 
   private fillWrite(low: number, high: number, frame: number): void {
-    if (this.breakpointsArmed() || this.watched.has(frame) || this.code.has(frame)) return;
+    if (this.breakpointsArmed() || this.isDerivedFrom(frame)) return;
     const page = this.own(frame);
     this.fast.fillWrite(low, high, this.cpu.W[CONTEXT_AT]!, page);
   }
@@ -154,9 +154,9 @@ export abstract class OperandMemory extends Translation {
     valueLow: number,
     valueHigh: number,
   ): void {
-    if (this.code.hit(frame, offset, bytes)) this.code.drop(frame);
+    this.dropCode(frame, offset, bytes);
     putBytes(this.own(frame).bytes, offset, bytes, valueLow, valueHigh);
-    if (this.watched.has(frame)) this.flush();
+    this.dropTranslations(frame);
   }
 
   private readCrossing(low: number, high: number, bytes: number, forWrite: boolean): number {

@@ -210,7 +210,7 @@ export abstract class Translation extends DerivedPages {
     if (!cpu.bus.isRam(frame)) return;
     if (this.observer !== undefined && cpu.nonRoot) this.observer.frame(frame, 'paging-structure', true);
     const offset = physical % 4096;
-    if (this.code.hit(frame, offset, this.paging.format.entryBytes)) this.code.drop(frame);
+    this.dropCode(frame, offset, this.paging.format.entryBytes);
     this.own(frame).words[offset >> 2]! |= bits;
   }
 

@@ -1,4 +1,5 @@
 import { EVENT_TYPE, type InterruptionEvent, VECTOR } from '../event';
+import { initializeProcessor, startProcessor } from '../presets/reset';
 import { ACTIVITY, type ProcessorDraft } from '../processor-draft';
 import { FLAG, SLOT } from '../slots';
 import { codeBreakpoints, DEBUGCTL, DR6, debugException, hasCodeBreakpoints, PENDING } from './debug';
@@ -36,13 +37,30 @@ const codeBreakpoint = (cpu: ProcessorDraft): InterruptionEvent | undefined => {
   return found === 0 ? undefined : debugException(found);
 };
 
+/** An INIT takes effect, unless it is blocked; in VMX non-root operation it exits. SDM Vol. 3C, 26.2 Other Causes of VM Exits */
+const takeInit = (cpu: ProcessorDraft): void => {
+  if (cpu.virtualization?.blocksInit(cpu) === true) return;
+  initializeProcessor(cpu);
+  cpu.bus.initialize();
+};
+
+/** A startup IPI that arrived ends the wait for it. */
+const isStarted = (cpu: ProcessorDraft): boolean => {
+  const { startupVector } = cpu;
+  if (startupVector === undefined) return false;
+  cpu.startupVector = undefined;
+  startProcessor(cpu, startupVector);
+  return true;
+};
+
 /**
  * What is delivered before the next instruction, by priority; undefined when the instruction begins (then RFLAGS.RF is cleared). In non-root operation
  * it may leave with a VM exit, `cpu.exit`. What it returns has been taken from the pending state. A halted processor stays halted while it returns undefined.
  * SDM Vol. 3A, 6.9 Priority Among Simultaneous Exceptions and Interrupts
  */
 export const boundaryEvent = (cpu: ProcessorDraft): InterruptionEvent | undefined => {
-  if (cpu.activity === ACTIVITY.waitForSipi) return undefined;
+  if (cpu.initPending) takeInit(cpu);
+  if (cpu.activity === ACTIVITY.waitForSipi && !isStarted(cpu)) return undefined;
   const virtualization = cpu.nonRoot ? cpu.virtualization : undefined;
   if (cpu.activity === ACTIVITY.shutdown) {
     virtualization?.instructionBoundary(cpu, 'nmi');
@@ -70,6 +88,7 @@ export const needsBoundaryWork = (cpu: ProcessorDraft): boolean =>
   cpu.pendingDebug !== 0 ||
   cpu.flag(FLAG.tf | FLAG.rf) ||
   (cpu.nmiPending && !cpu.blockingByNmi) ||
+  cpu.initPending ||
   ((cpu.nonRoot || interruptible(cpu)) && cpu.bus.pendingInterrupt() >= 0) ||
   hasCodeBreakpoints(cpu);
 

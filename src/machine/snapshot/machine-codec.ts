@@ -13,9 +13,11 @@ import {
 import { editsFor, type PresetName, type Processor, processor } from '../../cpu/presets';
 import type { Device } from '../../platform';
 import type { Monitor } from '../host-port';
-import type { MachineConfig, MachineState } from '../machine-state';
+import { ONLY_TURN, type Turn } from '../interleaving';
+import { type MachineConfig, type MachineState, processorCount } from '../machine-state';
 import { board, boardOptions } from './board-codec';
 import {
+  byte,
   type Codec,
   type Encoded,
   integer,
@@ -28,6 +30,7 @@ import {
   record,
   text,
   time,
+  word32,
 } from './codec';
 import { attachedMonitor } from './monitor-codec';
 import { processorState } from './processor-codec';
@@ -111,6 +114,7 @@ const headCodec = ({ monitors, devices }: SnapshotParts, virtualizes: boolean): 
       processor: processorByName,
       memoryBytes: wholePages,
       board: optional(boardOptions(devices)),
+      seed: optional(word32),
     }),
     ram: memoryRanges,
     clock: mapped(
@@ -118,8 +122,9 @@ const headCodec = ({ monitors, devices }: SnapshotParts, virtualizes: boolean): 
       (clock: number) => clock,
       (clock, field) => (Number.isFinite(clock) ? clock : malformed(field, 'not finite')),
     ),
+    turn: record<Turn>({ processor: byte, until: time }),
     board: board(devices),
-    processors: list(processorState(virtualizes), 1),
+    processors: list(processorState(virtualizes)),
     occurrences: partial(Object.keys(CHOICE_SITES) as ChoiceSite[], integer(Number.MAX_SAFE_INTEGER)),
     monitor: attachedMonitor(monitors),
     frames: frameNumbers,
@@ -146,11 +151,28 @@ const hasVmx = (head: unknown): boolean => {
   return Array.isArray(features) && features.includes('vmx');
 };
 
+const checkProcessors = ({
+  config,
+  processors,
+  turn,
+  board: { states, devices },
+}: Omit<Head, 'frames'>): void => {
+  const count = processorCount(config);
+  if (processors.length !== count) malformed('processors', `${processors.length} of ${count}`);
+  if (turn.processor >= count) malformed('turn.processor', `${turn.processor} of ${count}`);
+  if (count === 1 ? turn.until !== ONLY_TURN.until : turn.until === ONLY_TURN.until)
+    malformed('turn.until', `${turn.until} with ${count} processors`);
+  const apics = states[devices.localApic] as readonly unknown[] | undefined;
+  if (apics !== undefined && apics.length !== count)
+    malformed('board.states.local-apic', `${apics.length} of ${count}`);
+};
+
 /** Throws `Malformed`, with the field, for whatever is not the encoding of a machine. */
 export const decodeMachine = (head: unknown, pages: Uint8Array, parts: SnapshotParts): MachineState => {
   const { frames, ...state } = headCodec(parts, hasVmx(head)).decode(head, '');
   if (pages.length !== frames.length * PAGE_BYTES)
     malformed('pages', `${pages.length} bytes for ${frames.length} frames`);
   if (state.config.memoryBytes === 0) malformed('config.memoryBytes', 'no memory');
+  checkProcessors(state);
   return Object.freeze({ ...state, memory: contents(frames, pages, state.ram) });
 };

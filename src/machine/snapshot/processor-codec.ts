@@ -3,6 +3,7 @@ import { CONTROL_REGISTERS, DEBUG_REGISTERS, MODEL_SPECIFIC_REGISTERS } from '..
 import type { VmcsState, VmxState } from '../../vmx/state';
 import { FIELD_NAMES } from '../../vmx/vmcs';
 import {
+  byte,
   type Codec,
   each,
   flag,
@@ -93,6 +94,8 @@ const fields: Codec<ProcessorState> = record<ProcessorState>({
   hidden: record({
     activity: oneOf(0, 1, 2, 3),
     ...each(['blockingBySti', 'blockingByMovSs', 'blockingByNmi', 'nmiPending', 'nmiUnblocked'], flag),
+    initPending: flag,
+    startupVector: orUndefined(byte),
     pendingDebug: word32,
     pdptes: list(word64, 4),
   }),

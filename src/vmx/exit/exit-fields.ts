@@ -96,6 +96,7 @@ export class ExitFields {
         if (exit.vector !== undefined) this.interruption = exit.vector | VALID;
         return;
       case 'tripleFault':
+      case 'initSignal':
       case 'interruptWindow':
       case 'preemptionTimerExpired':
         this.length = 0;

@@ -67,6 +67,7 @@ const resumeFlag = (now: number, exit: VmExit, during: InterruptionEvent | undef
       return during === undefined || isFault(during) ? FLAG.rf : now;
     case 'externalInterrupt':
     case 'tripleFault':
+    case 'initSignal':
     case 'interruptWindow':
     case 'preemptionTimerExpired':
       return now;
@@ -83,10 +84,11 @@ const isDebugException = (exit: VmExit): boolean =>
   exit.reason === 'exceptionOrNmi' && exit.event.vector === VECTOR.db;
 
 /**
- * Pending debug exceptions: what MOV SS holds back, of which a single step is one even where MOV SS itself ran with TF. Other exits save none: traps
- * come before whatever exits at a boundary, and an instruction that exits has none. SDM Vol. 3C, 28.3.4 Saving Non-Register State
+ * Pending debug exceptions: what MOV SS holds back, of which a single step is one even where MOV SS itself ran with TF, and what an INIT comes before. Other
+ * exits save none: traps come before whatever else exits at a boundary, and an instruction that exits has none. SDM Vol. 3C, 28.3.4 Saving Non-Register State
  */
 const heldTraps = (cpu: ProcessorDraft, exit: VmExit): number => {
+  if (exit.reason === 'initSignal' && !cpu.blockingByMovSs) return cpu.pendingDebug;
   if (!cpu.blockingByMovSs || isDebugException(exit)) return 0;
   const steps = cpu.flag(FLAG.tf) && (cpu.W[2 * SLOT.debugctl] & DEBUGCTL.btf) === 0;
   return (cpu.pendingDebug & ~PENDING.bs) | (steps ? PENDING.bs : 0);

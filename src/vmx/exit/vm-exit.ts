@@ -101,7 +101,7 @@ export type VmExit =
     }
   /** The vector when the interrupt was acknowledged. */
   | { readonly reason: 'externalInterrupt'; readonly vector: number | undefined }
-  | { readonly reason: 'tripleFault' | 'interruptWindow' | 'preemptionTimerExpired' }
+  | { readonly reason: 'tripleFault' | 'initSignal' | 'interruptWindow' | 'preemptionTimerExpired' }
   | ({ readonly reason: 'eptViolation' } & Omit<EptViolation, 'kind'>)
   | { readonly reason: 'eptMisconfiguration'; readonly gpa: Gpa };
 

@@ -17,7 +17,29 @@ const SYSCALL = 1 << FEATURES.syscall.bit;
 const APIC_ENABLED = 1 << 11;
 const LIMIT_CPUID = 1 << 22;
 
-/** CPUID with the bits that follow the processor's state. SDM Vol. 2, CPUID */
+const HYPER_THREADING = 1 << 28;
+
+/** Bits of an APIC ID that tell the processors of the package apart. */
+const idBits = ({ count }: ProcessorDraft): number => (count === 1 ? 0 : 32 - Math.clz32(count - 1));
+
+/** Leaf 1: initial APIC ID, and how many IDs the package has. SDM Vol. 2, CPUID */
+const addressing = (cpu: ProcessorDraft, { ebx, edx }: CpuidResult): Pick<CpuidResult, 'ebx' | 'edx'> => ({
+  ebx: (ebx & 0xff00) | ((1 << idBits(cpu)) << 16) | (cpu.number << 24),
+  edx: cpu.count > 1 ? edx | HYPER_THREADING : edx & ~HYPER_THREADING,
+});
+
+/** Leaf 0BH: one thread a core, all cores in one package; EDX is the x2APIC ID. SDM Vol. 2, CPUID */
+const topology = (cpu: ProcessorDraft, subleaf: number, result: CpuidResult): CpuidResult => {
+  const cores = subleaf === 1;
+  return {
+    eax: cores ? idBits(cpu) : 0,
+    ebx: cores ? cpu.count : subleaf === 0 ? 1 : 0,
+    ecx: result.ecx | (subleaf & 0xff),
+    edx: cpu.number,
+  };
+};
+
+/** CPUID with what follows the processor's number and state. SDM Vol. 2, CPUID */
 const identification = (cpu: ProcessorDraft, leaf: number, subleaf: number): CpuidResult => {
   const result = cpu.cpuid.lookup(leaf, subleaf);
   switch (leaf >>> 0) {
@@ -28,16 +50,20 @@ const identification = (cpu: ProcessorDraft, leaf: number, subleaf: number): Cpu
     case 1: {
       const osxsave = (cpu.W[2 * SLOT.cr4] & CR4.osxsave) !== 0;
       const apic = (cpu.W[2 * SLOT.apicBase] & APIC_ENABLED) !== 0;
+      const { ebx, edx } = addressing(cpu, result);
       return {
         ...result,
+        ebx,
         ecx: osxsave ? result.ecx | OSXSAVE : result.ecx & ~OSXSAVE,
-        edx: apic ? result.edx : result.edx & ~APIC,
+        edx: apic ? edx : edx & ~APIC,
       };
     }
     case 7: {
       const ospke = subleaf === 0 && (cpu.W[2 * SLOT.cr4] & CR4.pke) !== 0;
       return ospke ? { ...result, ecx: result.ecx | OSPKE } : result;
     }
+    case 0xb:
+      return cpu.cpuid.lookup(0, 0).eax >= 0xb ? topology(cpu, subleaf, result) : result;
     case 0x80000001:
       return cpu.mode64 ? result : { ...result, edx: result.edx & ~SYSCALL };
     default:

@@ -1,0 +1,109 @@
+import type { ChoiceSite, MemoryDraft } from '../core';
+import type { Tier } from '../cpu/engine/block-builder';
+import { Engine } from '../cpu/engine/engine';
+import { LinearMemory } from '../cpu/engine/linear-memory';
+import type { Processor } from '../cpu/presets';
+import { ACTIVITY, ProcessorDraft } from '../cpu/processor-draft';
+import { ProcessorPublisher, type ProcessorState } from '../cpu/processor-state';
+import type { ProcessorSignal } from '../platform';
+import type { MachineBus } from './machine-bus';
+import { instructionRows, type VirtualizedProcessor, virtualizedProcessor } from './virtualized-processor';
+
+/** What the processors of a machine have in common. */
+export interface Surroundings {
+  readonly processor: Processor;
+  readonly tier: Tier;
+  readonly bus: MachineBus;
+  readonly draft: MemoryDraft;
+  readonly clock: { now(): number };
+  readonly decide: (site: ChoiceSite, alternatives: bigint, value: bigint) => bigint;
+}
+
+/** One logical processor under way, with its engine. */
+export class RunningProcessor {
+  readonly memory: LinearMemory;
+  readonly cpu: ProcessorDraft;
+  readonly engine: Engine;
+  readonly virtualized: VirtualizedProcessor | undefined;
+  private readonly publisher = new ProcessorPublisher();
+  private published: ProcessorState | undefined;
+
+  constructor(
+    readonly number: number,
+    count: number,
+    { processor, tier, bus, draft, clock, decide }: Surroundings,
+  ) {
+    this.memory = new LinearMemory(draft, processor);
+    this.cpu = new ProcessorDraft(bus, this.memory, processor.cpuid, clock, decide);
+    this.cpu.number = number;
+    this.cpu.count = count;
+    this.virtualized = virtualizedProcessor(processor, this.cpu, this.memory);
+    this.engine = new Engine(this.cpu, this.memory, instructionRows(), tier);
+  }
+
+  load(state: ProcessorState, draft: MemoryDraft): void {
+    this.engine.reset(draft);
+    this.publisher.load(this.cpu, state, this.virtualized);
+    this.cpu.boundaryWork = true;
+    this.cpu.mmu.contextChanged();
+    this.published = state;
+  }
+
+  /** It runs, or something reached it: its published state is no longer its state. */
+  changed(): void {
+    this.published = undefined;
+  }
+
+  publish(): ProcessorState {
+    this.published ??= this.publisher.publish(this.cpu, this.virtualized);
+    return this.published;
+  }
+
+  /** Takes what comes past the local APIC. SDM Vol. 3A, 9.4.3 MP Initialization Protocol Algorithm for MP Systems: a startup IPI counts after an INIT only. */
+  signal({ signal, vector }: ProcessorSignal): void {
+    const { cpu } = this;
+    switch (signal) {
+      case 'nmi':
+        cpu.nmiPending = true;
+        break;
+      case 'init':
+        cpu.initPending = true;
+        break;
+      case 'startup':
+        if (cpu.initPending || cpu.activity === ACTIVITY.waitForSipi) cpu.startupVector = vector;
+        break;
+      case 'smi':
+        cpu.unbuilt('system-management interrupt');
+    }
+    cpu.boundaryWork = true;
+    this.changed();
+  }
+
+  /** Clock at which a deadline of its own comes; `Infinity` when it has none. */
+  get deadline(): number {
+    const { cpu } = this;
+    return cpu.nonRoot && cpu.virtualization !== undefined
+      ? cpu.virtualization.nextDeadline(cpu)
+      : Number.POSITIVE_INFINITY;
+  }
+
+  /** Whether it may have something to do; false only when it has not. */
+  mayRun(bus: MachineBus): boolean {
+    const { cpu, number } = this;
+    switch (cpu.activity) {
+      case ACTIVITY.active:
+      case ACTIVITY.shutdown:
+        return true;
+      case ACTIVITY.waitForSipi:
+        return cpu.initPending || cpu.startupVector !== undefined;
+      default:
+        return (
+          cpu.nonRoot ||
+          cpu.nmiPending ||
+          cpu.initPending ||
+          cpu.pendingDebug !== 0 ||
+          bus.isRequested(number)
+        );
+    }
+  }
+}
