@@ -23,6 +23,8 @@ await build({
   format: 'esm',
   target: 'node20',
   platform: 'node',
+  // Loads its WebAssembly from the folder where it stands.
+  external: ['iced-x86'],
   splitting: false,
   clean: false,
   silent: true,

@@ -37,6 +37,8 @@ const EXAMPLES: Record<string, readonly Example[]> = {
     ['41 90', 'xchg r8d, eax'],
     ['90', 'nop'],
     ['f3 90', 'pause'],
+    ['f3 41 90', 'pause'],
+    ['f3 0f 1a 08', 'nop dword ptr [rax]'],
     ['f3 0f 1e fa', 'endbr64'],
   ],
   'branches and conditions': [
@@ -78,6 +80,7 @@ const EXAMPLES: Record<string, readonly Example[]> = {
     ['8e d8', 'mov ds, ax'],
     ['0f 01 10', 'lgdt tbyte ptr [rax]'],
     ['0f 01 10', 'lgdt fword ptr [eax]', 32],
+    ['0f 01 16 00 7c', 'lgdt fword ptr [0x7c00]', 16],
     ['0f 01 f8', 'swapgs'],
     ['0f 78 d0', 'vmread rax, rdx'],
     ['0f 79 d0', 'vmwrite rdx, rax'],
@@ -101,6 +104,9 @@ const EXAMPLES: Record<string, readonly Example[]> = {
     ['66 0f 6f 00', 'movdqa xmm0, xmmword ptr [rax]'],
     ['c5 fc 58 c1', 'vaddps ymm0, ymm0, ymm1'],
     ['62 f1 7c 49 58 44 24 01', 'vaddps zmm0{k1}, zmm0, zmmword ptr [rsp+0x40]'],
+    ['62 f1 7c 58 58 40 01', 'vaddps zmm0, zmm0, dword ptr [rax+0x4]{1to16}'],
+    ['62 f1 7c 38 58 c1', 'vaddps zmm0, zmm0, zmm1, {rd-sae}'],
+    ['62 f1 7c 18 2f c1', 'vcomiss xmm0, xmm1, {sae}'],
     ['c4 e2 69 92 04 8f', 'vgatherdps xmm0, dword ptr [rdi+xmm1*4], xmm2'],
     ['d9 c1', 'fld st(1)'],
     ['0f fc c1', 'paddb mm0, mm1'],
@@ -165,6 +171,9 @@ describe('what the disassembly does not show', () => {
     ]);
     expect([width('01 c0', 16), width('66 01 c0', 16), width('66 01 c0', 32)]).toEqual([16, 32, 16]);
     expect([width('48 6d'), width('48 ed'), width('ec')]).toEqual([32, 32, 8]);
+    // SDM Vol. 2, LGDT/LIDT: 24 bits of the base with 16
+    expect([width('0f 01 10'), width('66 0f 01 10'), width('0f 01 10', 32)]).toEqual([64, 64, 32]);
+    expect([width('66 0f 01 18', 32), width('0f 01 18', 16), width('66 0f 01 18', 16)]).toEqual([16, 16, 32]);
     expect([width('0f 20 c0'), width('0f 20 c0', 32), width('0f 78 c0')]).toEqual([64, 32, 64]);
   });
 

@@ -160,6 +160,7 @@ describe('reserved encodings', () => {
     ['0f 38 0c c0'],
     ['66 0f 78 d0'],
     ['f3 0f 78 d0'],
+    ['62 41 7f 78 2c da'],
   ];
   test.each(RESERVED)('%s is #UD', (bytes) => {
     expect(outcomeOf(bytes)).toBe('undefined-opcode');

@@ -56,6 +56,7 @@ const isReservedVector = (form: Form): boolean => {
   if (d.encoding === 'vex') return false;
   const extends5 = d.codeSize === 64 && (traits & (rows.READS_VVVV | rows.VECTOR_INDEX)) !== 0;
   if (d.extendVectorIndex !== 0 && !extends5) return true;
+  if (d.extendReg > 15 && (traits & rows.GENERAL_REG) !== 0) return true;
   if (d.broadcast && (traits & (d.mod === 3 ? rows.ROUNDING : rows.BROADCASTS)) === 0) return true;
   if (d.vectorLength === 3) return true;
   if (d.opmask === 0) return d.zeroing || (traits & rows.MASK_REQUIRED) !== 0;
@@ -80,6 +81,10 @@ const repeatsRegister = (traits: number, operands: readonly Operand[]): boolean 
 };
 
 const maskText = (): string => `{k${d.opmask}}${d.zeroing ? '{z}' : ''}`;
+
+/** The field L'L is the rounding mode where the form has one. SDM Vol. 2, 2.7 (Static Rounding Support in EVEX) */
+const roundingText = (traits: number): string =>
+  (traits & rows.ROUNDS) !== 0 ? `{${'rn rd ru rz'.split(' ')[d.roundingControl]}-sae}` : '{sae}';
 
 const NO_OPERANDS: readonly Operand[] = Object.freeze([]);
 
@@ -114,6 +119,7 @@ const instructionOf = (form: Form, operands: readonly Operand[]): Instruction =>
     if (d.segment >= 0) instruction.segment = d.segment as SegmentNumber;
   }
   if (d.opmask !== 0) instruction.mask = maskText();
+  if (d.broadcast && d.mod === 3) instruction.rounding = roundingText(form.traits);
   return instruction;
 };
 
@@ -124,7 +130,10 @@ const decoded = (): Instruction | undefined => {
   if (opcode === undefined) return undefined;
   if (opcode.hasModRm) d.readModRm();
   // SDM Vol. 2, 2.7 (Static Rounding Support in EVEX): with rounding control on registers the vector length is 512 bits.
-  if (d.broadcast && opcode.hasModRm && d.mod === 3) d.vectorLength = 2;
+  if (d.broadcast && opcode.hasModRm && d.mod === 3) {
+    d.roundingControl = d.vectorLength;
+    d.vectorLength = 2;
+  }
   const form = formOf(opcode);
   if (form === undefined) return undefined;
   if (d.encoding !== 'legacy' && isReservedVector(form)) return undefined;

@@ -41,6 +41,8 @@ export class Decoding {
   /** Vector length: 0 is 128 bits, 1 is 256, 2 is 512. */
   vectorLength = 0;
   broadcast = false;
+  /** EVEX.L'L where it is a rounding mode: 0 to nearest, 1 down, 2 up, 3 toward zero. */
+  roundingControl = 0;
   opmask = 0;
   zeroing = false;
 

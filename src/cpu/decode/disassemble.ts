@@ -77,7 +77,8 @@ const defaultSegment = (operand: MemoryOperand): number => (operand.base === 4 |
 
 const memoryText = (operand: MemoryOperand, next: bigint, sized: boolean): string => {
   const segment = operand.segment === defaultSegment(operand) ? '' : `${SEGMENT_NAMES[operand.segment]}:`;
-  return `${sized ? (SIZE_NAMES[operand.width] ?? '') : ''}${segment}[${addressText(operand, next)}]`;
+  const broadcast = operand.broadcast === undefined ? '' : `{1to${operand.broadcast}}`;
+  return `${sized ? (SIZE_NAMES[operand.width] ?? '') : ''}${segment}[${addressText(operand, next)}]${broadcast}`;
 };
 
 /** Near branches truncate their target to the operand size; XBEGIN does not. */
@@ -142,6 +143,7 @@ export const disassemble = (instruction: Instruction, address: bigint): string =
     const text = operandText(instruction, operand, next);
     return position === 0 ? text + (instruction.mask ?? '') : text;
   });
+  if (instruction.rounding !== undefined) operands.push(instruction.rounding);
   const name = [...prefixes, nameOf(instruction)].join(' ');
   return operands.length === 0 ? name : `${name} ${operands.join(', ')}`;
 };

@@ -38,6 +38,8 @@ export interface MemoryOperand {
   readonly width: number;
   /** For disassembly only: the name of the vector register that holds the indexes (gather and scatter); `index` is then -1. */
   readonly vectorIndex?: string;
+  /** For disassembly only: how many elements an EVEX instruction fills with the one in memory. */
+  readonly broadcast?: number;
 }
 /** As the base of a memory operand: RIP of the next instruction. */
 export const RIP_BASE = 16;
@@ -109,6 +111,8 @@ export interface Instruction {
   readonly segment?: SegmentNumber;
   /** For disassembly only: the opmask and zeroing of an EVEX instruction, such as `{k1}{z}`. */
   readonly mask?: string;
+  /** For disassembly only: the static rounding or exception suppression of an EVEX instruction, such as `{rn-sae}` or `{sae}`. */
+  readonly rounding?: string;
   readonly bytes: Uint8Array;
 }
 

@@ -168,7 +168,10 @@ const READERS: Record<string, (size: Size, element: Size | null, inMemory: Size 
   U: (size) => (d) => vectorOf(d, d.rm | d.extendBase | d.extendVectorRm, size(d)),
   W: (size, element, inMemory) => (d) => {
     if (d.mod === 3) return vectorOf(d, d.rm | d.extendBase | d.extendVectorRm, size(d));
-    if (d.broadcast && element !== null) return memory(d, element(d));
+    if (d.broadcast && element !== null) {
+      const one = element(d);
+      return { ...memory(d, one), broadcast: size(d) / one };
+    }
     return memory(d, size(d), (inMemory ?? size)(d));
   },
   X: (size, element) => (d) => {

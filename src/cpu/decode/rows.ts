@@ -67,6 +67,8 @@ export const BROADCASTS = 1 << 15;
 export const STORES = 1 << 16;
 export const OTHER_DESTINATION = 1 << 17;
 export const ALL_DISTINCT = 1 << 18;
+export const ROUNDS = 1 << 19;
+export const GENERAL_REG = 1 << 20;
 
 const TRAITS: Record<string, number> = {
   lock: LOCKABLE,
@@ -77,7 +79,7 @@ const TRAITS: Record<string, number> = {
   z32: AT_MOST_32,
   str: STRING | IMPLICIT_MEMORY,
   seg: IMPLICIT_MEMORY,
-  er: ROUNDING,
+  er: ROUNDING | ROUNDS,
   sae: ROUNDING,
   nk: UNMASKED,
   nz: NO_ZEROING,
@@ -157,6 +159,7 @@ const traitsOf = (operands: readonly string[], named: readonly string[], encodin
   if (operands.length > 0 && BYTE_FIRST.test(operands[0])) traits |= BYTE;
   if (letters.some((code) => READ_VVVV.test(code))) traits |= READS_VVVV;
   if (letters.some((code) => code === 'R' || code === 'C' || code === 'D')) traits |= IGNORES_MOD;
+  if (letters.includes('G')) traits |= GENERAL_REG;
   if (letters.includes('X')) traits |= VECTOR_INDEX | (encoding === 'evex' ? MASK_REQUIRED : 0);
   if (operands.some((code) => /^W.*\*/.test(code))) traits |= BROADCASTS;
   if (/^(?:M|X|KG|G)/.test(letters[0] ?? '')) traits |= NO_ZEROING;

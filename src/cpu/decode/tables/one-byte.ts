@@ -75,7 +75,7 @@ ${arithmeticRows.join('\n')}
 8e /4 mov_sreg S,Ew
 8e /5 mov_sreg S,Ew
 8f /0 pop Ev d64
-90 f3 b0 pause
+90 f3 pause
 90 b0 nop
 90+r xchg Zv,rAX
 98 o16 cbw
@@ -116,7 +116,7 @@ c5 i64 lds Gz,Mp
 c6 /0 mov Eb,Ib
 c6 /7 reg rm0 xabort Ib
 c7 /0 mov Ev,Iz
-c7 /7 reg rm0 xbegin Jz
+c7 /7 reg rm0 xbegin Jz z32
 c8 enter Iw,Ib d64
 c9 leave d64
 ca ret_far Iw

@@ -75,15 +75,8 @@ export const TWO_BYTE = `
 18 /3 prefetcht2 Mb
 18 nop Ev
 19 nop Ev
-1a np bndldx BG,M
-1a 66 bndmov BG,BEa n64
-1a f3 bndcl BG,En
-1a f2 bndcu BG,En
+# MPX is in no processor that is modelled: 0F 1A and 0F 1B are NOPs.
 1a nop Ev
-1b np bndstx M,BG
-1b 66 bndmov BEa,BG n64
-1b f3 bndmk BG,Mn
-1b f2 bndcn BG,En
 1b nop Ev
 1c np /0 cldemote Mb
 1c nop Ev

@@ -28,9 +28,9 @@ ${arithmeticRows.join('\n')}
 d9 /0 fld Md
 d9 /2 fst Md
 d9 /3 fstp Md
-d9 /4 fldenv Menv
+d9 /4 fldenv Menv z32
 d9 /5 fldcw Mw
-d9 /6 fnstenv Menv
+d9 /6 fnstenv Menv z32
 d9 /7 fnstcw Mw
 d9 /0 reg fld STi
 d9 /1 reg fxch STi
@@ -62,8 +62,8 @@ dd /0 fld Mq
 dd /1 fisttp Mq
 dd /2 fst Mq
 dd /3 fstp Mq
-dd /4 frstor Msav
-dd /6 fnsave Msav
+dd /4 frstor Msav z32
+dd /6 fnsave Msav z32
 dd /7 fnstsw Mw
 dd /0 reg ffree STi
 dd /2 reg fst STi

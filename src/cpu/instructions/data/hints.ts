@@ -1,12 +1,11 @@
 import type { DataRow } from '../../engine/builder';
 import { row } from './row';
 
-// SDM Vol. 2, NOP, PREFETCHh, LFENCE, ENDBR64: nothing that a program can see. RDSSP and the MPX instructions are NOPs while their features are off.
+// SDM Vol. 2, NOP, PREFETCHh, LFENCE, ENDBR64: nothing that a program can see. RDSSP is a NOP while its feature is off.
 const MNEMONICS = [
   ...['nop', 'endbr64', 'endbr32', 'rdssp', 'cldemote'],
   ...['prefetchnta', 'prefetcht0', 'prefetcht1', 'prefetcht2', 'prefetchw', 'prefetchwt1'],
   ...['lfence', 'mfence', 'sfence'],
-  ...['bndmov', 'bndcl', 'bndcu', 'bndcn', 'bndmk', 'bndldx', 'bndstx'],
 ];
 
 /** Cache-line operations access their byte as a load does. SDM Vol. 2, CLFLUSH, CLFLUSHOPT, CLWB */
