@@ -14,7 +14,6 @@ export const UNBUILT_MODES: readonly string[] = [
   'getsec',
   'instruction fetch from a device',
   'single-step on branches (BTF)',
-  'virtual-8086 mode',
 ];
 
 /** The same for VMX, beside VM-execution controls. */

@@ -201,6 +201,15 @@ export const SECTIONS = {
     '21.1.3': 'Instructions Supported in Real-Address Mode',
     '21.1.4': 'Interrupt and Exception Handling',
     '21.2': 'Virtual-8086 Mode',
+    '21.2.5': 'Entering Virtual-8086 Mode',
+    '21.2.6': 'Leaving Virtual-8086 Mode',
+    '21.2.7': 'Sensitive Instructions',
+    '21.2.8.1': 'I/O-Port-Mapped I/O',
+    '21.3.1.1': 'Handling an Interrupt or Exception Through a Protected-Mode Trap or Interrupt Gate',
+    '21.3.2':
+      'Class 2-Maskable Hardware Interrupt Handling in Virtual-8086 Mode Using the Virtual Interrupt Mechanism',
+    '21.3.3': 'Class 3-Software Interrupt Handling in Virtual-8086 Mode',
+    '21.4': 'Protected-Mode Virtual Interrupts',
     '23': 'Architecture Compatibility',
   },
   '3C': {

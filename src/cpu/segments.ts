@@ -207,6 +207,15 @@ export const paragraphSegment = (
   return { selector, base, limit, rights };
 };
 
+/** Loads all six registers of a virtual-8086 task, RFLAGS.VM being set already; selectors are in encoding order. SDM Vol. 3B, 21.2.5 Entering Virtual-8086 Mode */
+export const loadVirtual8086Segments = (cpu: ProcessorDraft, selectors: readonly number[]): void => {
+  selectors.forEach((selector, number) => {
+    const segment = number as SegmentNumber;
+    setSegmentRaw(cpu, segment, paragraphSegment(cpu, segment, selector & 0xffff));
+  });
+  cpu.mmu.contextChanged();
+};
+
 // SDM Vol. 2, MOV: SS checks; SDM Vol. 3A, 5.7 Privilege Level Checking when Loading the SS Register
 const checkedStack = (cpu: ProcessorDraft, selector: number): SegmentValue => {
   const cpl = cpu.cpl;

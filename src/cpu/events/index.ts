@@ -15,3 +15,4 @@ export {
 } from './debug';
 export { DELIVERY_LIMIT, type DeliveryOutcome, deliver } from './deliver';
 export { innerStack, type NewStack, prepareFrame, stackPointer64 } from './stack';
+export { staysInVirtual8086, virtualFlagsImage } from './virtual-8086';

@@ -24,6 +24,12 @@ import { switchTask } from '../tasks/task-switch';
 import { DR6 } from './debug';
 import { enterRealModeHandler } from './real-mode';
 import { innerStack, type NewStack, prepareFrame, stackPointer64 } from './stack';
+import {
+  clearDataSegments,
+  dataSelectors,
+  enterVirtual8086Handler,
+  staysInVirtual8086,
+} from './virtual-8086';
 
 const IDT = 2;
 
@@ -92,6 +98,7 @@ const readTarget = (cpu: ProcessorDraft, selector: number, external: number): Ta
     cpu.generalProtection(errorCode);
   if (!isPresent(rights)) cpu.raise(VECTOR.np, errorCode);
   const privilege = isConforming(rights) ? cpu.cpl : dplOf(rights);
+  if (cpu.virtual8086 && privilege !== 0) cpu.generalProtection(errorCode);
   const segment = accessed(cpu, descriptor);
   return { segment: { ...segment, selector: (selector & 0xfffc) | privilege }, privilege };
 };
@@ -158,10 +165,12 @@ const through32 = (cpu: ProcessorDraft, event: InterruptionEvent, gate: Gate, ex
   const stack: NewStack = changes
     ? innerStack(cpu, privilege, external)
     : { segment: old, pointer: BigInt.asUintN(32, cpu.R[SLOT.rsp]) };
+  const leavesVirtual8086 = cpu.virtual8086;
   const wide = gate.type === SYSTEM_TYPE.interruptGate || gate.type === SYSTEM_TYPE.trapGate;
   const frame = prepareFrame(cpu, {
     stack,
     values: [
+      ...(leavesVirtual8086 ? dataSelectors(cpu) : []),
       ...(changes ? [BigInt(old.selector), cpu.R[SLOT.rsp]] : []),
       flagsImage(cpu, event),
       BigInt(cpu.W[2 * SLOT.cs] & 0xffff),
@@ -175,6 +184,7 @@ const through32 = (cpu: ProcessorDraft, event: InterruptionEvent, gate: Gate, ex
   if (gate.offset > BigInt(target.segment.limit)) cpu.generalProtection(external);
   cpu.R[SLOT.rsp] = frame.push();
   enter(cpu, gate, target, changes ? stack.segment : undefined);
+  if (leavesVirtual8086) clearDataSegments(cpu);
 };
 
 // SDM Vol. 3A, 6.12.2 Interrupt Tasks: RF of a fault is saved in the old TSS
@@ -197,7 +207,10 @@ export const enterHandler = (cpu: ProcessorDraft, event: InterruptionEvent): voi
     enterRealModeHandler(cpu, event);
     return;
   }
-  if (cpu.virtual8086) cpu.unbuilt('virtual-8086 mode');
+  if (event.type === EVENT_TYPE.softwareInterrupt && staysInVirtual8086(cpu, event.vector)) {
+    enterVirtual8086Handler(cpu, event);
+    return;
+  }
   const gate = readGate(cpu, event);
   const external = externalOf(event);
   if (gate.type === SYSTEM_TYPE.taskGate) throughTask(cpu, event, gate, external);

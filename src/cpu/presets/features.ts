@@ -58,7 +58,7 @@ export const FEATURES = {
   /** Set by software that runs other software in a virtual machine. */
   hypervisor: built(1, 'ecx', 31),
   fpu: missing(1, 'edx', 0),
-  vme: missing(1, 'edx', 1),
+  vme: built(1, 'edx', 1),
   de: built(1, 'edx', 2),
   pse: built(1, 'edx', 3),
   tsc: built(1, 'edx', 4),

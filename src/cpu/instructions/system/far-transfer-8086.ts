@@ -2,11 +2,15 @@ import { maskOf } from '../../../core';
 import type { Instruction } from '../../decode/instruction';
 import type { ProcessorDraft } from '../../processor-draft';
 import { checkBranchTarget } from '../../segmented-address';
-import { paragraphSegment, SEGMENT, setSegmentRaw } from '../../segments';
+import { loadVirtual8086Segments, paragraphSegment, SEGMENT, setSegmentRaw } from '../../segments';
 import { FLAG, SLOT } from '../../slots';
 import { type FarPointer, farPointer } from './operands';
-import { ioPrivilege } from './privilege';
 import { peek, preparePush, releaseStack } from './stack';
+import {
+  checkVirtualFlags,
+  setVirtualInterruptFlag,
+  usesVirtualInterruptFlag,
+} from './virtual-interrupt-flag';
 
 // Far transfers where selectors name no descriptors. SDM Vol. 3B, 21.1.3 Instructions Supported in Real-Address Mode
 
@@ -50,23 +54,38 @@ export const return8086 = (cpu: ProcessorDraft, { operands, operandWidth }: Inst
   goTo(cpu, to);
 };
 
-const ALWAYS =
-  FLAG.cf | FLAG.pf | FLAG.af | FLAG.zf | FLAG.sf | FLAG.tf | FLAG.if | FLAG.df | FLAG.of | FLAG.nt;
+const ALWAYS = FLAG.cf | FLAG.pf | FLAG.af | FLAG.zf | FLAG.sf | FLAG.tf | FLAG.df | FLAG.of | FLAG.nt;
 const WIDE = FLAG.rf | FLAG.ac | FLAG.id;
 
 /**
- * IRET in real-address mode, and in virtual-8086 mode, where it needs an IOPL of 3 (else #GP(0)) and does not change it.
+ * IRET in real-address mode, and in virtual-8086 mode, where it does not change IOPL: #GP(0) when that is below 3, unless VIF stands for IF.
  * SDM Vol. 2, IRET/IRETD/IRETQ
  */
 export const interruptReturn8086 = (cpu: ProcessorDraft, { operandWidth }: Instruction): void => {
-  if (cpu.virtual8086 && ioPrivilege(cpu) < 3) cpu.generalProtection();
+  const virtual = usesVirtualInterruptFlag(cpu, operandWidth);
   const bytes = operandWidth / 8;
   const to = poppedPointer(cpu, bytes);
   const image = peek(cpu, 2 * bytes, bytes);
   checkBranchTarget(cpu, to.offset);
-  const loadable = BigInt(ALWAYS | WIDE | (cpu.protectedMode ? 0 : FLAG.iopl)) & maskOf(operandWidth);
+  if (virtual) checkVirtualFlags(cpu, image);
+  const privileged = (virtual ? 0 : FLAG.if) | (cpu.protectedMode ? 0 : FLAG.iopl);
+  const loadable = BigInt(ALWAYS | WIDE | privileged) & maskOf(operandWidth);
   releaseStack(cpu, 3 * bytes);
   const kept = cpu.rflags & ~loadable & ~BigInt(FLAG.rf);
   cpu.rflags = kept | (image & loadable);
+  if (virtual) setVirtualInterruptFlag(cpu, image);
   goTo(cpu, to);
+};
+
+const FLAGS_OF_TASK = BigInt(ALWAYS | WIDE | FLAG.if | FLAG.iopl | FLAG.vm | FLAG.vif | FLAG.vip);
+
+/** IRET at CPL 0 whose image of EFLAGS has VM: nine doublewords are taken. SDM Vol. 3B, 21.2.5 Entering Virtual-8086 Mode; SDM Vol. 2, IRET/IRETD/IRETQ */
+export const enterVirtual8086 = (cpu: ProcessorDraft): void => {
+  const frame = Array.from({ length: 9 }, (_, index) => peek(cpu, 4 * index, 4));
+  const [offset, cs, image, stack, ss, es, ds, fs, gs] = frame;
+  if (offset > 0xffffn) cpu.generalProtection();
+  cpu.rflags = (image & FLAGS_OF_TASK) | 2n;
+  loadVirtual8086Segments(cpu, [es, cs, ss, ds, fs, gs].map(Number));
+  cpu.R[SLOT.rsp] = stack;
+  cpu.nextRip = offset;
 };

@@ -14,7 +14,7 @@ import {
   returnTarget,
 } from './code-segments';
 import { farDestination } from './far-destination';
-import { call8086, interruptReturn8086, jump8086, return8086 } from './far-transfer-8086';
+import { call8086, enterVirtual8086, interruptReturn8086, jump8086, return8086 } from './far-transfer-8086';
 import { farPointer, setGeneral } from './operands';
 import { ioPrivilege } from './privilege';
 import { peek, preparePush, releaseStack } from './stack';
@@ -114,11 +114,9 @@ const unblockNmi = (cpu: ProcessorDraft): void => {
 };
 
 // SDM Vol. 2, IRET/IRETD/IRETQ
-const interruptReturn = (cpu: ProcessorDraft, instruction: Instruction): void => {
-  unblockNmi(cpu);
+const returnFromInterrupt = (cpu: ProcessorDraft, instruction: Instruction): void => {
   if (!cpu.usesDescriptors) {
     interruptReturn8086(cpu, instruction);
-    cpu.nmiUnblocked = false;
     return;
   }
   if (cpu.flag(FLAG.nt)) {
@@ -132,8 +130,10 @@ const interruptReturn = (cpu: ProcessorDraft, instruction: Instruction): void =>
   const offset = peek(cpu, 0, bytes);
   const selector = Number(peek(cpu, bytes, bytes) & 0xffffn);
   const image = peek(cpu, 2 * bytes, bytes);
-  if (!cpu.longMode && cpu.cpl === 0 && width === 32 && (image & BigInt(FLAG.vm)) !== 0n)
-    cpu.unbuilt('virtual-8086 mode');
+  if (!cpu.longMode && cpu.cpl === 0 && width === 32 && (image & BigInt(FLAG.vm)) !== 0n) {
+    enterVirtual8086(cpu);
+    return;
+  }
   const target = returnTarget(cpu, selector);
   const outward = target.privilege > cpu.cpl;
   const popsStack = outward || cpu.mode64;
@@ -151,6 +151,11 @@ const interruptReturn = (cpu: ProcessorDraft, instruction: Instruction): void =>
   if (stack !== undefined) setOuterPointer(cpu, pointer);
   if (outward) dropPrivilegedData(cpu);
   cpu.nextRip = offset;
+};
+
+const interruptReturn = (cpu: ProcessorDraft, instruction: Instruction): void => {
+  unblockNmi(cpu);
+  returnFromInterrupt(cpu, instruction);
   cpu.nmiUnblocked = false;
 };
 

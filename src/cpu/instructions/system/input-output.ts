@@ -29,8 +29,9 @@ const mapPermits = (cpu: ProcessorDraft, port: number, bytes: PortBytes): boolea
 };
 
 const requirePort = (cpu: ProcessorDraft, port: number, bytes: PortBytes): void => {
-  if (cpu.virtual8086) cpu.unbuilt('virtual-8086 mode');
-  if (cpu.cpl > ioPrivilege(cpu) && !mapPermits(cpu, port, bytes)) cpu.generalProtection();
+  // SDM Vol. 3B, 21.2.8.1 I/O-Port-Mapped I/O: virtual-8086 mode asks the map whatever the IOPL.
+  const asks = cpu.virtual8086 || cpu.cpl > ioPrivilege(cpu);
+  if (asks && !mapPermits(cpu, port, bytes)) cpu.generalProtection();
 };
 
 const portOf = (cpu: ProcessorDraft, operand: Operand): number =>

@@ -1,8 +1,10 @@
 import type { Instruction } from '../../decode/instruction';
 import { EVENT_TYPE, type EventType, VECTOR } from '../../event';
+import { staysInVirtual8086 } from '../../events';
 import type { ProcessorDraft } from '../../processor-draft';
 import { overflowFlag } from '../../status-flags';
 import { general, memoryOf, readMemory, registerOf } from './operands';
+import { ioPrivilege } from './privilege';
 import { systemRow } from './system-row';
 
 const raise = (cpu: ProcessorDraft, vector: number, type: EventType, instruction: Instruction): never =>
@@ -12,6 +14,8 @@ const raise = (cpu: ProcessorDraft, vector: number, type: EventType, instruction
 const interrupt = (cpu: ProcessorDraft, instruction: Instruction): void => {
   const [operand] = instruction.operands;
   const vector = operand?.kind === 'immediate' ? Number(operand.value & 0xffn) : VECTOR.bp;
+  // SDM Vol. 3B, 21.3.3 Class 3-Software Interrupt Handling in Virtual-8086 Mode
+  if (cpu.virtual8086 && ioPrivilege(cpu) < 3 && !staysInVirtual8086(cpu, vector)) cpu.generalProtection();
   raise(cpu, vector, EVENT_TYPE.softwareInterrupt, instruction);
 };
 
