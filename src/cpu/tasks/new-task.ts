@@ -126,19 +126,6 @@ export const loadTaskTable = (cpu: ProcessorDraft, { localTable }: TaskImage, ex
   if (descriptor !== undefined) setSegmentRaw(cpu, 'ldtr', descriptor);
 };
 
-const LIMIT_8086 = 0xffff;
-/** Writable data of DPL 3, accessed. */
-const RIGHTS_8086 = 0xf3;
-
-/** The segments of a task in virtual-8086 mode: no descriptors, no checks. SDM Vol. 3B, 21.2 Virtual-8086 Mode */
-export const loadVirtual8086Segments = (cpu: ProcessorDraft, { selectors }: TaskImage): void => {
-  selectors.forEach((selector, number) => {
-    const base = BigInt(selector) * 16n;
-    setSegmentRaw(cpu, number as SegmentNumber, { selector, base, limit: LIMIT_8086, rights: RIGHTS_8086 });
-  });
-  cpu.mmu.contextChanged();
-};
-
 /** Checks and loads the segments of a task outside virtual-8086 mode. Leaves with the first fault, with what was loaded before it. */
 export const loadTaskSegments = (cpu: ProcessorDraft, { selectors }: TaskImage, external: number): void => {
   const cpl = selectors[SEGMENT.cs] & 3;

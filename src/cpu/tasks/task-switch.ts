@@ -9,6 +9,7 @@ import {
   type Descriptor,
   isOrdinary,
   isPresent,
+  loadVirtual8086Segments,
   readDescriptor,
   SEGMENT,
   SYSTEM_TYPE,
@@ -19,7 +20,7 @@ import {
 } from '../segments';
 import { CR0, FLAG, SLOT } from '../slots';
 import type { TaskSwitchSource } from '../virtualization';
-import { loadSelectors, loadTaskSegments, loadTaskTable, loadVirtual8086Segments } from './new-task';
+import { loadSelectors, loadTaskSegments, loadTaskTable } from './new-task';
 import {
   LINK,
   layoutOf,
@@ -112,7 +113,7 @@ const pushErrorCode = (cpu: ProcessorDraft, errorCode: number, bytes: 2 | 4, ext
 const enterTask = (cpu: ProcessorDraft, image: TaskImage, bytes: 2 | 4, wanted: TaskSwitch): void => {
   const { external, errorCode } = wanted;
   loadTaskTable(cpu, image, external);
-  if (cpu.virtual8086) loadVirtual8086Segments(cpu, image);
+  if (cpu.virtual8086) loadVirtual8086Segments(cpu, image.selectors);
   else loadTaskSegments(cpu, image, external);
   if (image.instructionPointer > BigInt.asUintN(32, cpu.R[SLOT.csLimit])) cpu.generalProtection(external);
   if (errorCode !== undefined) pushErrorCode(cpu, errorCode, bytes, external);

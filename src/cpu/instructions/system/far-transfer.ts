@@ -122,7 +122,6 @@ const returnFromInterrupt = (cpu: ProcessorDraft, instruction: Instruction): voi
   if (cpu.flag(FLAG.nt)) {
     if (cpu.longMode) cpu.generalProtection();
     switchTaskBy(cpu, 'iret', previousTask(cpu), instruction.length);
-    cpu.nmiUnblocked = false;
     return;
   }
   const width = instruction.operandWidth;
