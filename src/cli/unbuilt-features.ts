@@ -13,7 +13,6 @@ export const UNBUILT_MODES: readonly string[] = [
   'XSAVE of state components',
   'getsec',
   'instruction fetch from a device',
-  'single-step on branches (BTF)',
 ];
 
 /** The same for VMX, beside VM-execution controls. */

@@ -193,6 +193,7 @@ export const SECTIONS = {
     '18.3.1.2': 'Data Memory and I/O Breakpoint Exception Conditions',
     '18.3.1.4': 'Single-Step Exception Condition',
     '18.4.1': 'IA32_DEBUGCTL MSR',
+    '18.4.3': 'Single-Stepping on Branches',
     '18.17': 'Time-Stamp Counter',
     '18.17.3': 'Time-Stamp Counter Adjustment',
     '19': 'Last Branch Records',

@@ -102,3 +102,58 @@ describe.each(TIERS)('single-step traps around SYSCALL and SYSRET, %s', (tier) =
     expect(exceptionOf(state, false)).toMatchObject({ vector: DB, rip: AT.code + 14 });
   });
 });
+
+const DEBUGCTL = 0x1d9;
+const BTF = 2;
+/** BTF and TF set; the instruction after these is the first that may trap. */
+const STEP_BRANCHES = [...writeMsr(DEBUGCTL, BigInt(BTF)), PUSHFQ, ...SET_TF, POPFQ];
+const AFTER = AT.code + STEP_BRANCHES.length;
+
+// SDM Vol. 3B, 18.4.3 Single-Stepping on Branches
+describe.each(TIERS)('single step with IA32_DEBUGCTL.BTF, %s', (tier) => {
+  const trapOf = (code: readonly number[]): number | undefined => {
+    const { state } = runToHalt(pagedGuest([...STEP_BRANCHES, ...code, HLT, HLT, HLT, HLT]), tier);
+    return exceptionOf(state, false)?.rip;
+  };
+  const JMP = 0xeb;
+  const JE = 0x74;
+  const SET_ZF = [0x31, 0xc0];
+  const SET_RCX = (value: number): number[] => [0xb9, ...little(value, 4)];
+
+  test('only branches that are taken trap', () => {
+    expect(trapOf([NOP, NOP, NOP])).toBeUndefined();
+    expect(trapOf([NOP, JMP, 1, HLT, NOP])).toBe(AFTER + 4);
+    expect(trapOf([0x0c, 1, JE, 1, NOP])).toBeUndefined();
+    expect(trapOf([...SET_ZF, JE, 1, NOP])).toBe(AFTER + 5);
+  });
+
+  test('also to the next instruction', () => {
+    expect(trapOf([...SET_ZF, JE, 0])).toBe(AFTER + 4);
+    expect(trapOf([0x0c, 1, JE, 0])).toBeUndefined();
+    expect(trapOf([JMP, 0])).toBe(AFTER + 2);
+  });
+
+  test('LOOP, LOOPE, LOOPNE and JRCXZ by what they did', () => {
+    const [LOOPNE, LOOPE, LOOP, JRCXZ] = [0xe0, 0xe1, 0xe2, 0xe3];
+    expect(trapOf([...SET_RCX(2), LOOP, 0])).toBe(AFTER + 7);
+    expect(trapOf([...SET_RCX(1), LOOP, 0])).toBeUndefined();
+    expect(trapOf([...SET_ZF, ...SET_RCX(2), LOOPE, 0])).toBe(AFTER + 9);
+    expect(trapOf([...SET_ZF, ...SET_RCX(2), LOOPNE, 0])).toBeUndefined();
+    expect(trapOf([...SET_RCX(0), JRCXZ, 0])).toBe(AFTER + 7);
+    expect(trapOf([...SET_RCX(1), JRCXZ, 0])).toBeUndefined();
+  });
+
+  test('CALL and RET do; a repeated string instruction does not', () => {
+    expect(trapOf([0xe8, ...little(0, 4)])).toBe(AFTER + 5);
+    expect(
+      trapOf([0x6a, 0, 0x48, 0x8d, 0x05, ...little(7, 4), 0x48, 0x89, 0x04, 0x24, 0xc3, HLT, HLT, NOP]),
+    ).toBe(AFTER + 17);
+    expect(trapOf([...SET_RCX(3), 0xbf, ...little(0x2_0000, 4), 0xf3, 0xaa])).toBeUndefined();
+  });
+
+  test('the trap clears BTF, and sets DR6.BS', () => {
+    const { state } = runToHalt(pagedGuest([...STEP_BRANCHES, JMP, 0, HLT]), tier);
+    const [cpu] = state.processors;
+    expect([cpu.modelSpecific.debugctl, cpu.debug.dr6]).toEqual([0n, 0xffff4ff0n]);
+  });
+});

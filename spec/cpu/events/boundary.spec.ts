@@ -14,6 +14,7 @@ import type { Virtualization } from '../../../src/cpu/virtualization';
 import { machine64 } from '../system/system-processor';
 
 const BS = 1 << 14;
+const NOP = { mnemonic: 'nop', addressWidth: 64 } as const;
 
 // SDM Vol. 3A, 6.9 Priority Among Simultaneous Exceptions and Interrupts
 describe('instruction boundary', () => {
@@ -89,7 +90,7 @@ describe('what an instruction leaves behind', () => {
     cpu.blockingBySti = true;
     beginInstruction(cpu);
     cpu.rflags = 2n;
-    endInstruction(cpu);
+    endInstruction(cpu, NOP);
     expect([cpu.pendingDebug, cpu.blockingBySti]).toEqual([BS, false]);
   });
 
@@ -98,10 +99,10 @@ describe('what an instruction leaves behind', () => {
     cpu.rflags = BigInt(FLAG.tf | 2);
     beginInstruction(cpu);
     cpu.blockingByMovSs = true;
-    endInstruction(cpu);
+    endInstruction(cpu, NOP);
     expect([cpu.pendingDebug, cpu.blockingByMovSs]).toEqual([0, true]);
     beginInstruction(cpu);
-    endInstruction(cpu);
+    endInstruction(cpu, NOP);
     expect([cpu.pendingDebug, cpu.blockingByMovSs]).toEqual([BS, false]);
   });
 

@@ -244,7 +244,7 @@ export class Engine {
       memory.alone = false;
       this.links.from = null;
       this.finish();
-      endInstruction(cpu);
+      endInstruction(cpu, block.instructions[0]);
       cpu.nmiUnblocked = false;
       return undefined;
     } catch (error) {

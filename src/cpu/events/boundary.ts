@@ -2,6 +2,7 @@ import { EVENT_TYPE, type InterruptionEvent, VECTOR } from '../event';
 import { initializeProcessor, startProcessor } from '../presets/reset';
 import { ACTIVITY, type ProcessorDraft } from '../processor-draft';
 import { FLAG, SLOT } from '../slots';
+import { type StepInstruction, tookBranch } from './branch-trap';
 import { codeBreakpoints, DEBUGCTL, DR6, debugException, hasCodeBreakpoints, PENDING } from './debug';
 
 const NMI: InterruptionEvent = Object.freeze({ vector: VECTOR.nmi, type: EVENT_TYPE.nmi });
@@ -104,24 +105,26 @@ export const beginInstruction = (cpu: ProcessorDraft): void => {
 
 /** A single-step trap becomes pending. SDM Vol. 3B, 18.3.1.4 Single-Step Exception Condition */
 const pendSingleStep = (cpu: ProcessorDraft): void => {
-  if ((cpu.W[2 * SLOT.debugctl] & DEBUGCTL.btf) !== 0) cpu.unbuilt('single-step on branches (BTF)');
   cpu.pendingDebug |= PENDING.bs;
   cpu.boundaryWork = true;
 };
 
-/** TF as the instruction leaves it, not as it found it, decides whether a single-step trap follows. */
+/** TF as the instruction leaves it, not as it found it, decides whether a single-step trap follows. The instruction branches. */
 export const trapByNewFlags = (cpu: ProcessorDraft): void => {
   cpu.begun &= ~TRAP;
   if (cpu.flag(FLAG.tf)) pendSingleStep(cpu);
 };
 
 /**
- * The instruction (or iteration) retired: shadows that it ran under end, and the single-step trap becomes pending unless the instruction was MOV or POP SS.
+ * The instruction (or iteration) retired: shadows that it ran under end, and the single-step trap becomes pending unless the instruction was MOV or POP SS,
+ * or IA32_DEBUGCTL.BTF wants branches alone.
  * SDM Vol. 3B, 18.3.1.4 Single-Step Exception Condition; SDM Vol. 3A, 6.8.3 Masking Exceptions and Interrupts When Switching Stacks
  */
-export const endInstruction = (cpu: ProcessorDraft): void => {
+export const endInstruction = (cpu: ProcessorDraft, instruction: StepInstruction): void => {
   const { begun } = cpu;
   if ((begun & STI) !== 0) cpu.blockingBySti = false;
   if ((begun & MOV_SS) !== 0) cpu.blockingByMovSs = false;
-  if ((begun & TRAP) !== 0 && !cpu.blockingByMovSs) pendSingleStep(cpu);
+  if ((begun & TRAP) === 0 || cpu.blockingByMovSs) return;
+  const onBranches = (cpu.W[2 * SLOT.debugctl] & DEBUGCTL.btf) !== 0;
+  if (!onBranches || tookBranch(cpu, instruction)) pendSingleStep(cpu);
 };

@@ -112,6 +112,7 @@ const pushErrorCode = (cpu: ProcessorDraft, errorCode: number, bytes: 2 | 4, ext
 /** From here on a fault is one of the new task. SDM Vol. 3A, 8.3 Task Switching: step 13 */
 const enterTask = (cpu: ProcessorDraft, image: TaskImage, bytes: 2 | 4, wanted: TaskSwitch): void => {
   const { external, errorCode } = wanted;
+  if (image.directory !== undefined && cpu.paging) writeCr3(cpu, image.directory);
   loadTaskTable(cpu, image, external);
   if (cpu.virtual8086) loadVirtual8086Segments(cpu, image.selectors);
   else loadTaskSegments(cpu, image, external);
@@ -171,7 +172,6 @@ export const switchTask = (cpu: ProcessorDraft, wanted: TaskSwitch): void => {
   setSegmentRaw(cpu, 'tr', { ...descriptor, rights: descriptor.rights | BUSY });
 
   const image = readTask(newMemory);
-  if (image.directory !== undefined && cpu.paging) writeCr3(cpu, image.directory);
   cpu.taskSwitched = true;
   const { bytes } = newMemory.layout;
   cpu.rip = image.instructionPointer;
