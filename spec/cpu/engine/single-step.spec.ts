@@ -147,7 +147,7 @@ describe.each(TIERS)('single step with IA32_DEBUGCTL.BTF, %s', (tier) => {
     expect(trapOf([0xe8, ...little(0, 4)])).toBe(AFTER + 5);
     expect(
       trapOf([0x6a, 0, 0x48, 0x8d, 0x05, ...little(7, 4), 0x48, 0x89, 0x04, 0x24, 0xc3, HLT, HLT, NOP]),
-    ).toBe(AFTER + 17);
+    ).toBe(AFTER + 16);
     expect(trapOf([...SET_RCX(3), 0xbf, ...little(0x2_0000, 4), 0xf3, 0xaa])).toBeUndefined();
   });
 
