@@ -103,6 +103,31 @@ describe('26.1.3 Instructions That Cause VM Exits Conditionally', () => {
     expect(fields(machine, 'exitReason', 'exitQualification')).toEqual([14n, 0x1234_5678_9000n]);
   });
 
+  it('INVPCID: #UD unless enabled, at any CPL; with INVLPG exiting it names its operands', () => {
+    // INVPCID RCX, [RAX + 10H]
+    const invpcid = [0x66, 0x0f, 0x38, 0x82, 0x48, 0x10];
+    const enabled: readonly Control[] = ['activateSecondaryControls', 'enableInvpcid'];
+    const atCpl3 = (machine: VmxMachine): VmxMachine => {
+      machine.cpu.W[2 * SLOT.ss + 1] |= 3 << ACCESS_RIGHTS.dplShift;
+      return machine;
+    };
+    expect(atCpl3(inGuest()).execute(...invpcid).interruption).toMatchObject({ vector: VECTOR.ud });
+    expect(atCpl3(inGuest(enabled)).execute(...invpcid).interruption).toMatchObject({ vector: VECTOR.gp });
+    const plain = inGuest(enabled);
+    plain.cpu.R[SLOT.rcx] = 2n;
+    expect(plain.execute(...invpcid)).toEqual({ interruption: undefined, exit: undefined });
+    // The exit comes before the type is looked at.
+    const machine = inGuest([...enabled, 'invlpgExiting']);
+    machine.cpu.R[SLOT.rcx] = 99n;
+    machine.execute(...invpcid);
+    expect(reasonAndLength(machine)).toEqual([58n, 6n]);
+    // 64-bit addresses, DS, no index, base RAX; register 1 in bits 31:28.
+    expect(fields(machine, 'exitQualification', 'vmExitInstructionInfo')).toEqual([
+      0x10n,
+      BigInt((2 << 7) | (3 << 15) | (1 << 22) | (1 << 28)),
+    ]);
+  });
+
   it('MOV DR names debug register, direction and general-purpose register', () => {
     const to = inGuest(['movDrExiting']);
     to.execute(...OP.movDr7FromRbx);
