@@ -11,17 +11,38 @@ const here = dirname(fileURLToPath(import.meta.url));
 const imageFolder = join(here, 'images');
 
 const entry = ['runtime/start.asm', 'runtime/runtime.c'];
+const kernel = ['kernel/main.c', 'kernel/memory.c', 'kernel/probes.c', 'kernel/user.c'];
+const kernel32 = {
+  bits: 32,
+  sources: [
+    ...['runtime/i386/start.asm', 'runtime/runtime.c', 'runtime/i386/descriptors.c'],
+    ...['kernel/i386/entry.asm', 'kernel/i386/arch.c', ...kernel],
+  ],
+  folders: ['kernel/i386', 'kernel'],
+  script: 'kernel/kernel.ld',
+};
 const tables = [...entry, 'runtime/descriptors.c'];
 const traps = [...tables, 'runtime/traps.asm', 'runtime/traps.c'];
 
-/** image name -> sources, and a linker script if it is not the common one */
+/** image name -> sources; where they differ from the common ones: word size, folders of headers, definitions, linker script */
 const guests = {
   hello: { sources: ['hello/hello.asm'] },
   compute: { sources: [...entry, 'compute/main.c', 'compute/sha256.c'] },
   kernel: {
-    sources: [...tables, 'kernel/entry.asm', 'kernel/main.c', 'kernel/memory.c', 'kernel/probes.c', 'kernel/user.c'],
+    sources: [...tables, 'kernel/x86-64/entry.asm', 'kernel/x86-64/arch.c', ...kernel],
+    folders: ['kernel/x86-64', 'kernel'],
     script: 'kernel/kernel.ld',
   },
+  kernel32: { ...kernel32, definitions: ['PAE=0'] },
+  'kernel-pae': { ...kernel32, definitions: ['PAE=1'] },
+  v86: {
+    bits: 32,
+    sources: [
+      ...['runtime/i386/start.asm', 'runtime/runtime.c', 'runtime/i386/descriptors.c'],
+      ...['v86/entry.asm', 'v86/program.asm', 'v86/main.c'],
+    ],
+  },
+  interrupts: { sources: [...traps, 'interrupts/main.c'] },
   halt: { sources: [...traps, 'halt/halt.c'] },
   sensitive: { sources: [...traps, 'sensitive/main.c', 'sensitive/registers.c', 'sensitive/tables.c', 'sensitive/user.c'] },
   loop: { sources: [...traps, 'loop/loop-db.c'] },
@@ -29,12 +50,18 @@ const guests = {
 };
 
 const gccFlags = [
-  ...['-std=gnu11', '-O2', '-Wall', '-Wextra', '-ffreestanding', '-nostdlib', '-nostdinc', '-m64', '-march=x86-64'],
-  ...['-mgeneral-regs-only', '-mno-sse', '-mno-mmx', '-mno-80387', '-mno-red-zone', '-fno-pic', '-fno-pie'],
+  ...['-std=gnu11', '-O2', '-Wall', '-Wextra', '-ffreestanding', '-nostdlib', '-nostdinc'],
+  ...['-mgeneral-regs-only', '-mno-sse', '-mno-mmx', '-mno-80387', '-fno-pic', '-fno-pie'],
   ...['-fno-stack-protector', '-fno-asynchronous-unwind-tables', '-fcf-protection=none', '-fno-ident'],
-  ...['-ffunction-sections', '-fdata-sections', '-fno-tree-loop-distribute-patterns', '-iquote', 'runtime'],
+  ...['-ffunction-sections', '-fdata-sections', '-fno-tree-loop-distribute-patterns'],
 ];
-const ldFlags = ['-m', 'elf_x86_64', '-n', '-static', '--build-id=none', '--gc-sections', '-z', 'noexecstack'];
+/** by word size */
+const gccMode = {
+  32: ['-m32', '-march=i686', '-mregparm=3', '-iquote', 'runtime/i386'],
+  64: ['-m64', '-march=x86-64', '-mno-red-zone'],
+};
+const ldMode = { 32: 'elf_i386', 64: 'elf_x86_64' };
+const ldFlags = ['-n', '-static', '--build-id=none', '--gc-sections', '-z', 'noexecstack'];
 
 class BuildError extends Error {}
 
@@ -49,10 +76,14 @@ function run(tool, ...args) {
 
 const firstError = (text) => text.split('\n').find((line) => /error/i.test(line)) ?? text.split('\n')[0];
 
-function compile(source, folder) {
+function compile(source, { bits = 64, folders = [], definitions = [] }, folder) {
   const object = join(folder, `${basename(source)}.o`);
-  if (source.endsWith('.asm')) run('nasm', '-f', 'elf64', '-o', object, source);
-  else run('gcc', ...gccFlags, '-isystem', headers(), '-c', '-o', object, source);
+  if (source.endsWith('.asm')) run('nasm', '-f', `elf${bits}`, '-o', object, source);
+  else {
+    const quoted = [...folders, 'runtime'].flatMap((name) => ['-iquote', name]);
+    const defined = definitions.map((definition) => `-D${definition}`);
+    run('gcc', ...gccFlags, ...gccMode[bits], ...quoted, ...defined, '-isystem', headers(), '-c', '-o', object, source);
+  }
   return object;
 }
 
@@ -63,13 +94,14 @@ function headers() {
   return headerFolder;
 }
 
-/** Multiboot loaders want ELF32, although the code inside is 64-bit. */
-function build({ sources, script = 'runtime/linker.ld' }, folder) {
+/** Multiboot loaders want ELF32, although the code inside may be 64-bit. */
+function build(guest, folder) {
+  const { sources, bits = 64, script = 'runtime/linker.ld' } = guest;
   mkdirSync(folder);
-  const objects = sources.map((source) => compile(source, folder));
+  const objects = sources.map((source) => compile(source, guest, folder));
   const linked = join(folder, 'linked');
   const image = join(folder, 'image');
-  run('ld', ...ldFlags, '-T', script, '-o', linked, ...objects);
+  run('ld', '-m', ldMode[bits], ...ldFlags, '-T', script, '-o', linked, ...objects);
   run('objcopy', '-O', 'elf32-i386', '--strip-all', linked, image);
   return readFileSync(image);
 }

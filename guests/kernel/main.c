@@ -6,6 +6,7 @@
 #include "descriptors.h"
 #include "kernel.h"
 #include "runtime.h"
+#include "user.h"
 
 enum { TIMER_COUNT = 50000, KERNEL_STACK = 8192, KILLED = -1 };
 
@@ -14,7 +15,6 @@ void task1(void), task2(void); /* user.c */
 struct task task[TASKS + 1];
 struct task *current = &task[0];
 
-static struct percpu percpu;
 static _Alignas(16) uint8_t kernel_stack[TASKS + 1][KERNEL_STACK];
 
 static int id(const struct task *t) { return (int)(t - task); }
@@ -23,9 +23,9 @@ static void run(struct task *next) {
   struct task *previous = current;
   if (next == previous) return;
   current = next;
-  tss.rsp[0] = percpu.kernel_stack_top = next->kernel_stack_top;
+  kernel_stack_set(next->kernel_stack_top);
   write_cr3(next->cr3); /* drops the translations that are not global */
-  switch_stacks(&previous->rsp, next->rsp);
+  switch_stacks(&previous->sp, next->sp);
 }
 
 /* Round robin; the boot thread goes on when no task is ready. */
@@ -43,7 +43,7 @@ static void leave(int code) {
   schedule();
 }
 
-static long write(uint64_t text) {
+static long write(word text) {
   char line[128];
   long n = copy_string_from_user(line, text, sizeof line);
   if (n >= 0) print("task %u: %s\n", (unsigned)id(current), line);
@@ -51,7 +51,7 @@ static long write(uint64_t text) {
 }
 
 /* Wait for a task to end. */
-static long join(uint64_t who) {
+static long join(word who) {
   if (who < 1 || who > TASKS || &task[who] == current) return -1;
   while (task[who].state != DEAD) schedule();
   return task[who].exit_code;
@@ -60,24 +60,24 @@ static long join(uint64_t who) {
 /* Called by entry.asm, for SYSCALL, and by trap(), for INT 0x80. */
 void syscall(struct frame *f) {
   long result = 0;
-  switch (f->rax) {
-    case SYS_WRITE: result = write(f->rdi); break;
+  switch (f->ax) {
+    case SYS_WRITE: result = write(f->di); break;
     case SYS_YIELD: schedule(); break;
-    case SYS_EXIT: leave((int)f->rdi); break;
-    case SYS_JOIN: result = join(f->rdi); break;
-    case SYS_ON_FAULT: current->on_fault = f->rdi; break;
+    case SYS_EXIT: leave((int)f->di); break;
+    case SYS_JOIN: result = join(f->di); break;
+    case SYS_ON_FAULT: current->on_fault = f->di; break;
     default: result = -1;
   }
-  f->rax = (uint64_t)result;
+  f->ax = (word)result;
 }
 
 /* Report a task's exception; then skip it or kill the task. */
 static void user_fault(struct frame *f) {
   static const char *const name[32] = {[DE] = "#DE", [DB] = "#DB", [UD] = "#UD", [GP] = "#GP", [PF] = "#PF", [AC] = "#AC"};
   const char *fault = f->vector < 32 && name[f->vector] ? name[f->vector] : "exception";
-  print("task %u: %s, error code %lu: %s\n", (unsigned)id(current), fault, f->error, current->on_fault ? "skipped" : "killed");
+  print("task %u: %s, error code %lu: %s\n", (unsigned)id(current), fault, (word)f->error, current->on_fault ? "skipped" : "killed");
   if (!current->on_fault) return leave(KILLED);
-  f->rip = current->on_fault;
+  f->ip = current->on_fault;
   current->on_fault = 0;
 }
 
@@ -95,34 +95,21 @@ void trap(struct frame *f) {
   if (f->vector == PF && !(f->error & PAGE_WAS_PRESENT) && demand_page(read_cr2())) return;
   if (from_user) return user_fault(f);
   if (probe_fault(f)) return;
-  print("kernel: vector %lu, error code 0x%lx, rip 0x%lx, cr2 0x%lx\n", f->vector, f->error, f->rip, read_cr2());
+  print("kernel: vector %lu, error code 0x%lx, ip 0x%lx, cr2 0x%lx\n", (word)f->vector, (word)f->error, (word)f->ip, read_cr2());
   exit(2);
 }
 
 static void task_new(struct task *t, void (*entry)(void)) {
-  t->kernel_stack_top = (uint64_t)kernel_stack[id(t)] + KERNEL_STACK;
+  t->kernel_stack_top = (word)kernel_stack[id(t)] + KERNEL_STACK;
   t->cr3 = address_space_new();
   t->state = READY;
 
   /* As if the task had just been interrupted before its first instruction: switch_stacks() returns to trap_return. */
   struct frame *f = (struct frame *)t->kernel_stack_top - 1;
-  *f = (struct frame){.rip = (uint64_t)entry, .cs = USER_CS, .rflags = FLAG_IF, .rsp = STACK_TOP - 8, .ss = USER_SS};
-  uint64_t *stack = (uint64_t *)f;
-  *--stack = (uint64_t)trap_return;
-  t->rsp = (uint64_t)(stack - 6); /* RBX, RBP, R12 to R15 */
-}
-
-static void cpu_init(void) {
-  gdt_load();
-  for (int v = 0; v < VECTORS; v++) gate_set(v, entry_stub[v], v == SYSCALL_VECTOR ? 3 : 0, v == DF ? 1 : 0);
-  idt_load();
-
-  wrmsr(MSR_GS_BASE, (uint64_t)&percpu);
-  wrmsr(MSR_KERNEL_GS_BASE, 0); /* the user's, until the first SWAPGS */
-  wrmsr(MSR_EFER, rdmsr(MSR_EFER) | EFER_SCE);
-  wrmsr(MSR_STAR, (uint64_t)USER_BASE << 48 | (uint64_t)KERNEL_CS << 32);
-  wrmsr(MSR_LSTAR, (uint64_t)syscall_entry);
-  wrmsr(MSR_FMASK, FLAG_TF | FLAG_IF | FLAG_DF | FLAG_NT | FLAG_AC);
+  *f = (struct frame){.ip = (word)entry, .cs = USER_CS, .flags = FLAG_IF, .sp = STACK_TOP - 8, .ss = USER_SS};
+  word *stack = (word *)f;
+  *--stack = (word)trap_return;
+  t->sp = (word)(stack - SAVED_BY_SWITCH);
 }
 
 static void timer_start(void) {
@@ -135,7 +122,7 @@ static void timer_start(void) {
 }
 
 int main(void) {
-  cpu_init();
+  arch_init();
   memory_init();
   probes();
 

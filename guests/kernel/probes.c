@@ -1,6 +1,5 @@
 /* Self-tests: the kernel does what its own page permissions forbid, and expects the fault. */
 #include "cpu.h"
-#include "descriptors.h"
 #include "kernel.h"
 #include "runtime.h"
 
@@ -9,7 +8,7 @@ enum { PF_P = 1 << 0, PF_W = 1 << 1, PF_I = 1 << 4, NONE = -1 };
 extern char user_text_start[], user_data_start[];
 void user_return(void); /* a lone RET among the user code */
 
-static volatile struct { uint64_t rip, rsp; int64_t vector, error; uint64_t cr2; } probe;
+static volatile struct { word ip, sp; long vector, error; word cr2; } probe;
 static const char read_only[] = "constant";
 static char not_code[] = {(char)0xC3}; /* RET, on a data page */
 static _Alignas(16) char double_fault_stack[PAGE_SIZE];
@@ -17,35 +16,38 @@ static volatile bool on_double_fault_stack;
 
 /* Called by trap() for faults of the kernel itself: was it a probe? */
 bool probe_fault(struct frame *f) {
-  if (!probe.rip) return false;
-  probe.vector = (int64_t)f->vector;
-  probe.error = (int64_t)f->error;
+  if (!probe.ip) return false;
+  probe.vector = (long)f->vector;
+  probe.error = (long)f->error;
   probe.cr2 = read_cr2();
   on_double_fault_stack = (char *)f > double_fault_stack && (char *)f < double_fault_stack + sizeof double_fault_stack;
-  f->rip = probe.rip;
-  f->rsp = probe.rsp;
-  probe.rip = 0;
+  frame_resume(f, probe.ip, probe.sp);
+  probe.ip = 0;
   return true;
 }
 
-/* Faulting code leaves through label 1; the stack pointer is taken back to where it was. */
 #define PROBE(code, ...)                                                            \
   do {                                                                              \
     probe.vector = NONE;                                                            \
-    asm volatile("mov %%rsp, %[rsp]\n movq $1f, %[rip]\n" code "\n1:"               \
-                 : [rsp] "=m"(probe.rsp), [rip] "=m"(probe.rip) : __VA_ARGS__ : "rax", "memory", "cc"); \
-    probe.rip = 0;                                                                  \
+    asm volatile(PROBE_BEGIN code PROBE_END                                         \
+                 : [sp] "=m"(probe.sp), [ip] "=m"(probe.ip) : __VA_ARGS__ : PROBE_CLOBBERS); \
+    probe.ip = 0;                                                                   \
   } while (0)
 
-static void expect(const char *what, bool offered, int64_t error, const volatile void *address) {
+static void expect(const char *what, bool offered, long error, const volatile void *address) {
   if (!offered) {
     print("%s: not offered by this CPU\n", what);
-  } else if (probe.vector == PF && probe.error == error && probe.cr2 == (uint64_t)address) {
+  } else if (probe.vector == PF && probe.error == error && probe.cr2 == (word)address) {
     print("%s: #PF, error code 0x%lx\n", what, error);
   } else {
     print("%s: unexpected vector %lu, error code 0x%lx, cr2 0x%lx\n", what, probe.vector, probe.error, probe.cr2);
     exit(4);
   }
+}
+
+_Noreturn void double_fault_unexpected(void) {
+  print("kernel: a double fault out of place\n");
+  exit(2);
 }
 
 void probes(void) {
@@ -61,9 +63,9 @@ void probes(void) {
   if (has_smap) PROBE("movb (%[p]), %%al", [p] "r"(user_data_start));
   expect("SMAP: read from a user page", has_smap, PF_P, user_data_start);
 
-  /* The push page-faults; so does pushing the #PF frame; the #DF gate has a good stack (IST 1). */
-  tss.ist[0] = (uint64_t)double_fault_stack + sizeof double_fault_stack;
-  PROBE("lea %[p], %%rsp\n push %%rax", [p] "m"(guard_page[PAGE_SIZE]));
+  /* The push page-faults; so does pushing the #PF frame; the #DF gate has a good stack. */
+  double_fault_stack_set(double_fault_stack + sizeof double_fault_stack);
+  PROBE(LOAD_STACK_POINTER, [p] "m"(guard_page[PAGE_SIZE]));
   if (probe.vector != DF || probe.error != 0 || !on_double_fault_stack) {
     print("kernel stack overflow: unexpected vector %lu\n", probe.vector);
     exit(5);

@@ -25,25 +25,32 @@ static inline struct cpuid cpuid(uint32_t leaf, uint32_t subleaf) {
   return r;
 }
 
-/* read_cr0() / write_cr0(v) and so on; the same for the debug registers. */
+/* read_cr0() / write_cr0(v) and so on, of a register's width; the same for the debug registers. */
 #define REGISTER(name)                                                                       \
-  static inline uint64_t read_##name(void) {                                                 \
-    uint64_t v;                                                                              \
+  static inline unsigned long read_##name(void) {                                            \
+    unsigned long v;                                                                         \
     asm volatile("mov %%" #name ", %0" : "=r"(v)::"memory");                                 \
     return v;                                                                                \
   }                                                                                          \
-  static inline void write_##name(uint64_t v) { asm volatile("mov %0, %%" #name ::"r"(v) : "memory"); }
-REGISTER(cr0) REGISTER(cr2) REGISTER(cr3) REGISTER(cr4) REGISTER(cr8)
+  static inline void write_##name(unsigned long v) { asm volatile("mov %0, %%" #name ::"r"(v) : "memory"); }
+REGISTER(cr0) REGISTER(cr2) REGISTER(cr3) REGISTER(cr4)
+#ifdef __x86_64__
+REGISTER(cr8)
+#endif
 REGISTER(dr0) REGISTER(dr1) REGISTER(dr2) REGISTER(dr3) REGISTER(dr6) REGISTER(dr7)
 
 static inline void invlpg(const volatile void *p) { asm volatile("invlpg %0" ::"m"(*(const volatile char *)p) : "memory"); }
 
 enum { CR0_TS = 1 << 3, CR0_AM = 1 << 18, CR0_WP = 1 << 16 };
+#define CR0_PG (1ul << 31)
 enum { CR4_DE = 1 << 3, CR4_PGE = 1 << 7, CR4_OSXSAVE = 1 << 18, CR4_SMEP = 1 << 20, CR4_SMAP = 1 << 21 };
 enum { EFER_SCE = 1 << 0, EFER_LME = 1 << 8, EFER_LMA = 1 << 10, EFER_NXE = 1 << 11 };
 enum { FLAG_TF = 1 << 8, FLAG_IF = 1 << 9, FLAG_DF = 1 << 10, FLAG_IOPL = 3 << 12, FLAG_NT = 1 << 14, FLAG_AC = 1 << 18, FLAG_ID = 1 << 21 };
 
 #define MSR_APIC_BASE      0x1Bu
+#define MSR_SYSENTER_CS    0x174u
+#define MSR_SYSENTER_ESP   0x175u
+#define MSR_SYSENTER_EIP   0x176u
 #define MSR_PAT            0x277u
 #define MSR_EFER           0xC0000080u
 #define MSR_STAR           0xC0000081u

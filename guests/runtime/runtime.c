@@ -9,7 +9,7 @@ static void put(char c) {
   outb(UART, (uint8_t)c);
 }
 
-static void put_number(uint64_t n, unsigned base, int width) {
+static void put_number(word n, unsigned base, int width) {
   char digits[20];
   int count = 0;
   do digits[count++] = "0123456789abcdef"[n % base]; while (n /= base);
@@ -17,7 +17,7 @@ static void put_number(uint64_t n, unsigned base, int width) {
   while (count) put(digits[--count]);
 }
 
-/* %s, %c, %u, %x, with l for 64 bits; a width pads numbers with zeros. */
+/* %s, %c, %u, %x, with l for a word; a width pads numbers with zeros. */
 void print(const char *format, ...) {
   va_list args;
   va_start(args, format);
@@ -33,7 +33,7 @@ void print(const char *format, ...) {
     } else if (*p == 'c') {
       put((char)va_arg(args, int));
     } else {
-      uint64_t n = *p == 'l' ? (p++, va_arg(args, uint64_t)) : va_arg(args, unsigned);
+      word n = *p == 'l' ? (p++, va_arg(args, word)) : va_arg(args, unsigned);
       put_number(n, *p == 'x' ? 16 : 10, width);
     }
   }
@@ -64,16 +64,16 @@ int memcmp(const void *a, const void *b, size_t n) {
   return 0;
 }
 
-uint64_t option(const struct multiboot *info, const char *word, uint64_t fallback) {
+word option(const struct multiboot *info, const char *name, word fallback) {
   enum { HAS_CMDLINE = 1 << 2 };
   if (!(info->flags & HAS_CMDLINE)) return fallback;
-  const char *p = (const char *)(uint64_t)info->cmdline;
+  const char *p = (const char *)(word)info->cmdline;
   while (*p) {
-    const char *w = word;
+    const char *w = name;
     while (*w && *p == *w) p++, w++;
     if (!*w && *p == '=') {
-      uint64_t n = 0;
-      for (p++; *p >= '0' && *p <= '9'; p++) n = n * 10 + (uint64_t)(*p - '0');
+      word n = 0;
+      for (p++; *p >= '0' && *p <= '9'; p++) n = n * 10 + (word)(*p - '0');
       return n;
     }
     while (*p && *p != ' ') p++;
