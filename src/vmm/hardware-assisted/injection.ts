@@ -3,6 +3,7 @@ import type { HostRequest } from '../../machine/host-port';
 import { INTERRUPTION_INFORMATION } from '../../vmx/exit/exit-reasons';
 import { ACTIVITY, BLOCKING, RFLAGS } from './completion';
 import type { Exit } from './guest';
+import { CR0 } from './initial-vmcs';
 import { type Program, tell, vmread, vmwrite } from './program';
 
 /** Interruption types. SDM Vol. 3C, 25.8.3 VM-Entry Controls for Event Injection */
@@ -12,7 +13,7 @@ export const TYPE = {
   hardwareException: 3n,
   softwareInterrupt: 4n,
 } as const;
-export const VECTOR = { db: 1n, ud: 6n, ss: 12n, gp: 13n, pf: 14n, ac: 17n } as const;
+export const VECTOR = { db: 1n, ud: 6n, df: 8n, ss: 12n, gp: 13n, pf: 14n, ac: 17n } as const;
 export const INFORMATION = bitfield(INTERRUPTION_INFORMATION);
 
 /** An event for VM entry to deliver. */
@@ -24,12 +25,19 @@ export interface InjectedEvent {
   readonly instructionLength?: bigint;
 }
 
+/** Real-address mode knows no error codes. SDM Vol. 3C, 27.2.1.3 VM-Entry Control Fields */
+function* takesErrorCode(): Program<boolean> {
+  const [cr0] = yield* vmread('guestCr0');
+  return (cr0 & CR0.pe) !== 0n;
+}
+
 /**
  * Has the next VM entry deliver an event. The shadows of STI and MOV SS end with it, blocking by NMI begins with the NMI itself.
  * SDM Vol. 3C, 27.6 Event Injection
  */
 export function* inject(event: InjectedEvent): Program<void> {
-  const { vector, type, errorCode, instructionLength } = event;
+  const { vector, type, instructionLength } = event;
+  const errorCode = event.errorCode === undefined || (yield* takesErrorCode()) ? event.errorCode : undefined;
   const [blocking] = yield* vmread('guestInterruptibilityState');
   const ended = BLOCKING.bySti | BLOCKING.byMovSs | (type === TYPE.nmi ? BLOCKING.byNmi : 0n);
   const information = (1n << 31n) | (errorCode === undefined ? 0n : 1n << 11n) | (type << 8n) | vector;

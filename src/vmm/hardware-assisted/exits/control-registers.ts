@@ -26,6 +26,9 @@ function* flush(exit: Exit, type: number): Program<void> {
   if (exit.guest.tagged) yield* tell([{ op: 'invvpid', type, operand }]);
 }
 
+/** Drops those that are not global, as a write to CR3 does. */
+export const flushTranslations = (exit: Exit): Program<void> => flush(exit, SINGLE_CONTEXT_RETAINING_GLOBALS);
+
 /**
  * CR0 as the guest writes it: PE, NE and PG, which the monitor holds, change with the mode. SDM Vol. 2, MOV—Move to/from Control Registers;
  * SDM Vol. 3A, 10.8.5 Initializing IA-32e Mode
@@ -75,7 +78,7 @@ function* writeCr3(exit: Exit, wanted: bigint): Program<Exit> {
   }
   yield* tell([vmwrite('guestCr3', next)]);
   yield* complete();
-  if (!kept) yield* flush(exit, SINGLE_CONTEXT_RETAINING_GLOBALS);
+  if (!kept) yield* flushTranslations(exit);
   return exit;
 }
 

@@ -11,6 +11,7 @@ import { externalInterrupt, interruptWindow, withdrawAcknowledgement } from './i
 import { ioInstruction } from './io';
 import { rdmsr, wrmsr } from './msrs';
 import { ending, resumeGuest, writeBack, xsetbv } from './others';
+import { taskSwitch } from './task-switch';
 
 /** What the monitor does about each exit; one that is not here ends the guest. */
 const RESPONSES: Partial<Record<ExitReason, Response>> = {
@@ -18,6 +19,7 @@ const RESPONSES: Partial<Record<ExitReason, Response>> = {
   externalInterrupt,
   interruptWindow,
   tripleFault: ending('triple fault'),
+  taskSwitch,
   cpuid,
   hlt,
   invd: writeBack,
