@@ -1,6 +1,6 @@
 import { type Command, Option } from 'commander';
 import { PRESET_NAMES } from '../cpu/presets';
-import type { ImageModule, ImageOptions } from '../image';
+import { IMAGE_MODES, type ImageModule, type ImageOptions } from '../image';
 import { createMachine, isSnapshot, loadImage, type MachineState, MOST_PROCESSORS } from '../machine';
 import { BadInput } from './exit-status';
 import { readInput } from './files';
@@ -22,7 +22,6 @@ export interface ImageArguments {
 }
 
 const FORMATS = ['auto', 'multiboot', 'elf64', 'raw'] as const;
-const MODES = ['protected', 'long'] as const;
 const DEFAULT_MEMORY = '128M';
 const DEFAULT_PROCESSOR = 'skylake';
 
@@ -46,7 +45,10 @@ export const describeImage = (command: Command): Command =>
     .addOption(new Option('--format <name>', `image format: ${FORMATS.join(', ')} (default: auto)`))
     .option('--load <address>', 'raw: physical address of the image')
     .option('--entry <address>', 'first instruction, instead of the one that the image names')
-    .option('--mode <mode>', `raw: ${MODES.join(' or ')} (default: protected)`)
+    .option(
+      '--mode <mode>',
+      `raw: ${IMAGE_MODES.slice(0, -1).join(', ')} or ${IMAGE_MODES.at(-1)} (default: protected)`,
+    )
     .option('--append <text>', 'multiboot: command line after the name of the image')
     .option(
       '--module <file>',
@@ -98,7 +100,7 @@ const imageOptions = (
   ...(format === undefined ? {} : { format: choice('--format', format, FORMATS) }),
   ...(load === undefined ? {} : { load: address('--load', load) }),
   ...(entry === undefined ? {} : { entry: BigInt(address('--entry', entry)) }),
-  ...(mode === undefined ? {} : { mode: choice('--mode', mode, MODES) }),
+  ...(mode === undefined ? {} : { mode: choice('--mode', mode, IMAGE_MODES) }),
   ...(append === undefined ? {} : { commandLine: append }),
   ...(module === undefined ? {} : { modules: module.map((one) => imageModule(io, one)) }),
 });

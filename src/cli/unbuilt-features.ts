@@ -22,9 +22,7 @@ export const UNBUILT_VMX: readonly string[] = [
   'VM exit to a 32-bit host',
   'accessed and dirty flags for EPT',
   'injection of a pending MTF VM exit',
-  'real-address mode',
   'supervisor shadow-stack control of EPT',
-  'virtual-8086 mode',
 ];
 
 const VMX_INSTRUCTION =

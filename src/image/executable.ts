@@ -67,6 +67,16 @@ export const readExecutable = (bytes: Uint8Array, options: ImageOptions): Outcom
   return longPlan(contents.value, entry.value, placement, description, file);
 };
 
+/** Real-address mode reaches so far without A20 tricks. SDM Vol. 3B, 21.1.1 Address Translation in Real-Address Mode */
+const REAL_MODE_LIMIT = 0x10_0000;
+const FIRST_HARD_DISK = 0x80n;
+
+/** Registers as firmware leaves them for a boot sector: DL names a disk, the stack grows down from the image. */
+const bootRegisters = (load: number): ImagePlan['registers'] => ({
+  rdx: FIRST_HARD_DISK,
+  rsp: BigInt(Math.min(load, 0xfffe) & ~1),
+});
+
 /** A raw image: its bytes at `load`, in the mode that the caller names. */
 export const readRaw = (bytes: Uint8Array, options: ImageOptions): Outcome<ImagePlan, ImageError> => {
   const { fileName: file, load, mode = 'protected' } = options;
@@ -81,7 +91,8 @@ export const readRaw = (bytes: Uint8Array, options: ImageOptions): Outcome<Image
     return refuse(file, 'load', `${load} is not a physical address`, 'give the load address of a raw image');
   const placement = new Placement(options.memoryBytes);
   const range = { address: load, length: bytes.length };
-  const claimed = claim(placement, file, 'load', range, IDENTITY_LIMIT);
+  const limit = mode === 'real' ? REAL_MODE_LIMIT : IDENTITY_LIMIT;
+  const claimed = claim(placement, file, 'load', range, limit);
   if (!claimed.ok) return claimed;
   const contents = { writes: [{ address: load, bytes }], zeros: [] };
   const entry = chosenEntry(contents, file, options.entry ?? BigInt(load));
@@ -89,5 +100,11 @@ export const readRaw = (bytes: Uint8Array, options: ImageOptions): Outcome<Image
   const description = `raw image at ${rangeText(range)}, ${mode} mode, entry ${hex(entry.value)}`;
   return mode === 'long'
     ? longPlan(contents, entry.value, placement, description, file)
-    : ok({ ...contents, entry: entry.value, mode, registers: {}, description });
+    : ok({
+        ...contents,
+        entry: entry.value,
+        mode,
+        registers: mode === 'real' ? bootRegisters(load) : {},
+        description,
+      });
 };

@@ -1,11 +1,13 @@
-export type {
-  DescriptorTable,
-  ImageError,
-  ImageModule,
-  ImageOptions,
-  ImagePlan,
-  ImageWrite,
-  PhysicalRange,
-  RegisterName,
+export {
+  type DescriptorTable,
+  IMAGE_MODES,
+  type ImageError,
+  type ImageMode,
+  type ImageModule,
+  type ImageOptions,
+  type ImagePlan,
+  type ImageWrite,
+  type PhysicalRange,
+  type RegisterName,
 } from './plan';
 export { readImage } from './read-image';

@@ -46,6 +46,10 @@ export interface DescriptorTable {
   readonly data: number;
 }
 
+/** Processor modes in which an image may start. */
+export const IMAGE_MODES = ['real', 'protected', 'long'] as const;
+export type ImageMode = (typeof IMAGE_MODES)[number];
+
 /** What loading an image means: memory contents and the processor state at its first instruction. */
 export interface ImagePlan {
   /** In address order, without overlaps. */
@@ -54,8 +58,8 @@ export interface ImagePlan {
   readonly zeros: readonly PhysicalRange[];
   /** Address of the first instruction: physical, and linear too (flat segments or identity mapping). */
   readonly entry: bigint;
-  /** `protected`: 32-bit flat segments, paging off. `long`: 64-bit code, paging on with the tables at `cr3`. */
-  readonly mode: 'protected' | 'long';
+  /** `real`: 16-bit code, segments by paragraphs. `protected`: 32-bit flat segments, paging off. `long`: 64-bit code, paging on with the tables at `cr3`. */
+  readonly mode: ImageMode;
   /** General registers that are not zero. */
   readonly registers: Readonly<Partial<Record<RegisterName, bigint>>>;
   readonly cr3?: number;
@@ -80,7 +84,7 @@ export interface ImageOptions {
   /** First instruction of a raw image (default `load`), or instead of the one that the file names. */
   readonly entry?: bigint;
   /** Processor mode at the start of a raw image (default `protected`). */
-  readonly mode?: 'protected' | 'long';
+  readonly mode?: ImageMode;
   /** Multiboot only: follows the file name in the command line. */
   readonly commandLine?: string;
   /** Multiboot only: placed page-aligned, in this order. */

@@ -44,13 +44,49 @@ const FLAT_CODE_64 = 0xa09b;
 const FLAT_DATA = 0xc093;
 const NO_LDT = 0x1_0082;
 const BUSY_TSS = 0x8b;
+const CR0_REAL = 0x10n;
 const CR0_PROTECTED = 0x11n;
 const CR0_LONG = 0x8000_0011n;
 const CR4_PAE = 0x20n;
 const EFER_LONG = 0x500n;
 
+const PARAGRAPH = 16;
+const REAL_LIMIT = 0xffff;
+const REAL_SEGMENT = 0x93;
+
+/** The processor as firmware leaves it at a boot sector: real-address mode, interrupts off, data and stack segments at 0. */
+const realProcessor = (reset: ProcessorState, plan: ImagePlan): ProcessorState => {
+  const entry = Number(plan.entry);
+  const code = entry <= REAL_LIMIT ? 0 : Math.floor(entry / PARAGRAPH);
+  const segment = (selector: number): SegmentRegister =>
+    Object.freeze({
+      selector,
+      base: BigInt(selector * PARAGRAPH),
+      limit: REAL_LIMIT,
+      accessRights: REAL_SEGMENT,
+    });
+  const data = segment(0);
+  return Object.freeze({
+    ...reset,
+    registers: Object.freeze(GENERAL_REGISTERS.map((name) => plan.registers[name] ?? 0n)),
+    rip: BigInt(entry - code * PARAGRAPH),
+    rflags: 2n,
+    control: Object.freeze({ ...reset.control, cr0: CR0_REAL }),
+    segments: Object.freeze({
+      ...reset.segments,
+      es: data,
+      cs: segment(code),
+      ss: data,
+      ds: data,
+      fs: data,
+      gs: data,
+    }),
+  });
+};
+
 /** The processor as a loader leaves it at an image's first instruction: flat segments, interrupts off. Multiboot Specification 0.6.96, 3.2 Machine state */
 const loadedProcessor = (reset: ProcessorState, plan: ImagePlan): ProcessorState => {
+  if (plan.mode === 'real') return realProcessor(reset, plan);
   const long = plan.mode === 'long';
   const table = plan.descriptorTable;
   const code: SegmentRegister = {

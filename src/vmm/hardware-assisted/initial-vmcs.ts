@@ -27,8 +27,8 @@ export const CR4 = {
 } as const;
 export const EFER = { lme: 1n << 8n, lma: 1n << 10n, nxe: 1n << 11n } as const;
 
-/** Bits of CR0 that the monitor holds: those that change the mode, and NE, which VMX operation fixes. */
-export const CR0_HELD = CR0.pe | CR0.ne | CR0_MODE.pg;
+/** Bits of CR0 that the monitor holds: those that change the mode, NE, which VMX operation fixes, and CD and NW, which VM entry does not load. */
+export const CR0_HELD = CR0.pe | CR0.ne | CR0_MODE.pg | CR0_MODE.cd | CR0_MODE.nw;
 /** VMXE is 1 in VMX operation; the guest sees a processor without the bit. */
 export const CR4_HELD = CR4.vmxe;
 

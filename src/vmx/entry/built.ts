@@ -1,5 +1,4 @@
 import { Unbuilt } from '../../core';
-import { CR0, FLAG } from '../../cpu/slots';
 import { BUILT_CONTROLS } from '../built-controls';
 import { CONTROLS, type Control, type ControlRow, type VmcsData, type VmcsField } from '../vmcs';
 import { halfOf } from '../vmcs/halves';
@@ -27,12 +26,10 @@ const FIELDS = (
 const PRIMARY = halfOf('primaryProcBasedControls');
 const SECONDARY = halfOf('secondaryProcBasedControls');
 const EXIT = halfOf('vmExitControls');
-const ENTRY = halfOf('vmEntryControls');
 const ACTIVITY_STATE = halfOf('guestActivityState');
 const EPT_POINTER = halfOf('eptPointer');
 const SECONDARY_ACTIVE = 1 << CONTROLS.activateSecondaryControls.bit;
 const HOST_64 = 1 << CONTROLS.hostAddressSpaceSize.bit;
-const GUEST_64 = 1 << CONTROLS.ia32eModeGuest.bit;
 const ENABLE_EPT = 1 << CONTROLS.enableEpt.bit;
 const LAST_BUILT_ACTIVITY = 1;
 
@@ -40,15 +37,6 @@ const nameOf = (field: VmcsField, mask: number): string =>
   Object.values(CONTROLS as Record<Control, ControlRow>).find(
     (row) => row.field === field && (mask & (1 << row.bit)) !== 0,
   )!.name;
-
-const GUEST_CR0 = halfOf('guestCr0');
-const GUEST_RFLAGS = halfOf('guestRflags');
-
-/** Of the modes outside IA-32e mode the core has protected mode. */
-const requireProtectedMode = (halves: Int32Array): void => {
-  if ((halves[GUEST_CR0] & CR0.pe) === 0) throw new Unbuilt('real-address mode');
-  if ((halves[GUEST_RFLAGS] & FLAG.vm) !== 0) throw new Unbuilt('virtual-8086 mode');
-};
 
 // Low half of the EPT pointer. SDM Vol. 3C, 25.6.11 Extended-Page-Table Pointer (EPTP)
 const EPTP_ACCESSED_DIRTY = 1 << 6;
@@ -72,7 +60,6 @@ export const requireBuilt = (vmcs: VmcsData): void => {
     if (set !== 0) throw new Unbuilt(`the control "${nameOf(field, set)}"`);
   }
   if ((halves[EXIT] & HOST_64) === 0) throw new Unbuilt('VM exit to a 32-bit host');
-  if ((halves[ENTRY] & GUEST_64) === 0) requireProtectedMode(halves);
   if (halves[ACTIVITY_STATE] > LAST_BUILT_ACTIVITY)
     throw new Unbuilt('VM entry to shutdown or wait-for-SIPI');
   if ((secondary & ENABLE_EPT) !== 0) requireBuiltEptPointer(halves[EPT_POINTER]);
