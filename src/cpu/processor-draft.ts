@@ -24,8 +24,8 @@ export interface ProcessorWatcher {
   reachedMsr?(cpu: ProcessorDraft, index: number, access: 'read' | 'write'): void;
   /** VM entry has loaded the guest state; an event that it injects is not delivered yet. */
   enteredNonRoot?(cpu: ProcessorDraft): void;
-  /** A VM exit begins: the guest state is still in the processor. `exit` is what `leave` was given. */
-  leftNonRoot?(cpu: ProcessorDraft, exit: unknown): void;
+  /** A VM exit begins: the guest state is still in the processor. `exit` is what `leave` was given, `during` the event in whose delivery it came. */
+  leftNonRoot?(cpu: ProcessorDraft, exit: unknown, during: InterruptionEvent | undefined): void;
 }
 
 /** A logical processor under change. Belongs to one engine; published as a `ProcessorState`. */

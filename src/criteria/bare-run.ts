@@ -93,7 +93,7 @@ export class BareRun {
       machine.cpu,
       (frame) => machine.memory.memory.page(frame),
       this.memory,
-      state.config.processor.physicalAddressWidth,
+      state.config.processor,
     );
     this.time = options.time ?? new TimeRecord();
     this.choice = choiceAt(withTimeSites(options.choice), (question) => this.answer(question));

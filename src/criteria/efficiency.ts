@@ -56,16 +56,18 @@ export class Efficiency implements MonitoredRunListener {
   private readonly needless = new Map<string, { readonly exit: NeedlessExit; count: number }>();
   private direct = 0;
 
-  left(run: MonitoredRun, { reason }: VmExit): void {
+  left(run: MonitoredRun, exit: VmExit): void {
+    const { reason } = exit;
     this.exits[reason] = (this.exits[reason] ?? 0) + 1;
     this.direct += run.stay;
-    if (BY_EVENT.has(reason)) return;
+    if (BY_EVENT.has(reason) || (exit.reason === 'taskSwitch' && exit.source === 'gate')) return;
     this.ask(run, reason, run.machine.cpu.rip);
   }
 
   /** What the monitor executed must have been sensitive, or have reached outside the guest's RAM. */
   completed(run: MonitoredRun, { reason, rip, next, outsideRam }: PendingExit): void {
-    if (outsideRam) return;
+    // Of a task switch the instruction was looked at when it exited, in its own task.
+    if (outsideRam || reason === 'taskSwitch') return;
     if (next === undefined) this.ask(run, reason, rip);
     else if (run.machine.cpu.rip !== next) this.ask(run, reason, next);
   }

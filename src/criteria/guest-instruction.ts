@@ -1,8 +1,9 @@
 import { ENTRY, type EntrySource, hex, high32, low32, type Page, RadixWalk } from '../core';
 import { decode, disassemble, type Instruction } from '../cpu/decode';
-import { ia32ePaging } from '../cpu/paging-format';
+import { NO_ROOT, PagingMode, pagingFeatures } from '../cpu/paging-mode';
+import type { Processor } from '../cpu/presets';
 import type { ProcessorDraft } from '../cpu/processor-draft';
-import { CR0, EFER, SLOT } from '../cpu/slots';
+import { CR0, SLOT } from '../cpu/slots';
 import type { GuestMemory } from './guest-memory';
 
 const LONGEST = 15;
@@ -35,21 +36,21 @@ export interface GuestInstruction {
 export class GuestCode {
   private readonly walk = new RadixWalk();
   private readonly tables: GuestTables;
-  private readonly format;
+  private readonly mode: PagingMode;
   private readonly window = new Uint8Array(2 * LONGEST);
 
   constructor(
     private readonly cpu: ProcessorDraft,
     page: (machineFrame: number) => Page,
     memory: GuestMemory,
-    physicalAddressWidth: number,
+    processor: Processor,
   ) {
     this.page = (frame) => {
       const machine = memory.machineFrame(frame);
       return machine < 0 ? undefined : page(machine);
     };
     this.tables = new GuestTables(this.page);
-    this.format = ia32ePaging(physicalAddressWidth, true);
+    this.mode = new PagingMode(pagingFeatures(processor));
   }
 
   private readonly page: (guestFrame: number) => Page | undefined;
@@ -57,9 +58,10 @@ export class GuestCode {
   private guestFrame(linear: bigint): number {
     const { W } = this.cpu;
     if ((W[2 * SLOT.cr0] & CR0.pg) === 0) return low32(linear) >>> 12;
-    if ((W[2 * SLOT.efer] & EFER.lma) === 0) return -1;
-    const root = (W[2 * SLOT.cr3 + 1] & 0xfffff) * 0x1_0000_0000 + ((W[2 * SLOT.cr3] & -4096) >>> 0);
-    const end = this.walk.run(this.format, this.tables, root, low32(linear), high32(linear));
+    this.mode.follow(W);
+    const root = this.mode.root(W, low32(linear));
+    if (root === NO_ROOT) return -1;
+    const end = this.walk.run(this.mode.format, this.tables, root, low32(linear), high32(linear));
     return end === ENTRY.leaf ? this.walk.frame : -1;
   }
 

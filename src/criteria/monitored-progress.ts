@@ -7,7 +7,7 @@ import type { VmExit } from '../vmx';
 import type { GuestRegisters } from './guest-registers';
 import type { HeldInterrupt } from './interrupt-state';
 import type { MonitoredRun } from './monitored-run';
-import type { DeviceAccess, Observation } from './observation';
+import type { DeliveredEvent, DeviceAccess, Observation } from './observation';
 import type { TimeRecord } from './time-sources';
 
 /** Told what a monitored run does; changes nothing. */
@@ -81,6 +81,8 @@ export interface PendingExit {
   readonly repeated: boolean;
   /** The guest's registers, when it does not come back. */
   readonly registers: GuestRegisters;
+  /** The event that comes through a task gate: the monitor has to deliver it. */
+  readonly taskOf: DeliveredEvent | undefined;
   /** It reads the time-stamp counter: how a report names it. */
   readonly readsTime: string | undefined;
 }

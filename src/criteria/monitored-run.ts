@@ -73,13 +73,13 @@ export class MonitoredRun {
       machine.cpu,
       (frame) => machine.memory.memory.page(frame),
       this.memory,
-      state.config.processor.physicalAddressWidth,
+      state.config.processor,
     );
     this.choice = choiceAt(withTimeSites(options.choice), (question) => this.answer(question));
     machine.cpu.watcher = {
       delivered: (cpu, event) => this.delivered(cpu, event),
       enteredNonRoot: (cpu) => this.entered(cpu),
-      leftNonRoot: (cpu, exit) => this.left(cpu, exit as VmExit),
+      leftNonRoot: (cpu, exit, during) => this.left(cpu, exit as VmExit, during),
       reachedMsr: (_, index, access) => {
         if (this.inGuest) this.audience.reachedMsr(this, index, access);
       },
@@ -243,7 +243,8 @@ export class MonitoredRun {
       progress.accesses = [];
       progress.accessedAt = undefined;
       this.observe();
-    } else if (exit !== undefined) this.completedByMonitor(cpu, exit);
+    } else if (exit?.taskOf !== undefined) this.observeDelivery(exit.taskOf);
+    else if (exit !== undefined) this.completedByMonitor(cpu, exit);
     progress.exit = undefined;
     progress.open = isOpenToInterrupts(cpu);
     this.audience.entered(this);
@@ -263,7 +264,7 @@ export class MonitoredRun {
     if (progress.accesses.length > 0) this.observe();
   }
 
-  private left(cpu: ProcessorDraft, exit: VmExit): void {
+  private left(cpu: ProcessorDraft, exit: VmExit, during: InterruptionEvent | undefined): void {
     const { progress } = this;
     const { position } = this;
     this.audience.left(this, exit);
@@ -271,16 +272,20 @@ export class MonitoredRun {
     progress.completed = position;
     this.enteredAt = Number.POSITIVE_INFINITY;
     this.leftAt = this.machine.engine.retired;
-    progress.exit = pendingExit(cpu, exit, this.code, this.memory, this.registers);
+    progress.exit = pendingExit(cpu, { exit, during }, this.code, this.memory, this.registers);
     if (exit.reason === 'tripleFault')
       progress.lost = this.observation(this.machine.publishMemory(), undefined, { kind: 'triple-fault' });
     if (cpu.activity !== ACTIVITY.hlt) this.stall(position, false);
   }
 
   private delivered(cpu: ProcessorDraft, event: InterruptionEvent): void {
-    if (!cpu.nonRoot) return;
+    if (cpu.nonRoot) this.observeDelivery(deliveredEvent(cpu, event));
+  }
+
+  /** An event has reached its handler: delivered by the processor, or by the monitor to a task. */
+  private observeDelivery(event: DeliveredEvent): void {
     const { progress } = this;
-    const observed = withSource(deliveredEvent(cpu, event), progress.held);
+    const observed = withSource(event, progress.held);
     if (observed.kind === 'interrupt') progress.held = withoutDelivered(progress.held, observed.vector);
     this.observe(observed);
     this.stall(this.position, true);

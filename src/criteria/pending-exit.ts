@@ -1,8 +1,10 @@
 import type { ChoiceQuestion } from '../core';
+import type { InterruptionEvent } from '../cpu/event';
 import { ACTIVITY, type ProcessorDraft } from '../cpu/processor-draft';
 import { FLAG, SLOT } from '../cpu/slots';
 import type { RunningMachine } from '../machine/running-machine';
 import { type VmExit, Vmx } from '../vmx';
+import { deliveredEvent } from './guest-events';
 import type { GuestCode } from './guest-instruction';
 import type { GuestMemory } from './guest-memory';
 import type { GuestRegisters } from './guest-registers';
@@ -25,9 +27,9 @@ const timeRead = (cpu: ProcessorDraft, { reason }: VmExit): string | undefined =
   return reason === 'rdmsr' && isTimeMsr(cpu.W[2 * SLOT.rcx]) ? 'rdmsr' : undefined;
 };
 
-/** None of the instructions that exit because of what they are jumps. */
+/** None of the instructions that exit because of what they are jumps, but those that switch tasks. */
 const nextRip = (cpu: ProcessorDraft, exit: VmExit): bigint | undefined => {
-  if (!('length' in exit)) return undefined;
+  if (!('length' in exit) || exit.reason === 'taskSwitch') return undefined;
   const next = cpu.rip + BigInt(exit.length);
   return BigInt.asUintN(cpu.mode64 ? 64 : 32, next);
 };
@@ -35,7 +37,7 @@ const nextRip = (cpu: ProcessorDraft, exit: VmExit): bigint | undefined => {
 /** What has to be known of an exit at the VM entry that follows; the guest's state is still in the processor. */
 export const pendingExit = (
   cpu: ProcessorDraft,
-  exit: VmExit,
+  { exit, during }: { readonly exit: VmExit; readonly during: InterruptionEvent | undefined },
   code: GuestCode,
   memory: GuestMemory,
   registers: GuestRegisters,
@@ -47,6 +49,7 @@ export const pendingExit = (
   outsideRam: 'gpa' in exit && memory.machineFrame(Math.floor(exit.gpa / 4096)) < 0,
   repeated: isRepeated(cpu, exit, code),
   registers,
+  taskOf: exit.reason === 'taskSwitch' && during !== undefined ? deliveredEvent(cpu, during) : undefined,
   readsTime: timeRead(cpu, exit),
 });
 

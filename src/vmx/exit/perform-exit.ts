@@ -48,7 +48,7 @@ export const performExit = (
   if (vmcs === undefined || !vmx.nonRoot)
     throw new ModelError(`VM exit ${exit.reason} outside VMX non-root operation`);
   const { data } = vmcs;
-  cpu.watcher?.leftNonRoot?.(cpu, exit);
+  cpu.watcher?.leftNonRoot?.(cpu, exit, during);
   vmcs.changed();
   recordExit(data, exit, during, cpu.nmiUnblocked);
   saveGuest(vmx, cpu, data, exit, during);
