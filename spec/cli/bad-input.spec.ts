@@ -63,7 +63,7 @@ const CASES: readonly (readonly [string, readonly string[], RegExp])[] = [
   ],
   ['bad address', ['run', HELLO, '--load', '1MB'], /--load 1MB: not an address of at most 52 bits/],
   ['bad entry', ['run', HELLO, '--entry', '0x1'], /entry: 0x1 is outside what the image loads/],
-  ['bad mode', ['run', HELLO, '--mode', 'real'], /--mode real: unknown; choose protected or long/],
+  ['bad mode', ['run', HELLO, '--mode', 'compat'], /--mode compat: unknown; choose real, protected or long/],
   ['bad count', ['run', HELLO, '--max-instructions', '-3'], /--max-instructions -3: not a number/],
   ['bad trace', ['run', HELLO, '--trace', 'exits,all'], /--trace all: unknown; choose exits, instructions/],
   ['bad tier', ['run', HELLO, '--tier', 'jit'], /--tier jit: unknown; choose oracle, closures or generated/],

@@ -71,7 +71,7 @@ describe('what the product throws', () => {
 
   it('is counted when the list of what is not built has it', () => {
     expect(thrown(new Unbuilt('addps'))).toEqual({ unbuilt: 'not built: addps' });
-    expect(isListed('task gate')).toBe(true);
+    expect(isListed('getsec')).toBe(true);
     expect(isListed('the control "Activate tertiary controls"')).toBe(true);
   });
 

@@ -92,6 +92,6 @@ describe('exceptions', () => {
 
   it('ends the machine at a triple fault', () => {
     expect(after({ reason: 'tripleFault' }).halted).toBe('triple fault');
-    expect(after({ reason: 'taskSwitch' }).halted).toBe('no response to exit taskSwitch');
+    expect(after({ reason: 'initSignal' }).halted).toBe('no response to exit initSignal');
   });
 });
