@@ -192,6 +192,7 @@ export const SECTIONS = {
     '18.3.1.1': 'Instruction-Breakpoint Exception Condition',
     '18.3.1.2': 'Data Memory and I/O Breakpoint Exception Conditions',
     '18.3.1.4': 'Single-Step Exception Condition',
+    '18.3.1.5': 'Task-Switch Exception Condition',
     '18.4.1': 'IA32_DEBUGCTL MSR',
     '18.4.3': 'Single-Stepping on Branches',
     '18.17': 'Time-Stamp Counter',

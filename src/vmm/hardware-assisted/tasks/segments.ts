@@ -21,7 +21,7 @@ const LDT_TYPE = 2n;
 const SEGMENTS = ['Es', 'Cs', 'Ss', 'Ds', 'Fs', 'Gs'] as const;
 type SegmentName = (typeof SEGMENTS)[number];
 
-// SDM Vol. 3B, 21.2.1 Address Translation in Virtual-8086 Mode
+// SDM Vol. 3B, 21.2 Virtual-8086 Mode
 const virtual8086 = (selector: bigint): SegmentValue => ({
   selector,
   base: selector << 4n,
