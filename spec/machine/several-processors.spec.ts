@@ -11,7 +11,7 @@ import {
   stateHash,
   step,
 } from '../../src/machine';
-import { AT, little, runToHalt, TIERS } from '../cpu/engine/paged-guest';
+import { AT, exceptionOf, little, runToHalt, TIERS } from '../cpu/engine/paged-guest';
 import { APIC, programAt, several } from './several';
 
 const COUNTER = 0x2_0000;
@@ -215,6 +215,52 @@ describe.each(TIERS)('SDM Vol. 3A, 9.4.3 MP Initialization Protocol Algorithm fo
     const { state } = runToHalt(several([startup(0x4620), [0xf4]], { parts: program }), tier);
     expect(startedOf(state)).toBe(0);
     expect(state.processors[1].hidden).toMatchObject({ activity: 1, startupVector: undefined });
+  });
+});
+
+// MOV ECX, index; MOV EAX, low; MOV EDX, high; WRMSR
+const wrmsr = (index: number, value: bigint): number[] => [
+  ...[0xb9, ...little(index, 4), 0xb8, ...little(value & 0xffff_ffffn, 4)],
+  ...[0xba, ...little(value >> 32n, 4), 0x0f, 0x30],
+];
+const X2APIC_ON = [...wrmsr(0x1b, 0xfee0_0c00n), ...wrmsr(0x80f, 0x1ffn)];
+
+describe.each(TIERS)('x2APIC mode, %s', (tier) => {
+  it('IPIs by ICR and SELF IPI', () => {
+    const sender = [
+      ...[...X2APIC_ON, ...wrmsr(0x83f, BigInt(VECTOR)), 0xfb, 0x90, 0xfa],
+      ...afterWaiting(...wrmsr(0x830, (1n << 32n) | BigInt(VECTOR)), 0xf4),
+    ];
+    const receiver = [...X2APIC_ON, 0xfb, 0xf4, 0xfa, 0xf4];
+    const { state } = runToHalt(several([sender, receiver], { parts: handler(VECTOR) }), tier);
+    expect([ebxOf(state, 0), ebxOf(state, 1)]).toEqual([1, 1]);
+  });
+
+  it('a change of mode that is not possible is #GP and leaves IA32_APIC_BASE', () => {
+    const { state } = runToHalt(several([[...X2APIC_ON, ...wrmsr(0x1b, 0xfee0_0800n), 0xf4]]), tier);
+    expect(exceptionOf(state, true)?.vector).toBe(13);
+    expect(state.processors[0].modelSpecific.apicBase).toBe(0xfee0_0d00n);
+  });
+
+  it('CPUID tells each processor its number', () => {
+    // MOV EAX, leaf; XOR ECX, ECX; CPUID; HLT
+    const leaf = (number: number): number[] => [0xb8, ...little(number, 4), 0x31, 0xc9, 0x0f, 0xa2, 0xf4];
+    const first = runToHalt(several([leaf(1), leaf(1), leaf(1)]), tier).state.processors;
+    expect(first.map(({ registers }) => registers[EBX] >> 16n)).toEqual([0x0004n, 0x0104n, 0x0204n]);
+    const topology = runToHalt(several([leaf(0xb), leaf(0xb)]), tier).state.processors;
+    expect(topology.map(({ registers }) => registers[2])).toEqual([0n, 1n]);
+  });
+
+  it('IA32_TSC_DEADLINE wakes its processor when its counter gets there, also after the counter was moved', () => {
+    // The LVT timer entry in TSC-deadline mode; deadline 5,000; TSC_ADJUST 3,000; STI; HLT; CLI; HLT
+    const sleeper = [
+      ...[...X2APIC_ON, ...wrmsr(0x832, BigInt(0x4_0000 | VECTOR)), ...wrmsr(0x6e0, 5000n)],
+      ...[...wrmsr(0x3b, 3000n), 0xfb, 0xf4, 0xfa, 0xf4],
+    ];
+    const { state } = runToHalt(several([sleeper], { parts: handler(VECTOR) }), tier);
+    expect(ebxOf(state, 0)).toBe(1);
+    expect(state.clock).toBeGreaterThanOrEqual(2000);
+    expect(state.clock).toBeLessThan(2010);
   });
 });
 

@@ -13,6 +13,7 @@ export const UNBUILT_MODES: readonly string[] = [
   'XSAVE of state components',
   'getsec',
   'instruction fetch from a device',
+  'system-management interrupt',
 ];
 
 /** The same for VMX, beside VM-execution controls. */

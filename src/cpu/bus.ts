@@ -15,6 +15,14 @@ export interface Bus {
   writeTaskPriority(value: number): void;
   /** An INIT reaches the processor: its local APIC is in the state after it. */
   initialize(): void;
-  /** IA32_APIC_BASE was written: enable bit and base changed. */
-  apicBaseWritten(value: bigint): void;
+  /** IA32_APIC_BASE is written, reserved bits are clear: false where the change of mode is #GP(0). */
+  apicBaseWritten(value: bigint): boolean;
+  /** RDMSR of a local APIC register, index 800H to 8FFH; undefined where it is #GP(0). */
+  readApic(index: number): bigint | undefined;
+  /** WRMSR of one; false where it is #GP(0). */
+  writeApic(index: number, value: bigint): boolean;
+  /** IA32_TSC_DEADLINE, 0 when the timer is not armed. */
+  readTscDeadline(): bigint;
+  /** Arms the timer for the machine clock at which the time-stamp counter reaches `value`; 0 disarms it. */
+  writeTscDeadline(value: bigint, clock: number): void;
 }

@@ -69,9 +69,19 @@ export const readTimeStamp = (cpu: ProcessorDraft): bigint => {
   return cpu.decide('time-stamp', 1n << 64n, preferred);
 };
 
+/** SDM Vol. 3A, 11.5.4.1 TSC-Deadline Mode: the timer expires once the counter of this processor is not below the value. */
+const setTscDeadline = (cpu: ProcessorDraft, value: bigint): void => {
+  const now = Math.floor(cpu.clock.now());
+  const counter = u64(BigInt(now) + cpu.R[SLOT.tscOffset]);
+  const clock = now + Math.max(0, Number(value - counter));
+  cpu.bus.writeTscDeadline(value, Number.isSafeInteger(clock) ? clock : Number.POSITIVE_INFINITY);
+};
+
 /** Moves counter and TSC_ADJUST by the same amount. SDM Vol. 3B, 18.17.3 Time-Stamp Counter Adjustment */
 const moveTimeStamp = (cpu: ProcessorDraft, by: bigint): void => {
+  const deadline = announces(cpu.cpuid, 'tsc-deadline') ? cpu.bus.readTscDeadline() : 0n;
   cpu.R[SLOT.tscOffset] = u64(cpu.R[SLOT.tscOffset] + by);
+  if (deadline !== 0n) setTscDeadline(cpu, deadline);
   cpu.msrs = new Map(cpu.msrs).set(MSR.IA32_TSC_ADJUST, u64((cpu.msrs.get(MSR.IA32_TSC_ADJUST) ?? 0n) + by));
 };
 
@@ -81,12 +91,15 @@ const APIC_ENABLED = 0x800n;
 const BOOTSTRAP = 0x100n;
 const LOCKED = 1n;
 
-// SDM Vol. 3A, 11.4.4 Local APIC Status and Location: BSP is read-only; no x2APIC
+const X2APIC_MODE = 0x400n;
+
+// SDM Vol. 3A, 11.4.4 Local APIC Status and Location: BSP is read-only
 const writeApicBase = (cpu: ProcessorDraft, value: bigint): boolean => {
-  if ((value & ~(physicalMask(cpu) | APIC_ENABLED | BOOTSTRAP)) !== 0n) return false;
+  const mode = announces(cpu.cpuid, 'x2apic') ? APIC_ENABLED | X2APIC_MODE : APIC_ENABLED;
+  if ((value & ~(physicalMask(cpu) | mode | BOOTSTRAP)) !== 0n) return false;
   const next = (value & ~BOOTSTRAP) | (cpu.R[SLOT.apicBase] & BOOTSTRAP);
+  if (!cpu.bus.apicBaseWritten(next)) return false;
   cpu.R[SLOT.apicBase] = next;
-  cpu.bus.apicBaseWritten(next);
   return true;
 };
 
@@ -189,6 +202,15 @@ export const MSR_ROWS: readonly MsrRow[] = [
   { ...named('IA32_PAT'), feature: 'pat', ...bySlot(SLOT.pat, everyByte(PAT_TYPES)) },
   { ...named('IA32_MTRR_DEF_TYPE'), feature: 'mtrr', ...stored(defaultType) },
   { ...named('IA32_PKRS'), feature: 'pks', read: (c) => c.R[SLOT.pkrs], write: writePkrs },
+  {
+    ...named('IA32_TSC_DEADLINE'),
+    feature: 'tsc-deadline',
+    read: (cpu) => cpu.bus.readTscDeadline(),
+    write: (cpu, value) => {
+      setTscDeadline(cpu, value);
+      return true;
+    },
+  },
   { ...named('IA32_EFER'), feature: 'lm', read: (c) => c.R[SLOT.efer], write: writeEfer },
   { ...named('IA32_STAR'), feature: 'syscall', ...bySlot(SLOT.star) },
   { ...named('IA32_LSTAR'), feature: 'syscall', ...bySlot(SLOT.lstar, canonical) },
@@ -215,6 +237,11 @@ export const msrName = (index: number): string => BY_INDEX.get(index)?.name ?? h
 
 const VMX_MSRS = { first: 0x480, last: 0x493 } as const;
 
+/** SDM Vol. 3A, 11.12.1.2 x2APIC Register Address Space */
+const X2APIC_MSRS = { first: 0x800, last: 0x8ff } as const;
+const isApicRegister = (cpu: ProcessorDraft, index: number): boolean =>
+  index >= X2APIC_MSRS.first && index <= X2APIC_MSRS.last && announces(cpu.cpuid, 'x2apic');
+
 const find = (cpu: ProcessorDraft, index: number): MsrRow | undefined => {
   const row = BY_INDEX.get(index >>> 0);
   return row?.feature === undefined || announces(cpu.cpuid, row.feature) ? row : undefined;
@@ -225,12 +252,15 @@ export const readMsr = (cpu: ProcessorDraft, index: number): bigint | undefined 
   const number = index >>> 0;
   if (number >= VMX_MSRS.first && number <= VMX_MSRS.last)
     return announces(cpu.cpuid, 'vmx') ? cpu.virtualization?.readMsr(cpu, number) : undefined;
+  if (isApicRegister(cpu, number)) return cpu.bus.readApic(number);
   return find(cpu, number)?.read(cpu, number);
 };
 
 /** Writes an MSR as WRMSR does; false where that is #GP(0), and nothing has changed. SDM Vol. 2, WRMSR */
 export const writeMsr = (cpu: ProcessorDraft, index: number, value: bigint): boolean =>
-  find(cpu, index)?.write?.(cpu, value, index >>> 0) ?? false;
+  isApicRegister(cpu, index >>> 0)
+    ? cpu.bus.writeApic(index, value)
+    : (find(cpu, index)?.write?.(cpu, value, index >>> 0) ?? false);
 
 /** MSRs without a slot after power-up; the others are zero. */
 export const initialMsrs = (): ReadonlyMap<number, bigint> => new Map();

@@ -15,7 +15,7 @@ export const withTimeSites = ({ sites }: Choice): readonly ChoiceSite[] | undefi
 
 /** IA32_TIME_STAMP_COUNTER and IA32_TSC_ADJUST, which shows by how much software moved it: the time of the move. */
 export const isTimeMsr = (index: number): boolean =>
-  index === MSR.IA32_TIME_STAMP_COUNTER || index === MSR.IA32_TSC_ADJUST;
+  index === MSR.IA32_TIME_STAMP_COUNTER || index === MSR.IA32_TSC_ADJUST || index === MSR.IA32_TSC_DEADLINE;
 
 /** Instructions that read time, as a report names them. */
 export interface TimeReads {

@@ -2,10 +2,9 @@ import { EMPTY_MEMORY, fault, MemoryDraft, ModelError, type Outcome, ok } from '
 import { type ProcessorState, SEGMENT_REGISTERS, type SegmentRegister } from '../cpu/processor-state';
 import { GENERAL_REGISTERS } from '../cpu/slots';
 import { type ImageError, type ImageOptions, type ImagePlan, readImage } from '../image';
-import { createBoard } from '../platform';
 import { FIRST_TURN, ONLY_TURN } from './interleaving';
 import { giveBack, takeIdleMachine } from './machine-pool';
-import { type MachineConfig, type MachineState, processorCount } from './machine-state';
+import { boardOf, type MachineConfig, type MachineState, processorCount } from './machine-state';
 import { ramRanges } from './memory-map';
 
 /** As many as there are APIC IDs of 8 bits; FFH means everybody. */
@@ -29,7 +28,7 @@ export const createMachine = (config: MachineConfig): MachineState => {
     clock: 0,
     turn: count === 1 ? ONLY_TURN : FIRST_TURN,
     memory: EMPTY_MEMORY,
-    board: createBoard({ memoryBytes, ...config.board }),
+    board: boardOf(config, memoryBytes),
     processors: machine.reset(),
     occurrences: Object.freeze({}),
     monitor: undefined,

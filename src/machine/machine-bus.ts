@@ -7,16 +7,26 @@ import {
   type Board,
   cr8Of,
   type DeviceEffect,
+  type DeviceTransition,
   initLocalApic,
+  type LocalApicState,
   localApicOf,
+  NO_EFFECTS,
   nextDeadline,
   pendingVector,
   readBus,
+  readX2apic,
   requestsExternal,
+  settle,
+  settleTimer,
+  tscDeadlineOf,
   withCr8,
   withLocalApic,
   writeApicBase,
   writeBus,
+  writeTscDeadline,
+  writeX2apic,
+  X2APIC_CURRENT_COUNT,
 } from '../platform';
 
 /** What an access or the passing of time did outside the machine. */
@@ -161,19 +171,55 @@ export class MachineBus implements Bus {
   writeTaskPriority(value: number): void {
     this.onInternal?.('CR8');
     const apic = localApicOf(this.board, this.processor);
-    if (apic !== undefined) this.changed(withLocalApic(this.board, withCr8(apic, value), this.processor), []);
+    if (apic !== undefined) this.changeApic({ state: withCr8(apic, value), effects: NO_EFFECTS });
   }
 
   initialize(): void {
     const apic = localApicOf(this.board, this.processor);
-    if (apic !== undefined) this.changed(withLocalApic(this.board, initLocalApic(apic), this.processor), []);
+    if (apic !== undefined) this.changeApic({ state: initLocalApic(apic), effects: NO_EFFECTS });
   }
 
-  apicBaseWritten(value: bigint): void {
+  private changeApic({ state, effects }: DeviceTransition<LocalApicState>): void {
+    const board = withLocalApic(this.board, state, this.processor);
+    const settled = settle(board, board.devices.localApic, effects, this.now());
+    this.changed(settled.board, settled.effects);
+  }
+
+  apicBaseWritten(value: bigint): boolean {
     this.onInternal?.('IA32_APIC_BASE');
     const apic = localApicOf(this.board, this.processor);
-    if (apic === undefined) return;
+    if (apic === undefined) return true;
     const outcome = writeApicBase(apic, value);
-    if (outcome.ok) this.changed(withLocalApic(this.board, outcome.value, this.processor), []);
+    if (outcome.ok) this.changeApic({ state: outcome.value, effects: NO_EFFECTS });
+    return outcome.ok;
+  }
+
+  readApic(index: number): bigint | undefined {
+    const apic = localApicOf(this.board, this.processor);
+    const value = apic === undefined ? undefined : readX2apic(apic, index, this.now());
+    return index === X2APIC_CURRENT_COUNT && value !== undefined
+      ? BigInt(this.timed(Number(value), 4))
+      : value;
+  }
+
+  writeApic(index: number, value: bigint): boolean {
+    const apic = localApicOf(this.board, this.processor);
+    const after = apic === undefined ? undefined : writeX2apic(apic, index, value, this.now());
+    if (after !== undefined) this.changeApic(after);
+    return after !== undefined;
+  }
+
+  readTscDeadline(): bigint {
+    const apic = localApicOf(this.board, this.processor);
+    if (apic === undefined) return 0n;
+    const settled = settleTimer(apic, this.now());
+    if (settled !== apic) this.changeApic({ state: settled, effects: NO_EFFECTS });
+    return tscDeadlineOf(settled);
+  }
+
+  writeTscDeadline(value: bigint, clock: number): void {
+    const apic = localApicOf(this.board, this.processor);
+    if (apic !== undefined)
+      this.changeApic({ state: writeTscDeadline(apic, value, clock), effects: NO_EFFECTS });
   }
 }

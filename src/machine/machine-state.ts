@@ -1,7 +1,7 @@
 import type { ChoiceSite, MemoryRange, MemoryRoot } from '../core';
 import type { Processor } from '../cpu/presets';
 import type { ProcessorState } from '../cpu/processor-state';
-import type { Board, BoardConfig } from '../platform';
+import { type Board, type BoardConfig, createBoard } from '../platform';
 import type { HostLayout, HostRequest, Monitor } from './host-port';
 import type { Turn } from './interleaving';
 
@@ -15,6 +15,15 @@ export interface MachineConfig {
   /** Decides how the processors take turns, 32 bits (default 0). */
   readonly seed?: number;
 }
+
+/** The board of a machine: its local APICs have what the processors announce. */
+export const boardOf = ({ processor: { features }, board }: MachineConfig, memoryBytes: number): Board =>
+  createBoard({
+    memoryBytes,
+    tscDeadline: features.has('tsc-deadline'),
+    x2apic: features.has('x2apic'),
+    ...board,
+  });
 
 /** Number of processors: `board.processors`, else 1. */
 export const processorCount = ({ board }: MachineConfig): number => board?.processors ?? 1;

@@ -9,11 +9,10 @@ import {
 } from '../core';
 import { editsFor, type FeatureName, type Processor, processor } from '../cpu/presets';
 import { type ProcessorState, SEGMENT_REGISTERS } from '../cpu/processor-state';
-import { createBoard } from '../platform';
 import { createMachine } from './create-machine';
 import type { GuestStart, HostLayout, Monitor } from './host-port';
 import { hostStubPage, VECTOR_ENTRIES, VECTOR_ENTRY_BYTES } from './host-stub';
-import type { MachineState } from './machine-state';
+import { boardOf, type MachineState } from './machine-state';
 import { FOUR_GIB, memoryRange } from './memory-map';
 
 /** The host's own memory: tables and stack for the port, then what the monitor may use. */
@@ -190,7 +189,7 @@ export const createMonitoredMachine = <S>(guest: MachineState, monitor: Monitor<
   return Object.freeze({
     ...host,
     ram: Object.freeze([memoryRange(0, HOST_BYTES), memoryRange(GUEST_BASE, guest.config.memoryBytes)]),
-    board: createBoard({ memoryBytes: guest.config.memoryBytes, ...guest.config.board }),
+    board: boardOf(guest.config, guest.config.memoryBytes),
     memory: hostMemory(guest.memory, ranges),
     processors: Object.freeze([hostProcessor(host.processors[0])]),
     monitor: Object.freeze({ monitor: monitor as Monitor<unknown>, layout, progress: undefined }),

@@ -139,6 +139,8 @@ export interface BoardConfig {
   readonly timer?: 'clock' | 'external';
   /** Whether the local APIC timer has the TSC-deadline mode (default false). */
   readonly tscDeadline?: boolean;
+  /** Whether the local APICs have the x2APIC mode (default false). */
+  readonly x2apic?: boolean;
   /** Names of standard devices to leave out. */
   readonly omit?: readonly string[];
   /** The user's own devices. */

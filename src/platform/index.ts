@@ -7,3 +7,4 @@ export * from './fw-cfg';
 export * from './interrupt-controller-8259';
 export * from './local-apic';
 export * from './uart-16550';
+export { settle } from './wiring';

@@ -136,7 +136,7 @@ describe('MSRs', () => {
     ['MTRR mask beyond MAXPHYADDR', 0x201, 1n << 46n],
     ['fixed MTRR bad type', 0x268, 0x0700n],
     ['DEBUGCTL unsupported', 0x1d9, 4n],
-    ['APIC_BASE x2APIC', 0x1b, 0xfee00c00n],
+    ['APIC_BASE reserved', 0x1b, 0xfee00a00n],
     ['FEATURE_CONTROL reserved', 0x3a, 2n],
     ['MISC_ENABLE reserved', 0x1a0, 2n],
   ];

@@ -13,6 +13,7 @@ export class RecordingBus implements Bus {
   pending = -1;
   input = 0x12345678;
   priority = 0;
+  deadline = 0n;
   isRam(): boolean {
     return true;
   }
@@ -44,8 +45,22 @@ export class RecordingBus implements Bus {
   initialize(): void {
     this.log.push('init');
   }
-  apicBaseWritten(value: bigint): void {
+  apicBaseWritten(value: bigint): boolean {
     this.log.push(`apic base ${value.toString(16)}`);
+    return true;
+  }
+  readApic(): bigint | undefined {
+    return undefined;
+  }
+  writeApic(): boolean {
+    return false;
+  }
+  readTscDeadline(): bigint {
+    return this.deadline;
+  }
+  writeTscDeadline(value: bigint, clock: number): void {
+    this.deadline = value;
+    this.log.push(`deadline ${value} at ${clock}`);
   }
 }
 

@@ -108,7 +108,11 @@ export class QuietBus implements Bus {
   readTaskPriority = () => 0;
   writeTaskPriority = () => {};
   initialize = () => {};
-  apicBaseWritten = () => {};
+  apicBaseWritten = () => true;
+  readApic = () => undefined;
+  writeApic = () => false;
+  readTscDeadline = () => 0n;
+  writeTscDeadline = () => {};
 }
 
 const ROWS = new Map([...SYSTEM_ROWS, ...VMX_ROWS].map((row) => [row.mnemonic, row]));

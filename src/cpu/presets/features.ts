@@ -45,10 +45,10 @@ export const FEATURES = {
   dca: missing(1, 'ecx', 18),
   sse4_1: missing(1, 'ecx', 19),
   sse4_2: missing(1, 'ecx', 20),
-  x2apic: missing(1, 'ecx', 21),
+  x2apic: built(1, 'ecx', 21),
   movbe: built(1, 'ecx', 22),
   popcnt: built(1, 'ecx', 23),
-  'tsc-deadline': missing(1, 'ecx', 24),
+  'tsc-deadline': built(1, 'ecx', 24),
   aes: missing(1, 'ecx', 25),
   /** XGETBV and XSETBV, for XCR0 with x87 and SSE state; what saves that state is not built. */
   xsave: built(1, 'ecx', 26),

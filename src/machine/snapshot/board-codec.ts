@@ -67,8 +67,10 @@ const localApic: Codec<LocalApicState> = record<LocalApicState>({
     bootstrap: flag,
     timer: oneOf('clock', 'external'),
     tscDeadline: flag,
+    x2apic: flag,
   }),
   enabled: flag,
+  x2apic: flag,
   address: physical,
   windows: list(
     record<LocalApicState['windows'][number]>({
@@ -125,6 +127,7 @@ const beyondMemory = (known: readonly Device<unknown>[]) =>
     serialInput: optional(text),
     timer: optional(oneOf('clock', 'external')),
     tscDeadline: optional(flag),
+    x2apic: optional(flag),
     omit: optional(list(oneOf(...STANDARD_DEVICES.map(({ name }) => name)))),
     devices: optional(list(device(known))),
   }) as const;

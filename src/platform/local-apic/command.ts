@@ -11,7 +11,7 @@ import { APIC_ERRORS, acceptInterrupt, detectErrors } from './priority';
 import type { LocalApicState } from './state';
 
 /** Bits of the ICR's low half that software can write; the delivery status (bit 12) is always idle. */
-const COMMAND_LOW_MASK = 0x000c_cfff;
+export const ICR_BITS = 0x000c_cfff;
 
 const DELIVERY_MODES: readonly (MessageDeliveryMode | undefined)[] = [
   'fixed',
@@ -27,6 +27,12 @@ const SHORTHANDS: readonly IpiEffect['shorthand'][] = ['none', 'self', 'all', 'o
 
 const report = (says: string): readonly DeviceEffect[] => [{ kind: 'undefined', device: 'local-apic', says }];
 
+/** A fixed interrupt from the processor to itself. */
+export const sendSelf = (state: LocalApicState, vector: number): LocalApicState =>
+  vector < 16
+    ? detectErrors(state, APIC_ERRORS.sendIllegalVector | APIC_ERRORS.receiveIllegalVector)
+    : acceptInterrupt(state, vector);
+
 const send = (state: LocalApicState, low: number): DeviceTransition<LocalApicState> => {
   const deliveryMode = DELIVERY_MODES[(low >>> 8) & 7];
   const shorthand = SHORTHANDS[(low >>> 18) & 3];
@@ -41,11 +47,9 @@ const send = (state: LocalApicState, low: number): DeviceTransition<LocalApicSta
   // INIT level de-assert: nothing happens on processors since the Pentium 4.
   if (deliveryMode === 'init' && (low & 0xc000) === 0x8000) return { state, effects: NO_EFFECTS };
   const carriesVector = deliveryMode === 'fixed' || deliveryMode === 'lowest-priority';
-  if (carriesVector && vector < 16) {
-    const received = shorthand === 'self' ? APIC_ERRORS.receiveIllegalVector : 0;
-    return { state: detectErrors(state, APIC_ERRORS.sendIllegalVector | received), effects: NO_EFFECTS };
-  }
-  if (shorthand === 'self') return { state: acceptInterrupt(state, vector), effects: NO_EFFECTS };
+  if (shorthand === 'self') return { state: sendSelf(state, vector), effects: NO_EFFECTS };
+  if (carriesVector && vector < 16)
+    return { state: detectErrors(state, APIC_ERRORS.sendIllegalVector), effects: NO_EFFECTS };
   const mode = (low & 0x800) !== 0 ? 'logical' : 'physical';
   const ipi: IpiEffect = {
     kind: 'ipi',
@@ -54,14 +58,16 @@ const send = (state: LocalApicState, low: number): DeviceTransition<LocalApicSta
     vector,
     trigger: 'edge',
     shorthand,
-    destination: { mode, id: state.commandHigh >>> 24 },
+    destination: state.x2apic
+      ? { mode, id: state.commandHigh, wide: true }
+      : { mode, id: state.commandHigh >>> 24 },
   };
   return { state, effects: [ipi] };
 };
 
 /** A write to the low half of the ICR sends; the IPI is complete at once, whether or not anyone receives it. */
 export const writeCommandLow = (state: LocalApicState, value: number): DeviceTransition<LocalApicState> => {
-  const low = (value & COMMAND_LOW_MASK) >>> 0;
+  const low = (value & ICR_BITS) >>> 0;
   const stored =
     low === state.commandLow
       ? state

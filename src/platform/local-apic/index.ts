@@ -20,7 +20,9 @@ export {
 } from './state';
 export {
   fireTimer,
+  settleTimer,
   type TimerMode,
   tscDeadlineOf,
   writeTscDeadline,
 } from './timer';
+export { readX2apic, writeX2apic, X2APIC_CURRENT_COUNT } from './x2apic';

@@ -70,6 +70,7 @@ export const localApicDevice: Device<LocalApics> = {
           bootstrap: processor === 0,
           timer: config.timer ?? 'clock',
           tscDeadline: config.tscDeadline ?? false,
+          x2apic: config.x2apic ?? false,
         }),
       ),
     ),

@@ -14,6 +14,10 @@ const isAddressedLogically = (state: LocalApicState, id: number): boolean => {
     : (own >>> 4 === id >>> 4 || id >>> 4 === 0xf) && (own & id & 0xf) !== 0;
 };
 
+/** Cluster in bits 31:16, members in bits 15:0. SDM Vol. 3A, 11.12.10.1 Logical Destination Mode in x2APIC Mode */
+const isAddressedInCluster = ({ logicalDestination: own }: LocalApicState, id: number): boolean =>
+  own >>> 16 === id >>> 16 && (own & id & 0xffff) !== 0;
+
 /**
  * Whether a local APIC is addressed by a destination without shorthand.
  * SDM Vol. 3A, 11.6.2.1 Physical Destination Mode and 11.6.2.2 Logical Destination Mode
@@ -21,7 +25,8 @@ const isAddressedLogically = (state: LocalApicState, id: number): boolean => {
 export const isAddressed = (state: LocalApicState, { mode, id, wide }: MessageDestination): boolean => {
   if (!state.enabled) return false;
   if (id === (wide === true ? WIDE_BROADCAST : BROADCAST)) return true;
-  return mode === 'physical' ? id === state.id : isAddressedLogically(state, id);
+  if (mode === 'physical') return id === state.id;
+  return state.x2apic ? isAddressedInCluster(state, id) : isAddressedLogically(state, id);
 };
 
 /** The local APICs with the message taken in, and what the processors get besides. */

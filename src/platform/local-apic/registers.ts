@@ -30,13 +30,16 @@ export interface ApicRegister {
 const APIC_VERSION = 0x0005_0014;
 
 /** The writable bits of LVT entries other than the timer. SDM Vol. 3A, 11.5.1 Local Vector Table */
-const LVT_WRITABLE: Readonly<Record<Exclude<LvtEntry, 'timer'>, number>> = {
+export const LVT_WRITABLE: Readonly<Record<Exclude<LvtEntry, 'timer'>, number>> = {
   thermal: 0x1_07ff,
   performance: 0x1_07ff,
   lint0: 0x1_a7ff,
   lint1: 0x1_a7ff,
   error: 0x1_00ff,
 };
+
+/** Delivery status and remote IRR: writes are ignored. */
+export const LVT_READ_ONLY = 0x5000;
 
 const quiet = (state: LocalApicState): DeviceTransition<LocalApicState> => ({ state, effects: NO_EFFECTS });
 

@@ -15,17 +15,21 @@ export interface LocalApicOptions {
   /** `external`: the timer expires by `fireTimer` alone. */
   readonly timer: 'clock' | 'external';
   readonly tscDeadline: boolean;
+  /** Whether it has the x2APIC mode. */
+  readonly x2apic: boolean;
 }
 
-/** A local APIC in xAPIC mode. Words are unsigned 32-bit numbers in the layout of the registers. */
+/** A local APIC. Words are unsigned 32-bit numbers in the layout of the registers. */
 export interface LocalApicState {
   readonly options: LocalApicOptions;
   /** IA32_APIC_BASE: bit 11 and the physical address of the 4-KiB register page. */
   readonly enabled: boolean;
   readonly address: number;
-  /** The page above while the APIC is enabled. */
+  /** IA32_APIC_BASE bit 10: in x2APIC mode. */
+  readonly x2apic: boolean;
+  /** The page above while the APIC is enabled and in xAPIC mode. */
   readonly windows: readonly AddressRange[];
-  /** 8 bits. */
+  /** 8 bits; in x2APIC mode 32. */
   readonly id: number;
   /** 8 bits. */
   readonly taskPriority: number;
@@ -39,6 +43,7 @@ export interface LocalApicState {
   readonly errorStatus: number;
   readonly pendingErrors: number;
   readonly commandLow: number;
+  /** Bits 63:32 of ICR: the destination in bits 31:24, in x2APIC mode in all. */
   readonly commandHigh: number;
   readonly lvt: Readonly<Record<LvtEntry, number>>;
   readonly initialCount: number;
@@ -58,9 +63,9 @@ export const DEFAULT_APIC_ADDRESS = 0xfee0_0000;
 const NO_VECTORS: VectorSet = Object.freeze([0, 0, 0, 0, 0, 0, 0, 0]);
 const NO_WINDOWS: readonly AddressRange[] = Object.freeze([]);
 
-/** The register page while the APIC is enabled, nothing otherwise. */
-export const windowsAt = (enabled: boolean, address: number): readonly AddressRange[] =>
-  enabled ? [{ space: 'memory', first: address, last: address + 4095 }] : NO_WINDOWS;
+/** The register page while the APIC is in xAPIC mode, nothing otherwise. */
+export const windowsAt = (xapic: boolean, address: number): readonly AddressRange[] =>
+  xapic ? [{ space: 'memory', first: address, last: address + 4095 }] : NO_WINDOWS;
 
 /**
  * Register values after power-up or reset.
@@ -100,6 +105,7 @@ export const createLocalApic = (options: LocalApicOptions): LocalApicState =>
     {
       options,
       enabled: true,
+      x2apic: false,
       address: DEFAULT_APIC_ADDRESS,
       windows: windowsAt(true, DEFAULT_APIC_ADDRESS),
       id: options.initialId,
@@ -108,11 +114,30 @@ export const createLocalApic = (options: LocalApicOptions): LocalApicState =>
     true,
   );
 
+/** LDR in x2APIC mode. SDM Vol. 3A, 11.12.10.2 Deriving Logical x2APIC ID from the Local x2APIC ID */
+const logicalX2apicId = (id: number): number => (((id >>> 4) << 16) | (1 << (id & 15))) >>> 0;
+
+/** The same local APIC in x2APIC mode: with the IDs that it has there. SDM Vol. 3A, 11.12.5.1 x2APIC States */
+export const inX2apicMode = (state: LocalApicState): LocalApicState =>
+  freeze(
+    {
+      ...state,
+      x2apic: true,
+      windows: NO_WINDOWS,
+      id: state.options.initialId,
+      logicalDestination: logicalX2apicId(state.options.initialId),
+      commandHigh: 0,
+    },
+    true,
+  );
+
 /**
  * What an INIT leaves: the registers of a reset, but the APIC ID and IA32_APIC_BASE stay.
  * SDM Vol. 3A, 11.4.7.3 Local APIC State After an INIT Reset
  */
-export const initLocalApic = (state: LocalApicState): LocalApicState =>
-  freeze({ ...state, ...registersAfterReset }, true);
+export const initLocalApic = (state: LocalApicState): LocalApicState => {
+  const after: LocalApicState = freeze({ ...state, ...registersAfterReset }, true);
+  return state.x2apic ? inX2apicMode(after) : after;
+};
 
 export const isSoftwareEnabled = (state: LocalApicState): boolean => (state.spurious & SOFTWARE_ENABLE) !== 0;
