@@ -23,11 +23,15 @@ export const computeGuest = (rounds: number): MachineState =>
 
 const LOAD = 0x10_0000;
 
-/** 64-bit machine code about to run, identity-mapped. */
-export const rawGuest = (code: readonly number[], memoryBytes = 64 * MIB): MachineState =>
+/** Machine code about to run: 64-bit, identity-mapped; or 32-bit in flat segments. */
+export const rawGuest = (
+  code: readonly number[],
+  mode: 'long' | 'protected' = 'long',
+  memoryBytes = 64 * MIB,
+): MachineState =>
   loaded(Uint8Array.from(code), memoryBytes, {
     format: 'raw',
-    mode: 'long',
+    mode,
     load: LOAD,
     fileName: 'benchmark',
   });

@@ -3,6 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { computeGenerated, computeOnClosures } from './compute';
 import { type Effort, type Measure, type Row, useThreadTime } from './measure';
+import { flatLoop, realModeLoop } from './narrow';
 import { nestedWalks } from './nested-walk';
 import { json, markdown, table, thisMachine } from './report';
 import { snapshotAndFork } from './snapshot';
@@ -12,6 +13,8 @@ import { vmcallRoundTrip } from './vmcall';
 const ROWS: Readonly<Record<string, Row>> = {
   closures: computeOnClosures,
   generated: computeGenerated,
+  flat32: flatLoop,
+  real16: realModeLoop,
   step: singleStep,
   snapshot: snapshotAndFork,
   walk: nestedWalks,

@@ -30,7 +30,7 @@ const framesOf = (memoryBytes: number): readonly number[] =>
   );
 
 const populated = (memoryBytes: number, frames: readonly number[]): MachineState => {
-  const machine = rawGuest(LOOP, memoryBytes);
+  const machine = rawGuest(LOOP, 'long', memoryBytes);
   const draft = new MemoryDraft(machine.memory);
   // The last word: no page of the guest's code has anything there.
   for (const frame of frames) draft.ownedPage(frame).words[PAGE / 4 - 1] = frame;
