@@ -85,6 +85,7 @@ const maskText = (): string => `{k${d.opmask}}${d.zeroing ? '{z}' : ''}`;
 /** The field L'L is the rounding mode where the form has one. SDM Vol. 2, 2.7 (Static Rounding Support in EVEX) */
 const roundingText = (traits: number): string =>
   (traits & rows.ROUNDS) !== 0 ? `{${'rn rd ru rz'.split(' ')[d.roundingControl]}-sae}` : '{sae}';
+const NO_BYTES = new Uint8Array(0);
 
 const NO_OPERANDS: readonly Operand[] = Object.freeze([]);
 
@@ -102,14 +103,14 @@ const readOperands = (form: Form): readonly Operand[] => {
   }
 };
 
-const instructionOf = (form: Form, operands: readonly Operand[]): Instruction => {
+const instructionOf = (form: Form, operands: readonly Operand[], keepsBytes: boolean): Instruction => {
   const instruction: { -readonly [K in keyof Instruction]: Instruction[K] } = {
     mnemonic: form.mnemonic,
     length: d.position - d.start,
     operands,
     operandWidth: (form.traits & rows.BYTE) !== 0 ? 8 : (d.operandWidth as Width),
     addressWidth: d.addressWidth,
-    bytes: d.bytes.slice(d.start, d.position),
+    bytes: keepsBytes ? d.bytes.slice(d.start, d.position) : NO_BYTES,
   };
   if (form.condition >= 0) instruction.condition = form.condition;
   if (d.lock) instruction.lock = true;
@@ -123,7 +124,7 @@ const instructionOf = (form: Form, operands: readonly Operand[]): Instruction =>
   return instruction;
 };
 
-const decoded = (): Instruction | undefined => {
+const decoded = (keepsBytes: boolean): Instruction | undefined => {
   const first = readPrefixes(d);
   setSizes(d);
   const opcode = readOpcode(d, first);
@@ -147,16 +148,22 @@ const decoded = (): Instruction | undefined => {
   )
     return undefined;
   if (d.lock && ((form.traits & rows.LOCKABLE) === 0 || operands[0].kind !== 'memory')) return undefined;
-  return instructionOf(form, operands);
+  return instructionOf(form, operands, keepsBytes);
 };
 
 /**
  * Decodes the instruction at `offset`. `incomplete` means that at least `needed` bytes from there on are required (at most 15) and fewer
- * were given; `too-long` that 15 bytes do not hold the instruction.
+ * were given; `too-long` that 15 bytes do not hold the instruction. Without `keepsBytes` the instruction's `bytes` stay empty: a typed array each costs
+ * more than all the rest.
  */
-export const decode = (bytes: Uint8Array, codeSize: CodeSize, offset = 0): DecodeResult => {
+export const decode = (
+  bytes: Uint8Array,
+  codeSize: CodeSize,
+  offset = 0,
+  keepsBytes = true,
+): DecodeResult => {
   d.begin(bytes, codeSize, offset);
-  const instruction = decoded();
+  const instruction = decoded(keepsBytes);
   if (!d.ranOut) return instruction === undefined ? UNDEFINED : { kind: 'instruction', instruction };
   if (bytes.length - offset >= LONGEST_INSTRUCTION) return TOO_LONG;
   return { kind: 'incomplete', needed: Math.min(d.needed, LONGEST_INSTRUCTION) };

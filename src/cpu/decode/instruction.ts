@@ -113,6 +113,7 @@ export interface Instruction {
   readonly mask?: string;
   /** For disassembly only: the static rounding or exception suppression of an EVEX instruction, such as `{rn-sae}` or `{sae}`. */
   readonly rounding?: string;
+  /** Empty in what was decoded to be run. */
   readonly bytes: Uint8Array;
 }
 

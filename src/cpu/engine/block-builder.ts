@@ -2,17 +2,29 @@ import type { Instruction } from '../decode/instruction';
 import type { ProcessorDraft } from '../processor-draft';
 import { SLOT } from '../slots';
 import type { Block, LastOperation, Operation } from './block';
+import type { BlockLinks } from './block-links';
 import { runRow } from './computing-builder';
 import { NotEmitted } from './emitted-text';
 import { EmittingBuilder } from './emitting-builder';
-import { EPOCH_AT, LEFT_AT } from './engine-slots';
+import { EPOCH_AT, INDEX_AT, LEFT_AT } from './engine-slots';
 import { GeneratingBuilder } from './generating-builder';
 import type { LinearMemory } from './linear-memory';
-import { endsBlock, type InstructionRow } from './row';
+import { endsBlock, type InstructionRow, type SystemRow } from './row';
 import { ENVIRONMENT, type EnvironmentValues, type Factory, MAY_COMPILE, shapeOf } from './shapes';
 
 /** How instructions run: every row on the computing builder, closures, or generated functions for blocks that are hot. */
 export type Tier = 'oracle' | 'closures' | 'generated';
+
+/** A block that runs seldom runs row by row: closures cost as much as about so many runs. */
+const COLD_RUNS = 6;
+const NEVER = 0x7fff_ffff;
+
+/** How often a block of a tier other than the oracle runs cold when the engine's heat is `heat`. */
+const coldRuns = (heat: number): number => Math.min(COLD_RUNS, heat >> 1);
+
+/** Runs until a new block is worth closures. */
+export const firstHeat = (tier: Tier, heat: number): number =>
+  tier === 'oracle' ? NEVER : Math.max(1, coldRuns(heat));
 
 /** Turns decoded instructions into the operations of a block. */
 export class BlockBuilder {
@@ -22,12 +34,25 @@ export class BlockBuilder {
     private readonly cpu: ProcessorDraft,
     private readonly memory: LinearMemory,
     private readonly environment: EnvironmentValues,
-    private readonly missed: (from: Block, kind: 0 | 1) => null,
+    private readonly linker: Pick<BlockLinks, 'missed' | 'wentOn'>,
     private readonly tier: Tier,
   ) {}
 
-  /** Fills `block.operations` and `block.last`. */
-  build(block: Block): void {
+  /** A decoded block is cold: it runs row by row, since most code runs a few times only. */
+  begin(block: Block): void {
+    block.last = this.rowByRow(block);
+  }
+
+  /** A block that is no longer cold gets its closures, a hot one its generated function. `heat` is that of the engine. */
+  warm(block: Block, heat: number): void {
+    if (!MAY_COMPILE) return;
+    if (block.stage === 'cold') {
+      this.build(block);
+      block.heat = this.tier === 'generated' ? Math.max(1, heat - coldRuns(heat)) : NEVER;
+    } else this.generate(block);
+  }
+
+  private build(block: Block): void {
     const { rows } = block;
     const final = rows.length - 1;
     const operations: Operation[] = [];
@@ -39,12 +64,12 @@ export class BlockBuilder {
       block.last = this.continueAfter(block, operation);
     }
     block.operations = operations;
+    block.stage = 'closures';
   }
 
   /** Replaces the closures of a hot block by one generated function; a block with a row that cannot be emitted stays as it is. */
-  generate(block: Block): void {
+  private generate(block: Block): void {
     const { rows } = block;
-    if (!MAY_COMPILE) return;
     const x = new GeneratingBuilder(
       block.instructions[0],
       block.address,
@@ -76,17 +101,16 @@ export class BlockBuilder {
       block.operations = [];
       block.last = generated;
     } else block.operations = [generated as Operation];
-    block.generated = true;
+    block.stage = 'generated';
   }
 
   private operation(block: Block, index: number, row: InstructionRow): LastOperation {
     const instruction = block.instructions[index];
     if (row.kind === 'system') return this.system(block, index, row.execute);
-    if (MAY_COMPILE && this.tier !== 'oracle') {
-      const closure = this.closure(block, index, row, instruction);
-      if (closure !== undefined) return closure;
-    }
-    return this.computed(block, index, (cpu) => runRow(cpu, row, instruction));
+    return (
+      this.closure(block, index, row, instruction) ??
+      this.computed(block, index, (cpu) => runRow(cpu, row, instruction))
+    );
   }
 
   private closure(
@@ -141,33 +165,57 @@ export class BlockBuilder {
     index: number,
     execute: (cpu: ProcessorDraft, instruction: Instruction) => void,
   ): LastOperation {
-    const cpu = this.cpu;
-    const { W } = cpu;
     const instruction = block.instructions[index];
-    const { memory } = this;
-    return this.computed(block, index, () => {
-      cpu.iterationBudget = W[LEFT_AT] + 1;
-      // It ends its block, so that it may reach devices and code as if it ran alone; the engine resets this when it leaves.
-      const { alone } = memory;
-      memory.alone = true;
-      execute(cpu, instruction);
-      memory.alone = alone;
-      if (cpu.extraRetired !== 0) {
-        W[LEFT_AT] -= cpu.extraRetired;
-        cpu.extraRetired = 0;
+    return this.computed(block, index, () => this.runSystem(execute, instruction));
+  }
+
+  private runSystem(execute: SystemRow['execute'], instruction: Instruction): void {
+    const { cpu, memory } = this;
+    const { W } = cpu;
+    cpu.iterationBudget = W[LEFT_AT] + 1;
+    // It ends its block, so that it may reach devices and code as if it ran alone; the engine resets this when it leaves.
+    const { alone } = memory;
+    memory.alone = true;
+    execute(cpu, instruction);
+    memory.alone = alone;
+    if (cpu.extraRetired !== 0) {
+      W[LEFT_AT] -= cpu.extraRetired;
+      cpu.extraRetired = 0;
+    }
+    cpu.mmu.contextChanged();
+  }
+
+  private rowByRow(block: Block): LastOperation {
+    const { cpu, linker } = this;
+    const { R, W } = cpu;
+    const { rows, instructions } = block;
+    return () => {
+      const last = rows.length - 1;
+      for (let i = 0; i <= last; i++) {
+        const row = rows[i];
+        const instruction = instructions[i];
+        W[INDEX_AT] = i;
+        R[SLOT.rip] = block.addressOf(i);
+        if (row.kind === 'data') runRow(cpu, row, instruction);
+        else {
+          R[SLOT.nextRip] = block.addressOf(i + 1);
+          this.runSystem(row.execute, instruction);
+        }
       }
-      cpu.mmu.contextChanged();
-    });
+      R[SLOT.rip] = R[SLOT.nextRip];
+      if (rows[last].kind === 'data') linker.wentOn(block);
+      return null;
+    };
   }
 
   /** The block goes on in the next one: after its last instruction, or at the end of the page. */
   private continueAfter(block: Block, operation: Operation): LastOperation {
     const { W } = this.cpu;
-    const { missed } = this;
+    const { linker } = this;
     block.takenTarget = block.addressOf(block.count);
     return () => {
       operation();
-      return block.takenEpoch === W[EPOCH_AT] ? block.taken : missed(block, 0);
+      return block.takenEpoch === W[EPOCH_AT] ? block.taken : linker.missed(block, 0);
     };
   }
 }

@@ -53,6 +53,12 @@ export class BlockLinks {
     return null;
   }
 
+  /** The block has run to its end, and RIP says where it goes on. */
+  wentOn(from: Block): void {
+    this.from = from;
+    this.kind = INDIRECT;
+  }
+
   /** Called by emitted code: a jump to a computed place. */
   indirect(from: Block, low: number, high: number): Block | null {
     const { cpu } = this;

@@ -6,19 +6,22 @@ import type { InstructionRow } from './row';
 export type Operation = () => void;
 export type LastOperation = () => Block | null;
 
+/** In what form a block runs: row by row on the draft, an operation for each instruction, or one function for all but perhaps the last one. */
+export type Stage = 'cold' | 'closures' | 'generated';
+
 /** `Block.nextFrame` of a block within one page. */
 export const ONE_PAGE = -1;
 
 /** A run of instructions on one page, decoded for one mode and one RIP. An instruction that crosses into the next page is a block by itself. */
 export class Block {
-  /** All instructions but the last; empty when one generated function runs the block. */
+  /** All instructions but the last; empty when `last` runs them all. */
   operations: Operation[] = [];
   last: LastOperation = () => null;
-  generated = false;
-  /** Runs left until the block is worth generating. */
+  stage: Stage = 'cold';
+  /** Runs left until the block is worth the next stage. */
   heat: number;
   /** Where each instruction starts, relative to the block, then where the block ends. */
-  readonly offsets: Int32Array;
+  readonly offsets: readonly number[];
 
   // Links to other blocks; valid while the epoch is the one under which they were made.
   taken: Block | null = null;
@@ -48,10 +51,13 @@ export class Block {
     readonly mode: CodeMode,
   ) {
     this.heat = heat;
-    this.offsets = new Int32Array(instructions.length + 1);
-    instructions.forEach((instruction, i) => {
-      this.offsets[i + 1] = this.offsets[i] + instruction.length;
-    });
+    const offsets = [0];
+    let end = 0;
+    for (const instruction of instructions) {
+      end += instruction.length;
+      offsets.push(end);
+    }
+    this.offsets = offsets;
   }
 
   get count(): number {

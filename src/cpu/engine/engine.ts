@@ -13,7 +13,7 @@ import { ACTIVITY, LEFT, type ProcessorDraft } from '../processor-draft';
 import { linearRip } from '../segmented-address';
 import { SLOT } from '../slots';
 import type { Block } from './block';
-import { BlockBuilder, type Tier } from './block-builder';
+import { BlockBuilder, firstHeat, type Tier } from './block-builder';
 import { BlockDecoder } from './block-decoder';
 import { BlockLinks } from './block-links';
 import { CodeCache } from './code-cache';
@@ -29,7 +29,6 @@ const LARGEST_BUDGET = 0x3fff_ffff;
 
 /** Runs after which a block is generated, unless told otherwise: generating costs as much as about so many. */
 export const HEAT = 2000;
-const NEVER_HOT = 0x7fff_ffff;
 
 /** Why `Engine.run` returned before its budget was used up. */
 export type EngineStop = 'budget' | 'inactive' | 'host-port' | 'triple-fault' | 'delivery-loop' | 'stopped';
@@ -91,13 +90,7 @@ export class Engine {
       decodeBlock: (frame, key, mode, alone) => this.decodeBlock(frame, key, mode, alone),
       nextFrame: () => this.decoder.nextFrame(),
     });
-    this.builder = new BlockBuilder(
-      cpu,
-      memory,
-      environmentOf(cpu, memory, this.links),
-      (from, kind) => this.links.missed(from, kind),
-      tier,
-    );
+    this.builder = new BlockBuilder(cpu, memory, environmentOf(cpu, memory, this.links), this.links, tier);
   }
 
   /** Machine clock: instructions retired before the one in execution. */
@@ -198,7 +191,7 @@ export class Engine {
           break;
         }
         W[LEFT_AT] = rest;
-        if (--block.heat === 0) this.builder.generate(block);
+        if (--block.heat === 0) this.builder.warm(block, this.heat);
         const operations = block.operations;
         for (index = 0; index < operations.length; index++) operations[index]();
         const next: Block | null = block.last();
@@ -239,6 +232,7 @@ export class Engine {
       memory.alone = true;
       this.executing = true;
       W[LEFT_AT] = 0;
+      if (block.stage === 'cold' && --block.heat === 0) this.builder.warm(block, this.heat);
       const next = block.last();
       if (next !== null) cpu.rip = next.address;
       memory.alone = false;
@@ -264,7 +258,7 @@ export class Engine {
     const { W } = cpu;
     const last = block.instructions.length - 1;
     let at = index;
-    if (block.generated) at = block.operations.length === 1 && index === 1 ? last : W[INDEX_AT];
+    if (block.stage !== 'closures') at = block.operations.length === 1 && index === 1 ? last : W[INDEX_AT];
     if (cpu.taskSwitched) cpu.taskSwitched = false;
     else cpu.rip = block.addressOf(at);
     W[LEFT_AT] += block.instructions.length - at - cpu.extraRetired;
@@ -317,7 +311,7 @@ export class Engine {
 
   private decodeBlock(frame: number, key: number, mode: CodeMode, alone: boolean): Block {
     const most = alone || this.tier === 'oracle' ? 1 : LONGEST_BLOCK;
-    const heat = this.tier === 'generated' ? this.heat : NEVER_HOT;
+    const heat = firstHeat(this.tier, this.heat);
     const block = this.decoder.decode(frame, { mode, most, heat, alone });
     this.decoded += block.count;
     if (this.decoded > MOST_DECODED) {
@@ -326,7 +320,7 @@ export class Engine {
       this.code.clear();
     }
     this.code.add(frame, key, block, Number(linearRip(this.cpu) & 4095n));
-    this.builder.build(block);
+    this.builder.begin(block);
     return block;
   }
 }

@@ -3,7 +3,7 @@ import type { Instruction, SegmentNumber } from '../decode/instruction';
 import { subFlags } from '../engine/computed-flags';
 import type { SystemRow } from '../engine/row';
 import type { ProcessorDraft } from '../processor-draft';
-import { checksAlignment, linearAddress } from '../segmented-address';
+import { checksAlignment, linearAddress, SEGMENT_CHECK, segmentCheck } from '../segmented-address';
 import { FLAG, SLOT } from '../slots';
 import { storeStatusFlags } from '../status-flags';
 
@@ -75,23 +75,53 @@ type Bulk = (string: StringOperation, count: number) => number;
 
 const noBulk: Bulk = () => 0;
 
-/** Whether elements follow each other upwards at linear addresses that only translation can refuse. */
-const isAscending = ({ cpu, instruction, step }: StringOperation): boolean =>
-  cpu.mode64 && instruction.addressWidth === 64 && step > 0n && !checksAlignment(cpu);
+/** How many of `count` elements follow each other upwards at linear addresses that only translation can refuse. */
+const ascending = (
+  string: StringOperation,
+  segment: SegmentNumber,
+  slot: number,
+  write: boolean,
+  count: number,
+): number => {
+  const { cpu, bytes, step, instruction } = string;
+  if (count < 2 || step < 0n || checksAlignment(cpu)) return 0;
+  const last = lastOffset(cpu, segment, instruction.addressWidth, write);
+  if (last === Number.POSITIVE_INFINITY) return count;
+  return Math.min(count, Math.floor((last + 1 - Number(string.at(slot))) / bytes));
+};
+
+/** The last offset before the address size or the segment ends; -1 when every access must be checked by itself. */
+const lastOffset = (
+  cpu: ProcessorDraft,
+  segment: SegmentNumber,
+  addressWidth: 16 | 32 | 64,
+  write: boolean,
+): number => {
+  if (addressWidth === 64) return Number.POSITIVE_INFINITY;
+  const widest = addressWidth === 16 ? 0xffff : 0xffff_ffff;
+  if (cpu.mode64) return widest;
+  const check = segmentCheck(cpu, segment);
+  if ((check & ~SEGMENT_CHECK.writable) === SEGMENT_CHECK.general) return -1;
+  if (write && (check & SEGMENT_CHECK.writable) === 0) return -1;
+  return Math.min(widest, cpu.W[2 * (SLOT.esLimit + segment)] >>> 0);
+};
 
 const bulkStore: Bulk = (string, count) => {
-  if (count < 2 || !isAscending(string)) return 0;
+  const most = ascending(string, ES, SLOT.rdi, true, count);
+  if (most < 2) return 0;
   const { cpu, bytes } = string;
-  const done = cpu.mmu.fill(string.linear(ES, SLOT.rdi, true), bytes, count, cpu.R[SLOT.rax]);
+  const done = cpu.mmu.fill(string.linear(ES, SLOT.rdi, true), bytes, most, cpu.R[SLOT.rax]);
   string.advanceBy(done, SLOT.rdi);
   return done;
 };
 
 const bulkMove: Bulk = (string, count) => {
-  if (count < 2 || !isAscending(string)) return 0;
+  const readable = ascending(string, string.source, SLOT.rsi, false, count);
+  const most = ascending(string, ES, SLOT.rdi, true, readable);
+  if (most < 2) return 0;
   const { cpu, bytes } = string;
   const from = string.linear(string.source, SLOT.rsi, false);
-  const done = cpu.mmu.copy(from, string.linear(ES, SLOT.rdi, true), bytes, count);
+  const done = cpu.mmu.copy(from, string.linear(ES, SLOT.rdi, true), bytes, most);
   string.advanceBy(done, SLOT.rsi, SLOT.rdi);
   return done;
 };
