@@ -37,7 +37,7 @@ const REAL_16 = bytesOf(
     // mix: mov bp, sp; mov bx, [bp+2]; mov cl, [bx]; xor ch, ch; rol ax, 5; xor ax, cx; imul ax, ax, 193h; ret
     '89e58b5e028a0f30edc1c00531c869c09301c3',
 );
-const REAL_16_SUM = 0x0n;
+const REAL_16_SUM = 23173n;
 
 const RBP = 5;
 
