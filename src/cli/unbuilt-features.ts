@@ -10,10 +10,10 @@ export type UnbuiltList = ReadonlyMap<string, readonly string[]>;
 
 /** What the core raises `Unbuilt` for at run time, beside instructions; a spec holds this list against the sources. */
 export const UNBUILT_MODES: readonly string[] = [
-  'XSAVE of state components',
   'getsec',
   'instruction fetch from a device',
   'system-management interrupt',
+  'x87 exception through FERR#',
 ];
 
 /** The same for VMX, beside VM-execution controls. */

@@ -27,6 +27,9 @@ export const low32 = (value: bigint): number => Number(BigInt.asIntN(32, value))
  */
 export const shiftRight = (word: bigint, count: bigint): bigint => BigInt.asUintN(64, word) >> count;
 
+/** A value wider than 64 bits (a register of the x87 FPU, a vector) shifted right by a number of bits. */
+export const shiftRightWide = (value: bigint, count: number): bigint => value >> BigInt(count);
+
 /** Bits 63:32 as int32. */
 export const high32 = (value: bigint): number => Number(BigInt.asIntN(32, shiftRight(value, 32n)));
 

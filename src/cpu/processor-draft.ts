@@ -2,6 +2,7 @@ import { type ChoiceSite, Unbuilt } from '../core';
 import type { Bus } from './bus';
 import type { CpuidTable } from './cpuid';
 import { EVENT_TYPE, type InterruptionEvent, VECTOR } from './event';
+import { EXTENDED_INITIAL, type ExtendedState } from './extended-state';
 import type { Mmu } from './mmu';
 import { ACCESS_RIGHTS, CR0, CR4, EFER, FLAG, SLOT, SLOT_COUNT, STATUS_FLAGS } from './slots';
 import { statusFlagsOf, storeStatusFlags } from './status-flags';
@@ -45,6 +46,8 @@ export class ProcessorDraft {
   startupVector: number | undefined;
   /** Pending debug exceptions, as in the VMCS field: B3:0, enabled breakpoint (12), BS (14). */
   pendingDebug = 0;
+  /** x87, SSE and AVX state. */
+  extended: ExtendedState = EXTENDED_INITIAL;
   /** Other MSRs that the preset has, by index. */
   msrs: ReadonlyMap<number, bigint> = new Map();
 

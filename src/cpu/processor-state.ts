@@ -1,3 +1,4 @@
+import type { ExtendedState } from './extended-state';
 import type { ActivityState, ProcessorDraft } from './processor-draft';
 import {
   CONTROL_REGISTERS,
@@ -58,6 +59,8 @@ export interface ProcessorState {
   readonly modelSpecific: Readonly<Record<(typeof MODEL_SPECIFIC_REGISTERS)[number], bigint>>;
   /** MSRs that only hold a value, by index. */
   readonly msrs: ReadonlyMap<number, bigint>;
+  /** x87, SSE and AVX state. */
+  readonly extended: ExtendedState;
   readonly hidden: HiddenState;
   /** In VMX non-root operation. */
   readonly nonRoot: boolean;
@@ -117,6 +120,7 @@ export class ProcessorPublisher {
       debug: system.debug,
       modelSpecific: system.modelSpecific,
       msrs: cpu.msrs,
+      extended: cpu.extended,
       hidden: this.hidden(cpu, last?.hidden, pdptes),
       nonRoot: cpu.nonRoot,
       virtualization: virtualization?.publish(),
@@ -152,6 +156,7 @@ export class ProcessorPublisher {
     cpu.rip = state.rip;
     cpu.rflags = state.rflags;
     cpu.msrs = state.msrs;
+    cpu.extended = state.extended;
     const { hidden } = state;
     cpu.activity = hidden.activity;
     cpu.blockingBySti = hidden.blockingBySti;

@@ -81,7 +81,7 @@ export interface Virtualization {
   /** Non-root operation only. May leave. */
   intercept(cpu: ProcessorDraft, instruction: Instruction, what: InterceptedInstruction): void;
   /** Non-root operation: whether the instruction exists; else it is #UD before anything else is looked at. SDM Vol. 3C, 26.3 Changes to Instruction Behavior in VMX Non-Root Operation */
-  instructionEnabled(cpu: ProcessorDraft, id: 'rdtscp' | 'rdpid' | 'invpcid'): boolean;
+  instructionEnabled(cpu: ProcessorDraft, id: 'rdtscp' | 'rdpid' | 'invpcid' | 'xsaves'): boolean;
   /** Non-root operation: value that MOV from CR0 or CR4 (or SMSW) shows. */
   readControlRegister(cpu: ProcessorDraft, control: 0 | 4, value: bigint): bigint;
   /** Non-root operation: value that reaches CR0 or CR4 when software writes `value` (host-owned bits stay). */

@@ -1,6 +1,7 @@
 import type { LinearMemory } from '../cpu/engine/linear-memory';
 import type { InstructionRow } from '../cpu/engine/row';
 import { DATA_ROWS, STRING_ROWS } from '../cpu/instructions/data';
+import { EXTENDED_ROWS } from '../cpu/instructions/extended';
 import { SYSTEM_ROWS } from '../cpu/instructions/system';
 import type { Processor } from '../cpu/presets';
 import type { ProcessorDraft } from '../cpu/processor-draft';
@@ -9,7 +10,10 @@ import { TableReader } from '../ept';
 import { VMX_OFF, VMX_ROWS, Vmx, type VmxState, vmxCapabilities } from '../vmx';
 
 const ROWS: ReadonlyMap<string, InstructionRow> = new Map(
-  [...DATA_ROWS.values(), ...STRING_ROWS, ...SYSTEM_ROWS, ...VMX_ROWS].map((row) => [row.mnemonic, row]),
+  [...DATA_ROWS.values(), ...STRING_ROWS, ...SYSTEM_ROWS, ...EXTENDED_ROWS, ...VMX_ROWS].map((row) => [
+    row.mnemonic,
+    row,
+  ]),
 );
 
 /** Every instruction that the model executes, by mnemonic. Without VMX its instructions are undefined opcodes. */

@@ -30,6 +30,7 @@ export const BUILT_CONTROLS: ReadonlySet<Control> = new Set<Control>([
   'enableInvpcid',
   'unrestrictedGuest',
   'wbinvdExiting',
+  'enableXsavesXrstors',
   'saveDebugControls',
   'hostAddressSpaceSize',
   'acknowledgeInterruptOnExit',

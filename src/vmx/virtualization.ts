@@ -21,8 +21,14 @@ import { controlMask } from './vmcs/halves';
 
 const TSC_OFFSET = fieldIndex('tscOffset');
 const USE_TSC_OFFSETTING = controlMask('useTscOffsetting');
-const ENABLE_RDTSCP = controlMask('enableRdtscp');
-const ENABLE_INVPCID = controlMask('enableInvpcid');
+/** The control that an instruction needs. SDM Vol. 3C, 26.3 Changes to Instruction Behavior in VMX Non-Root Operation */
+const ENABLED_BY = {
+  rdtscp: controlMask('enableRdtscp'),
+  rdpid: controlMask('enableRdtscp'),
+  invpcid: controlMask('enableInvpcid'),
+  // IA32_XSS holds nothing on the model's processors: the XSS-exiting bitmap never meets a bit.
+  xsaves: controlMask('enableXsavesXrstors'),
+} as const;
 const FIRST_CAPABILITY = 0x480;
 
 /** VMX as the core asks for it: one object a processor. SDM Vol. 3C, 26 VMX Non-Root Operation */
@@ -32,8 +38,8 @@ export class Vmx extends VmxOperation implements Virtualization {
   }
 
   /** One control is for RDTSCP and RDPID. */
-  instructionEnabled(_cpu: ProcessorDraft, id: 'rdtscp' | 'rdpid' | 'invpcid'): boolean {
-    return (this.secondary & (id === 'invpcid' ? ENABLE_INVPCID : ENABLE_RDTSCP)) !== 0;
+  instructionEnabled(_cpu: ProcessorDraft, id: keyof typeof ENABLED_BY): boolean {
+    return (this.secondary & ENABLED_BY[id]) !== 0;
   }
 
   readControlRegister(_cpu: ProcessorDraft, control: 0 | 4, value: bigint): bigint {

@@ -1,6 +1,7 @@
 import type { Bus } from '../../../src/cpu/bus';
 import type { Instruction, Operand } from '../../../src/cpu/decode/instruction';
 import type { InterruptionEvent } from '../../../src/cpu/event';
+import { EXTENDED_ROWS } from '../../../src/cpu/instructions/extended';
 import { SYSTEM_ROWS } from '../../../src/cpu/instructions/system';
 import { type FeatureEdits, processor, resetProcessor } from '../../../src/cpu/presets';
 import { LEFT, ProcessorDraft } from '../../../src/cpu/processor-draft';
@@ -208,7 +209,7 @@ export const stackWords = ({ cpu, memory }: SystemProcessor, count: number, byte
     memory.read(cpu.R[SLOT.rsp] + BigInt(n * bytes), bytes, { implicit: true }),
   );
 
-const ROWS = new Map(SYSTEM_ROWS.map((row) => [row.mnemonic, row]));
+const ROWS = new Map([...SYSTEM_ROWS, ...EXTENDED_ROWS].map((row) => [row.mnemonic, row]));
 
 export const register = (number: number, width: 8 | 16 | 32 | 64): Operand => ({
   kind: 'register',

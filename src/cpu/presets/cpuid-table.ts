@@ -1,4 +1,6 @@
+import { shiftRight } from '../../core';
 import type { CpuidResult, CpuidTable } from '../cpuid';
+import { componentsOf, standardBytes, supportedComponents } from '../state-components';
 import { type FeatureName, featureBit } from './features';
 import type { CpuidRow } from './preset';
 
@@ -17,8 +19,18 @@ const LEAF_FEATURES: ReadonlyMap<number, FeatureName> = new Map([
   [0x0d, 'xsave'],
 ]);
 
-// XCR0 may hold x87 and SSE state: the 512 bytes of FXSAVE and the header.
-const STATE_ROWS: readonly CpuidRow[] = [[0x0d, 0, 3, 576, 576, 0]];
+/** Leaf 0DH without what follows from XCR0 and IA32_XSS. SDM Vol. 1, 13.2 Enumeration of CPU Support for XSAVE Instructions and XSAVE-Supported Features */
+const stateRows = (features: ReadonlySet<FeatureName>): readonly CpuidRow[] => {
+  const supported = supportedComponents({ features });
+  const [low, high] = [Number(BigInt.asUintN(32, supported)), Number(shiftRight(supported, 32n))];
+  return [
+    [0x0d, 0, low, standardBytes(1n), standardBytes(supported), high],
+    [0x0d, 1, 0, 0, 0, 0],
+    ...componentsOf({ features })
+      .filter(({ size }) => size > 0)
+      .map(({ index, size, offset }): CpuidRow => [0x0d, index, size, offset, 0, 0]),
+  ];
+};
 
 const merged = (
   [leaf, subleaf, eax, ebx, ecx, edx]: CpuidRow,
@@ -36,7 +48,7 @@ const merged = (
 /** The table of rows with feature flags merged in. SDM Vol. 2, CPUID: a leaf above the maximum gives the highest basic leaf */
 export const cpuidTable = (rows: readonly CpuidRow[], features: ReadonlySet<FeatureName>): CpuidTable => {
   const leaves = new Map<number, Map<number, CpuidResult>>();
-  for (const row of [...rows, ...STATE_ROWS]) {
+  for (const row of [...rows, ...stateRows(features)]) {
     const [leaf, subleaf] = row;
     const owner = LEAF_FEATURES.get(leaf);
     if (owner !== undefined && !features.has(owner)) continue;

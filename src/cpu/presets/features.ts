@@ -10,6 +10,8 @@ interface FeatureBit {
   readonly built: boolean;
   /** What of an announced feature is not built: it raises `Unbuilt` by its own name. */
   readonly lacks?: string;
+  /** Announced only when an edit asks for it. */
+  readonly onRequest?: true;
 }
 
 const built = (leaf: number, register: Register, bit: number, subleaf = 0): FeatureBit => ({
@@ -24,9 +26,20 @@ const missing = (leaf: number, register: Register, bit: number, subleaf = 0): Fe
   built: false,
 });
 
+/** Its state is there, and all but what is named, which is unbuilt by its own names. */
+const partly = (leaf: number, register: Register, bit: number, lacks: string): FeatureBit => ({
+  ...built(leaf, register, bit),
+  lacks,
+});
+/** So much of it is missing that no preset announces it; an edit can. */
+const onRequest = (leaf: number, register: Register, bit: number, lacks: string): FeatureBit => ({
+  ...partly(leaf, register, bit, lacks),
+  onRequest: true,
+});
+
 /** Feature flags by name. SDM Vol. 2, Table 3-17 Information Returned by CPUID Instruction */
 export const FEATURES = {
-  sse3: missing(1, 'ecx', 0),
+  sse3: onRequest(1, 'ecx', 0, 'HADDPS and its like, ADDSUBPS'),
   pclmulqdq: missing(1, 'ecx', 1),
   dtes64: missing(1, 'ecx', 2),
   monitor: missing(1, 'ecx', 3),
@@ -50,14 +63,13 @@ export const FEATURES = {
   popcnt: built(1, 'ecx', 23),
   'tsc-deadline': built(1, 'ecx', 24),
   aes: missing(1, 'ecx', 25),
-  /** XGETBV and XSETBV, for XCR0 with x87 and SSE state; what saves that state is not built. */
   xsave: built(1, 'ecx', 26),
-  avx: missing(1, 'ecx', 28),
+  avx: onRequest(1, 'ecx', 28, 'floating-point arithmetic, conversions and permutations'),
   f16c: missing(1, 'ecx', 29),
   rdrand: missing(1, 'ecx', 30),
   /** Set by software that runs other software in a virtual machine. */
   hypervisor: built(1, 'ecx', 31),
-  fpu: missing(1, 'edx', 0),
+  fpu: partly(1, 'edx', 0, 'arithmetic, comparisons and BCD'),
   vme: built(1, 'edx', 1),
   de: built(1, 'edx', 2),
   pse: built(1, 'edx', 3),
@@ -77,10 +89,10 @@ export const FEATURES = {
   clfsh: built(1, 'edx', 19),
   ds: missing(1, 'edx', 21),
   acpi: missing(1, 'edx', 22),
-  mmx: missing(1, 'edx', 23),
-  fxsr: missing(1, 'edx', 24),
-  sse: missing(1, 'edx', 25),
-  sse2: missing(1, 'edx', 26),
+  mmx: built(1, 'edx', 23),
+  fxsr: built(1, 'edx', 24),
+  sse: partly(1, 'edx', 25, 'floating-point arithmetic, comparisons and conversions'),
+  sse2: partly(1, 'edx', 26, 'floating-point arithmetic, comparisons and conversions'),
   /** Self-snoop: nothing of it can be seen without caches. */
   ss: built(1, 'edx', 27),
   tm: missing(1, 'edx', 29),
@@ -89,9 +101,9 @@ export const FEATURES = {
   'tsc-adjust': built(7, 'ebx', 1),
   bmi1: built(7, 'ebx', 3),
   hle: missing(7, 'ebx', 4),
-  avx2: missing(7, 'ebx', 5),
+  avx2: onRequest(7, 'ebx', 5, 'gathers, broadcasts, permutations and what SSE4.1 brought'),
   /** The x87 data pointer is updated by unmasked exceptions only. */
-  'fdp-exceptions-only': missing(7, 'ebx', 6),
+  'fdp-exceptions-only': built(7, 'ebx', 6),
   smep: built(7, 'ebx', 7),
   bmi2: built(7, 'ebx', 8),
   erms: built(7, 'ebx', 9),
@@ -99,7 +111,7 @@ export const FEATURES = {
   rtm: missing(7, 'ebx', 11),
   'rdt-m': missing(7, 'ebx', 12),
   /** The x87 code and data segment selectors are saved as 0. */
-  'fcs-fds-deprecated': missing(7, 'ebx', 13),
+  'fcs-fds-deprecated': built(7, 'ebx', 13),
   mpx: missing(7, 'ebx', 14),
   'rdt-a': missing(7, 'ebx', 15),
   avx512f: missing(7, 'ebx', 16),
@@ -160,10 +172,10 @@ export const FEATURES = {
   'ipred-ctrl': missing(7, 'edx', 1, 2),
   'rrsba-ctrl': missing(7, 'edx', 2, 2),
   'bhi-ctrl': missing(7, 'edx', 4, 2),
-  xsaveopt: missing(0x0d, 'eax', 0, 1),
-  xsavec: missing(0x0d, 'eax', 1, 1),
-  xgetbv1: missing(0x0d, 'eax', 2, 1),
-  xsaves: missing(0x0d, 'eax', 3, 1),
+  xsaveopt: built(0x0d, 'eax', 0, 1),
+  xsavec: built(0x0d, 'eax', 1, 1),
+  xgetbv1: built(0x0d, 'eax', 2, 1),
+  xsaves: built(0x0d, 'eax', 3, 1),
   xfd: missing(0x0d, 'eax', 4, 1),
   lahf64: built(0x80000001, 'ecx', 0),
   lzcnt: built(0x80000001, 'ecx', 5),
@@ -197,6 +209,7 @@ const NEEDS: Readonly<Partial<Record<FeatureName, readonly FeatureName[]>>> = {
   pclmulqdq: ['sse2'],
   sha: ['sse2'],
   gfni: ['sse2'],
+  xsave: ['fxsr'],
   xsaveopt: ['xsave'],
   xsavec: ['xsave'],
   xgetbv1: ['xsave'],

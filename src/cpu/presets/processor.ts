@@ -61,11 +61,14 @@ const wanted = (edits: FeatureEdits): readonly (readonly [string, boolean])[] =>
   });
 };
 
+const isAnnounced = (name: FeatureName): boolean =>
+  featureBit(name).built && featureBit(name).onRequest !== true;
+
 /** What of the part is built, without what needs a part that is not. */
 const announcedOf = ({ features }: Preset): Set<FeatureName> => {
   const announced = new Set(features);
   for (const name of Object.keys(FEATURES) as FeatureName[])
-    if (!featureBit(name).built) removeFeature(announced, name);
+    if (!isAnnounced(name)) removeFeature(announced, name);
   return announced;
 };
 

@@ -1,3 +1,4 @@
+import { EXTENDED_AT_RESET } from '../extended-state';
 import { initialMsrs } from '../msrs';
 import { ACTIVITY, type ProcessorDraft } from '../processor-draft';
 import { SEGMENT, setSegmentRaw } from '../segments';
@@ -77,6 +78,7 @@ export const resetProcessor = (cpu: ProcessorDraft, bootstrap = true): void => {
   R[SLOT.apicBase] = 0xfee00800n | (bootstrap ? BOOTSTRAP : 0n);
   R[SLOT.miscEnable] = 0x811809n;
   cpu.msrs = initialMsrs();
+  cpu.extended = EXTENDED_AT_RESET;
   cpu.nonRoot = false;
   cpu.startupVector = undefined;
   restart(cpu);

@@ -93,6 +93,17 @@ export const word64: Codec<bigint> = {
       : malformed(field, `${shown(encoded)} is not a 64-bit value in hexadecimal`),
 };
 
+const WIDE = /^0x(?:0|[1-9a-f][0-9a-f]*)$/;
+
+/** An unsigned value of at most `width` bits, as canonical hexadecimal text. */
+export const wideWord = (width: number): Codec<bigint> => ({
+  encode: word64.encode,
+  decode: (encoded, field) =>
+    typeof encoded === 'string' && WIDE.test(encoded) && encoded.length <= 2 + width / 4
+      ? BigInt(encoded)
+      : malformed(field, `${shown(encoded)} is not a ${width}-bit value in hexadecimal`),
+});
+
 /** The value or `undefined`, which is written as null. */
 export const orUndefined = <T>(inner: Codec<T>): Codec<T | undefined> => ({
   encode: (value) => (value === undefined ? null : inner.encode(value)),

@@ -1,3 +1,4 @@
+import type { ExtendedState, X87State } from '../../cpu/extended-state';
 import { type ProcessorState, SEGMENT_REGISTERS, type SegmentRegister } from '../../cpu/processor-state';
 import { CONTROL_REGISTERS, DEBUG_REGISTERS, MODEL_SPECIFIC_REGISTERS } from '../../cpu/slots';
 import type { VmcsState, VmxState } from '../../vmx/state';
@@ -17,6 +18,7 @@ import {
   physical,
   record,
   time,
+  wideWord,
   word16,
   word32,
   word64,
@@ -81,6 +83,18 @@ const vmx: Codec<VmxState> = mapped(
   },
 );
 
+const extendedState: Codec<ExtendedState> = record<ExtendedState>({
+  x87: record<X87State>({
+    ...each(['control', 'status', 'codeSelector', 'dataSelector', 'opcode'], word16),
+    full: byte,
+    instructionPointer: word64,
+    dataPointer: word64,
+    registers: list(wideWord(80), 8),
+  }),
+  mxcsr: word32,
+  vectors: list(wideWord(256), 16),
+});
+
 const fields: Codec<ProcessorState> = record<ProcessorState>({
   registers: list(word64, 16),
   rip: word64,
@@ -91,6 +105,7 @@ const fields: Codec<ProcessorState> = record<ProcessorState>({
   debug: record(each(DEBUG_REGISTERS, word64)),
   modelSpecific: record(each(MODEL_SPECIFIC_REGISTERS, word64)),
   msrs: integerMap(word32, word64),
+  extended: extendedState,
   hidden: record({
     activity: oneOf(0, 1, 2, 3),
     ...each(['blockingBySti', 'blockingByMovSs', 'blockingByNmi', 'nmiPending', 'nmiUnblocked'], flag),

@@ -6,6 +6,7 @@ import { FEATURES } from '../../presets/features';
 import type { ProcessorDraft } from '../../processor-draft';
 import { linearAddressBits } from '../../segmented-address';
 import { CR4, SLOT } from '../../slots';
+import { compactedBytes, standardBytes } from '../../state-components';
 import { general, pair, registerOf, setGeneral, setPair } from './operands';
 import { require64, requireEnabled, requireFeature, requirePrivilege } from './privilege';
 import { intercept, systemRow } from './system-row';
@@ -16,6 +17,15 @@ const APIC = 1 << FEATURES.apic.bit;
 const SYSCALL = 1 << FEATURES.syscall.bit;
 const APIC_ENABLED = 1 << 11;
 const LIMIT_CPUID = 1 << 22;
+
+/** Leaf 0DH: the sizes of areas with what is enabled now. SDM Vol. 1, 13.2 Enumeration of CPU Support for XSAVE Instructions and XSAVE-Supported Features */
+const stateSizes = (cpu: ProcessorDraft, subleaf: number, result: CpuidResult): CpuidResult => {
+  const { features } = cpu.cpuid;
+  if (!features.has('xsave') || subleaf >>> 0 > 1) return result;
+  const enabled = cpu.R[SLOT.xcr0];
+  if (subleaf === 0) return { ...result, ebx: standardBytes(enabled) };
+  return { ...result, ebx: features.has('xsavec') ? compactedBytes(enabled) : 0 };
+};
 
 const HYPER_THREADING = 1 << 28;
 
@@ -64,6 +74,8 @@ const identification = (cpu: ProcessorDraft, leaf: number, subleaf: number): Cpu
     }
     case 0xb:
       return cpu.cpuid.lookup(0, 0).eax >= 0xb ? topology(cpu, subleaf, result) : result;
+    case 0x0d:
+      return stateSizes(cpu, subleaf, result);
     case 0x80000001:
       return cpu.mode64 ? result : { ...result, edx: result.edx & ~SYSCALL };
     default:

@@ -3,7 +3,6 @@ import type { SystemRow } from '../../engine/row';
 import { announces, type FeatureName } from '../../presets/features';
 import type { ProcessorDraft } from '../../processor-draft';
 import { CR4, SLOT } from '../../slots';
-import { requireExtendedStates } from './extended-control';
 import { intercept, systemRow } from './system-row';
 
 /** Instructions that no processor of the model announces: #UD. Were one announced, it would have to be built. */
@@ -21,16 +20,11 @@ const UNANNOUNCED: Readonly<Record<string, FeatureName>> = {
   serialize: 'serialize',
 };
 
-/** What saves and restores the state components that XCR0 names. SDM Vol. 1, 13 Managing State Using the XSAVE Feature Set */
-const STATE_COMPONENTS: readonly string[] = ['xsave', 'xsave64', 'xrstor', 'xrstor64'];
-
 /** Of parts that the model does not describe (SGX, TDX, CET, user interrupts, SVM...): #UD on every processor here. */
 const ABSENT: readonly string[] = [
   ...['encls', 'enclu', 'enclv', 'pconfig', 'tdcall', 'seamret', 'seamops', 'seamcall', 'ptwrite'],
   ...['rstorssp', 'setssbsy', 'clrssbsy', 'saveprevssp', 'incssp', 'wrss', 'wruss'],
   ...['xsusldtrk', 'xresldtrk', 'uiret', 'testui', 'clui', 'stui', 'senduipi', 'xabort'],
-  // CPUID leaf 0DH, subleaf 1, announces none of these.
-  ...['xsaveopt', 'xsaveopt64', 'xsavec', 'xsavec64', 'xsaves', 'xsaves64', 'xrstors', 'xrstors64'],
   ...['vmrun', 'vmmcall', 'vmload', 'vmsave', 'stgi', 'clgi', 'skinit', 'invlpga'],
 ];
 
@@ -39,11 +33,6 @@ const unannounced = ([mnemonic, feature]: readonly [string, FeatureName]): Syste
     if (announces(cpu.cpuid, feature)) cpu.unbuilt(mnemonic);
     cpu.invalidOpcode();
   });
-
-const saveStateComponents = (cpu: ProcessorDraft): void => {
-  requireExtendedStates(cpu);
-  cpu.unbuilt('XSAVE of state components');
-};
 
 const undefinedOpcode = (cpu: ProcessorDraft): void => cpu.invalidOpcode();
 
@@ -56,7 +45,6 @@ const getSecure = (cpu: ProcessorDraft, instruction: Instruction): void => {
 
 export const OPTIONAL_ROWS: readonly SystemRow[] = [
   ...Object.entries(UNANNOUNCED).map(unannounced),
-  ...STATE_COMPONENTS.map((mnemonic) => systemRow(mnemonic, saveStateComponents)),
   ...ABSENT.map((mnemonic) => systemRow(mnemonic, undefinedOpcode)),
   // SDM Vol. 2, RSM: #UD outside system-management mode, which is not built.
   systemRow('rsm', undefinedOpcode),
