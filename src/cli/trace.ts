@@ -73,7 +73,7 @@ const watchProcessor = (
     engine.beforeInstruction = (instruction, address) =>
       put('instruction', {
         address: hex(address),
-        text: disassemble(instruction, address),
+        text: disassemble(instruction, cpu.rip),
         ...(cpu.nonRoot ? { nonRoot: true } : {}),
       });
 

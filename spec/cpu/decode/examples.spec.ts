@@ -53,7 +53,7 @@ const EXAMPLES: Record<string, readonly Example[]> = {
     ['ff 2b', 'jmp far fword ptr [rbx]'],
     ['48 ff 2b', 'jmp far tbyte ptr [rbx]'],
     ['9a 44 33 22 11 08 00', 'call far 0x8:0x11223344', 32],
-    ['66 ea 22 11 08 00', 'jmp far 0x8:0x1122', 32],
+    ['66 ea 22 11 08 00', 'o16 jmp far 0x8:0x1122', 32],
     ['c3', 'ret'],
     ['ca 08 00', 'retf 0x8'],
     ['0f 9f c0', 'setg al'],

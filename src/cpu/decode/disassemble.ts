@@ -63,7 +63,9 @@ const lowBits = (value: bigint, width: number): bigint => BigInt.asUintN(width, 
 const addressText = (operand: MemoryOperand, next: bigint): string => {
   const { base, index, scale, displacement, addressWidth: width, vectorIndex } = operand;
   if (base === RIP_BASE) return hex(lowBits(next + displacement, width));
-  const scaled = (name: string): string => (scale === 0 ? name : `${name}*${1 << scale}`);
+  // Without a base, *1 tells an index from a base, whose default segment may differ.
+  const isIndexAlone = base < 0 && index >= 0;
+  const scaled = (name: string): string => (scale === 0 && !isIndexAlone ? name : `${name}*${1 << scale}`);
   const terms = [
     ...(base < 0 ? [] : [registerName({ number: base, width, high: false })]),
     ...(index < 0 ? [] : [scaled(registerName({ number: index, width, high: false }))]),
@@ -75,15 +77,19 @@ const addressText = (operand: MemoryOperand, next: bigint): string => {
 
 const defaultSegment = (operand: MemoryOperand): number => (operand.base === 4 || operand.base === 5 ? 2 : 3);
 
-const memoryText = (operand: MemoryOperand, next: bigint, sized: boolean): string => {
-  const segment = operand.segment === defaultSegment(operand) ? '' : `${SEGMENT_NAMES[operand.segment]}:`;
+/** `isData` is false for LEA, which uses neither size nor segment. */
+const memoryText = (operand: MemoryOperand, next: bigint, isData: boolean): string => {
+  const isDefault = !isData || operand.segment === defaultSegment(operand);
+  const segment = isDefault ? '' : `${SEGMENT_NAMES[operand.segment]}:`;
   const broadcast = operand.broadcast === undefined ? '' : `{1to${operand.broadcast}}`;
-  return `${sized ? (SIZE_NAMES[operand.width] ?? '') : ''}${segment}[${addressText(operand, next)}]${broadcast}`;
+  return `${isData ? (SIZE_NAMES[operand.width] ?? '') : ''}${segment}[${addressText(operand, next)}]${broadcast}`;
 };
 
-/** Near branches truncate their target to the operand size; XBEGIN does not. */
-const targetWidth = ({ mnemonic, operandWidth, addressWidth }: Instruction): number =>
-  mnemonic === 'xbegin' && operandWidth === 16 ? Math.max(addressWidth, 32) : operandWidth;
+/** Near branches truncate their target to the operand size; XBEGIN does not, and runs at any address in 64-bit mode alone. */
+const targetOf = ({ mnemonic, operandWidth }: Instruction, target: bigint, next: bigint): bigint => {
+  if (mnemonic !== 'xbegin') return lowBits(target, operandWidth);
+  return lowBits(target, next > 0xffff_ffffn ? 64 : 32);
+};
 
 const operandText = (instruction: Instruction, operand: Operand, next: bigint): string => {
   switch (operand.kind) {
@@ -100,7 +106,7 @@ const operandText = (instruction: Instruction, operand: Operand, next: bigint): 
     case 'debug':
       return `dr${operand.number}`;
     case 'relative':
-      return hex(lowBits(next + operand.displacement, targetWidth(instruction)));
+      return hex(targetOf(instruction, next + operand.displacement, next));
     case 'far':
       return `${hex(operand.selector)}:${hex(operand.offset)}`;
     case 'other':
@@ -122,28 +128,80 @@ const PLAIN_NAMES: Record<string, string> = {
   jmp_far: 'jmp far',
   ret_far: 'retf',
 };
+/** The manual's names by operand size: IRET, IRETD and IRETQ, PUSHF, PUSHFD and PUSHFQ and so on. */
+const NAMED_BY_WIDTH = /^(?:iret|pushf|popf|pusha|popa)$/;
+const NAMED_WHEN_64 = /^(?:ret_far|sysret|sysexit)$/;
 
 const nameOf = (instruction: Instruction): string => {
   const { mnemonic, condition = 0, operandWidth } = instruction;
   const conditional = CONDITIONAL.exec(mnemonic);
   if (conditional !== null) return `${conditional[1]}${conditionName(condition)}`;
-  if (STRING_OPERATION.test(mnemonic)) return `${mnemonic}${WIDTH_LETTERS[operandWidth]}`;
-  return PLAIN_NAMES[mnemonic] ?? mnemonic;
+  const letter = WIDTH_LETTERS[operandWidth];
+  if (STRING_OPERATION.test(mnemonic)) return `${mnemonic}${letter}`;
+  if (NAMED_BY_WIDTH.test(mnemonic)) return operandWidth === 16 ? mnemonic : `${mnemonic}${letter}`;
+  const name = PLAIN_NAMES[mnemonic] ?? mnemonic;
+  return operandWidth === 64 && NAMED_WHEN_64.test(mnemonic) ? `${name}q` : name;
 };
 
-/** The instruction in Intel syntax; branch targets and RIP-relative operands are computed for its linear address. */
+const SIZE_PREFIXES = { operand: 0x66, address: 0x67 };
+const isPrefix = (byte: number): boolean =>
+  [0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65, 0x66, 0x67, 0xf0, 0xf2, 0xf3].includes(byte) || (byte & 0xf0) === 0x40;
+
+/** Whether a prefix stands before the opcode. */
+const hasPrefix = ({ bytes }: Instruction, prefix: number): boolean => {
+  for (let at = 0; at < bytes.length - 1 && isPrefix(bytes[at]); at++) if (bytes[at] === prefix) return true;
+  return false;
+};
+
+const HIDES_OPERAND_SIZE = /^(?:push_sreg|pop_sreg|enter|leave|ret|ret_far|[ls][gi]dt)$/;
+const HIDES_ADDRESS_SIZE =
+  /^(?:movs|cmps|scas|lods|stos|ins|outs|xlat|v?maskmov(?:q|dqu)|monitor|loop|loope|loopne|vmrun|vmload|vmsave|invlpga)$/;
+
+/** The sizes that prefixes change and neither name nor operands show: `o16`, `o32`, `a16`, `a32`. */
+const sizePrefixes = (instruction: Instruction): readonly string[] => {
+  const { mnemonic, operands, operandWidth, addressWidth } = instruction;
+  const kind = operands[0]?.kind;
+  const hidden =
+    HIDES_OPERAND_SIZE.test(mnemonic) ||
+    kind === 'relative' ||
+    kind === 'far' ||
+    (mnemonic === 'push' && kind === 'immediate');
+  return [
+    ...(hidden && operandWidth !== 64 && hasPrefix(instruction, SIZE_PREFIXES.operand)
+      ? [`o${operandWidth}`]
+      : []),
+    ...(HIDES_ADDRESS_SIZE.test(mnemonic) && hasPrefix(instruction, SIZE_PREFIXES.address)
+      ? [`a${addressWidth}`]
+      : []),
+  ];
+};
+
+/** These compare, and a repeat prefix ends them on a difference as well. SDM Vol. 2, REP/REPE/REPZ/REPNE/REPNZ */
+const COMPARES = /^(?:cmps|scas)$/;
+/** These have a destination in ES alone, which no override changes. */
+const IN_ES = /^(?:ins|stos|scas)$/;
+
+const prefixesOf = (instruction: Instruction): readonly string[] => {
+  const { mnemonic, lock, repeat, segment } = instruction;
+  return [
+    ...(lock ? ['lock'] : []),
+    ...(repeat === undefined ? [] : [repeat === 'rep' && COMPARES.test(mnemonic) ? 'repe' : repeat]),
+    ...(segment === undefined || IN_ES.test(mnemonic) ? [] : [SEGMENT_NAMES[segment]]),
+    ...sizePrefixes(instruction),
+  ];
+};
+
+/**
+ * The instruction in Intel syntax. `address` is that of the instruction in its code segment (RIP, EIP or IP), from which branch targets
+ * and RIP-relative operands are computed. `o16`, `o32`, `a16` and `a32` stand for size prefixes that the rest does not show.
+ */
 export const disassemble = (instruction: Instruction, address: bigint): string => {
   const next = u64(address + BigInt(instruction.length));
-  const prefixes = [
-    ...(instruction.lock ? ['lock'] : []),
-    ...(instruction.repeat === undefined ? [] : [instruction.repeat]),
-    ...(instruction.segment === undefined ? [] : [SEGMENT_NAMES[instruction.segment]]),
-  ];
   const operands = instruction.operands.map((operand, position) => {
     const text = operandText(instruction, operand, next);
     return position === 0 ? text + (instruction.mask ?? '') : text;
   });
   if (instruction.rounding !== undefined) operands.push(instruction.rounding);
-  const name = [...prefixes, nameOf(instruction)].join(' ');
+  const name = [...prefixesOf(instruction), nameOf(instruction)].join(' ');
   return operands.length === 0 ? name : `${name} ${operands.join(', ')}`;
 };
