@@ -244,7 +244,8 @@ export const execute = (
     operands,
     operandWidth: 32,
     addressWidth: mode64 ? 64 : 32,
-    bytes: new Uint8Array(3),
+    operandSizePrefix: false,
+    addressSizePrefix: false,
     ...more,
   };
   cpu.interruption = undefined;

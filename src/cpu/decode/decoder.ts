@@ -85,7 +85,6 @@ const maskText = (): string => `{k${d.opmask}}${d.zeroing ? '{z}' : ''}`;
 /** The field L'L is the rounding mode where the form has one. SDM Vol. 2, 2.7 (Static Rounding Support in EVEX) */
 const roundingText = (traits: number): string =>
   (traits & rows.ROUNDS) !== 0 ? `{${'rn rd ru rz'.split(' ')[d.roundingControl]}-sae}` : '{sae}';
-const NO_BYTES = new Uint8Array(0);
 
 const NO_OPERANDS: readonly Operand[] = Object.freeze([]);
 
@@ -103,14 +102,15 @@ const readOperands = (form: Form): readonly Operand[] => {
   }
 };
 
-const instructionOf = (form: Form, operands: readonly Operand[], keepsBytes: boolean): Instruction => {
+const instructionOf = (form: Form, operands: readonly Operand[]): Instruction => {
   const instruction: { -readonly [K in keyof Instruction]: Instruction[K] } = {
     mnemonic: form.mnemonic,
     length: d.position - d.start,
     operands,
     operandWidth: (form.traits & rows.BYTE) !== 0 ? 8 : (d.operandWidth as Width),
     addressWidth: d.addressWidth,
-    bytes: keepsBytes ? d.bytes.slice(d.start, d.position) : NO_BYTES,
+    operandSizePrefix: d.operandSizePrefix,
+    addressSizePrefix: d.addressSizePrefix,
   };
   if (form.condition >= 0) instruction.condition = form.condition;
   if (d.lock) instruction.lock = true;
@@ -124,7 +124,7 @@ const instructionOf = (form: Form, operands: readonly Operand[], keepsBytes: boo
   return instruction;
 };
 
-const decoded = (keepsBytes: boolean): Instruction | undefined => {
+const decoded = (): Instruction | undefined => {
   const first = readPrefixes(d);
   setSizes(d);
   const opcode = readOpcode(d, first);
@@ -148,22 +148,16 @@ const decoded = (keepsBytes: boolean): Instruction | undefined => {
   )
     return undefined;
   if (d.lock && ((form.traits & rows.LOCKABLE) === 0 || operands[0].kind !== 'memory')) return undefined;
-  return instructionOf(form, operands, keepsBytes);
+  return instructionOf(form, operands);
 };
 
 /**
  * Decodes the instruction at `offset`. `incomplete` means that at least `needed` bytes from there on are required (at most 15) and fewer
- * were given; `too-long` that 15 bytes do not hold the instruction. Without `keepsBytes` the instruction's `bytes` stay empty: a typed array each costs
- * more than all the rest.
+ * were given; `too-long` that 15 bytes do not hold the instruction.
  */
-export const decode = (
-  bytes: Uint8Array,
-  codeSize: CodeSize,
-  offset = 0,
-  keepsBytes = true,
-): DecodeResult => {
+export const decode = (bytes: Uint8Array, codeSize: CodeSize, offset = 0): DecodeResult => {
   d.begin(bytes, codeSize, offset);
-  const instruction = decoded(keepsBytes);
+  const instruction = decoded();
   if (!d.ranOut) return instruction === undefined ? UNDEFINED : { kind: 'instruction', instruction };
   if (bytes.length - offset >= LONGEST_INSTRUCTION) return TOO_LONG;
   return { kind: 'incomplete', needed: Math.min(d.needed, LONGEST_INSTRUCTION) };

@@ -143,16 +143,6 @@ const nameOf = (instruction: Instruction): string => {
   return operandWidth === 64 && NAMED_WHEN_64.test(mnemonic) ? `${name}q` : name;
 };
 
-const SIZE_PREFIXES = { operand: 0x66, address: 0x67 };
-const isPrefix = (byte: number): boolean =>
-  [0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65, 0x66, 0x67, 0xf0, 0xf2, 0xf3].includes(byte) || (byte & 0xf0) === 0x40;
-
-/** Whether a prefix stands before the opcode. */
-const hasPrefix = ({ bytes }: Instruction, prefix: number): boolean => {
-  for (let at = 0; at < bytes.length - 1 && isPrefix(bytes[at]); at++) if (bytes[at] === prefix) return true;
-  return false;
-};
-
 const HIDES_OPERAND_SIZE = /^(?:push_sreg|pop_sreg|enter|leave|ret|ret_far|[ls][gi]dt)$/;
 const HIDES_ADDRESS_SIZE =
   /^(?:movs|cmps|scas|lods|stos|ins|outs|xlat|v?maskmov(?:q|dqu)|monitor|loop|loope|loopne|vmrun|vmload|vmsave|invlpga)$/;
@@ -167,12 +157,8 @@ const sizePrefixes = (instruction: Instruction): readonly string[] => {
     kind === 'far' ||
     (mnemonic === 'push' && kind === 'immediate');
   return [
-    ...(hidden && operandWidth !== 64 && hasPrefix(instruction, SIZE_PREFIXES.operand)
-      ? [`o${operandWidth}`]
-      : []),
-    ...(HIDES_ADDRESS_SIZE.test(mnemonic) && hasPrefix(instruction, SIZE_PREFIXES.address)
-      ? [`a${addressWidth}`]
-      : []),
+    ...(hidden && operandWidth !== 64 && instruction.operandSizePrefix ? [`o${operandWidth}`] : []),
+    ...(HIDES_ADDRESS_SIZE.test(mnemonic) && instruction.addressSizePrefix ? [`a${addressWidth}`] : []),
   ];
 };
 

@@ -113,8 +113,9 @@ export interface Instruction {
   readonly mask?: string;
   /** For disassembly only: the static rounding or exception suppression of an EVEX instruction, such as `{rn-sae}` or `{sae}`. */
   readonly rounding?: string;
-  /** Empty in what was decoded to be run. */
-  readonly bytes: Uint8Array;
+  /** For disassembly only: whether the prefixes 66 and 67 stand, also where they change nothing. */
+  readonly operandSizePrefix: boolean;
+  readonly addressSizePrefix: boolean;
 }
 
 /** What the code segment says about decoding. */

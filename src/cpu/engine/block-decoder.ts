@@ -40,7 +40,7 @@ export class BlockDecoder {
     const end = offset + codeBytesLeft(cpu);
     let at = offset;
     while (instructions.length < most && at < 4096) {
-      const result = decode(bytes, codeSize, at, false);
+      const result = decode(bytes, codeSize, at);
       if (result.kind === 'instruction') {
         const { instruction } = result;
         const row = this.rows.get(instruction.mnemonic);
@@ -105,7 +105,7 @@ export class BlockDecoder {
     const bytes = new Uint8Array(first.length + LONGEST_INSTRUCTION);
     bytes.set(first);
     bytes.set(this.memory.memory.page(nextFrame).bytes.subarray(0, LONGEST_INSTRUCTION), first.length);
-    const result = decode(bytes, codeSize, 0, false);
+    const result = decode(bytes, codeSize, 0);
     if (result.kind === 'instruction') return result.instruction;
     if (result.kind === 'fault') this.refuse(result.fault);
     throw new ModelError('an instruction longer than 15 bytes was not refused');
