@@ -12,6 +12,8 @@ const LONGEST = 15;
 class GuestTables implements EntrySource {
   low = 0;
   high = 0;
+  /** Entries have 8 bytes; those of 4 have no high half. */
+  wide = true;
 
   constructor(private readonly page: (guestFrame: number) => Page | undefined) {}
 
@@ -19,7 +21,7 @@ class GuestTables implements EntrySource {
     const words = this.page(Math.floor(address / 4096))?.words;
     if (words === undefined) return false;
     this.low = words[(address % 4096) >> 2];
-    this.high = words[((address % 4096) >> 2) + 1];
+    this.high = this.wide ? words[((address % 4096) >> 2) + 1] : 0;
     return true;
   }
 }
@@ -61,6 +63,7 @@ export class GuestCode {
     this.mode.follow(W);
     const root = this.mode.root(W, low32(linear));
     if (root === NO_ROOT) return -1;
+    this.tables.wide = this.mode.format.entryBytes === 8;
     const end = this.walk.run(this.mode.format, this.tables, root, low32(linear), high32(linear));
     return end === ENTRY.leaf ? this.walk.frame : -1;
   }
