@@ -15,7 +15,6 @@ import {
 const OPTIONS = {
   initialId: 0x23,
   bootstrap: false,
-  timer: 'clock',
   tscDeadline: true,
   x2apic: true,
 } as const;

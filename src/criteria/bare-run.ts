@@ -5,7 +5,16 @@ import type { ProcessorDraft } from '../cpu/processor-draft';
 import type { BusEvent } from '../machine/machine-bus';
 import type { MachineState } from '../machine/machine-state';
 import { RunningMachine, type StopReason } from '../machine/running-machine';
-import { acceptInterrupt, fireTimer, type LocalApicState, localApicOf, withLocalApic } from '../platform';
+import {
+  acceptInterrupt,
+  type Board,
+  expiries,
+  type LocalApicState,
+  localApicOf,
+  takenVector,
+  withExternalTime,
+  withLocalApic,
+} from '../platform';
 import { deliveredEvent } from './guest-events';
 import { GuestCode } from './guest-instruction';
 import { GuestMemory } from './guest-memory';
@@ -15,16 +24,9 @@ import { makeObservation } from './make-observation';
 import type { DeliveredEvent, DeviceAccess, GuestEnd, Observation } from './observation';
 import { isTimeSite, type TimePlace, TimeRecord, withTimeSites } from './time-sources';
 
-/** The machine whose local APIC timer expires only when it is told to. */
-export const withExternalTimer = (state: MachineState): MachineState => {
-  const apic = localApicOf(state.board);
-  if (apic === undefined) return state;
-  const external: LocalApicState = Object.freeze({
-    ...apic,
-    options: Object.freeze({ ...apic.options, timer: 'external' as const }),
-  });
-  return Object.freeze({ ...state, board: withLocalApic(state.board, external) });
-};
+/** The machine for whose devices time passes only when it is told to. */
+const withoutTime = (state: MachineState): MachineState =>
+  Object.freeze({ ...state, board: withExternalTime(state.board, state.clock) });
 
 export interface BareRunOptions {
   readonly tier: Tier;
@@ -68,7 +70,7 @@ const isRequested = ({ requested }: LocalApicState, vector: number): boolean =>
 const CONTROL = { kind: 'interrupted' } as const;
 const MOST = Number.MAX_SAFE_INTEGER / 2;
 
-/** A guest on the bare machine, led by the observations of another run: timer interrupts arrive where they arrived there, and time reads give the same. */
+/** A guest on the bare machine, led by the observations of another run: interrupts of devices arrive where they arrived there, and time reads give the same. */
 export class BareRun {
   readonly machine: RunningMachine;
   readonly memory: GuestMemory;
@@ -84,7 +86,7 @@ export class BareRun {
     from: SavedBareRun | MachineState,
     private readonly options: BareRunOptions,
   ) {
-    const state = 'progress' in from ? from.state : withExternalTimer(from);
+    const state = 'progress' in from ? from.state : withoutTime(from);
     if (state.monitor !== undefined) throw new ModelError('a bare run has no monitor');
     const machine = new RunningMachine(state.config, options.tier);
     this.machine = machine;
@@ -201,13 +203,22 @@ export class BareRun {
     return stop;
   }
 
-  /** The local APIC timer expires now, if that is how the interrupt comes. */
+  /** Time comes to a device now, if that is how the interrupt comes. */
   private arrive(vector: number): void {
-    const { bus, cpu, engine } = this.machine;
-    const apic = localApicOf(bus.board);
-    if (apic === undefined || isRequested(apic, vector) || (apic.lvt.timer & 0xff) !== vector) return;
-    bus.board = withLocalApic(bus.board, fireTimer(apic, engine.now()));
-    cpu.boundaryWork = true;
+    if (takenVector(this.machine.bus.board) !== vector)
+      this.letTimeCome((board) => takenVector(board) === vector);
+  }
+
+  /** The first expiry of a device after which the board is as wanted happens now; false when there is none. */
+  private letTimeCome(isWanted: (board: Board) => boolean): boolean {
+    const { bus, cpu } = this.machine;
+    for (const { board, effects } of expiries(bus.board)) {
+      if (!isWanted(board)) continue;
+      bus.arrive(board, effects);
+      cpu.boundaryWork = true;
+      return true;
+    }
+    return false;
   }
 
   /** Every access to a device ends a run of the machine, so that no setting of the timer is missed. */
@@ -237,11 +248,16 @@ export class BareRun {
   }
 
   /**
-   * A timer interrupt that waits in the other run waits here too: where it would have arrived is free, also before the guest masked the timer.
+   * An interrupt that waits in the other run waits here too: when it would have come is free, that of the local APIC timer also before the guest masked it.
    */
   private interrupts(): InterruptState | undefined {
     const { bus } = this.machine;
     for (const vector of this.led?.interrupts?.requested ?? []) {
+      const waits = (board: Board): boolean => {
+        const apic = localApicOf(board);
+        return apic !== undefined && isRequested(apic, vector);
+      };
+      if (waits(bus.board) || this.letTimeCome(waits)) continue;
       const apic = localApicOf(bus.board);
       if (apic !== undefined && this.progress.timerVectors.includes(vector))
         bus.board = withLocalApic(bus.board, acceptInterrupt(apic, vector));

@@ -81,6 +81,11 @@ export class MachineBus implements Bus {
     return frame < this.lowFrames || (frame >= this.highFirst && frame < this.highEnd);
   }
 
+  /** An agent outside the machine has brought the board here. */
+  arrive(board: Board, effects: readonly DeviceEffect[]): void {
+    this.changed(board, effects);
+  }
+
   /** Lets time reach the devices. */
   advance(now: number): void {
     const { board, effects } = advanceBoard(this.board, now);

@@ -12,6 +12,8 @@ export interface Board {
   readonly devices: DeviceSet;
   readonly states: readonly unknown[];
   readonly lines: Lines;
+  /** The clock as each device knows it, where time is external (`BoardConfig.timer`); absent where all follow the machine's. */
+  readonly times?: readonly number[];
 }
 
 export const withState = (board: Board, index: number, state: unknown): Board => {

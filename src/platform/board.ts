@@ -9,6 +9,7 @@ import {
   NO_EFFECTS,
 } from './device';
 import { DeviceSet } from './device-set';
+import { timeOf, withExternalTime } from './device-time';
 import { fwCfg } from './fw-cfg';
 import { picPair } from './interrupt-controller-8259';
 import { localApicDevice } from './local-apic';
@@ -42,12 +43,13 @@ const NO_LINES = Object.freeze({});
 export const createBoard = (config: BoardConfig): Board => {
   const standard = STANDARD_DEVICES.filter((device) => !config.omit?.includes(device.name));
   const devices = new DeviceSet([...standard, ...(config.devices ?? [])]);
-  return Object.freeze({
+  const board: Board = Object.freeze({
     config,
     devices,
     states: Object.freeze(devices.devices.map((device) => device.reset(config))),
     lines: NO_LINES,
   });
+  return config.timer === 'external' ? withExternalTime(board, 0) : board;
 };
 
 /** Index of the device that owns all bytes of an access; -1 when none does. */
@@ -68,6 +70,8 @@ const owner = (board: Board, access: BusAccess): number => {
 /** Whether an access goes to the device byte by byte, because the device says so or because it crosses a range's end. */
 const splits = (board: Board, index: number, access: BusAccess): boolean =>
   access.bytes !== 1 && (index < 0 || board.devices.devices[index].byteWide === true);
+
+const at = (access: BusAccess, now: number): BusAccess => (access.now === now ? access : { ...access, now });
 
 const byteOf = (access: BusAccess, offset: number): BusAccess => ({
   space: access.space,
@@ -100,14 +104,15 @@ export const readBus = (board: Board, access: BusAccess): BusRead => {
     return { board: after, value, effects, decoded, timed };
   }
   if (index < 0) return { board, value: 0xff, effects: NO_EFFECTS, decoded: false, timed: false };
+  const now = timeOf(board, index, access.now);
   const {
     state,
     value,
     effects = NO_EFFECTS,
     timed = false,
-  } = board.devices.devices[index].read(board.states[index], access);
+  } = board.devices.devices[index].read(board.states[index], at(access, now));
   return {
-    ...settle(withState(board, index, state), index, effects, access.now),
+    ...settle(withState(board, index, state), index, effects, now),
     value,
     decoded: true,
     timed,
@@ -130,9 +135,10 @@ export const writeBus = (board: Board, access: BusAccess, value: number): BusWri
     return { board: after, effects, decoded };
   }
   if (index < 0) return { board, effects: NO_EFFECTS, decoded: false };
-  const answer = board.devices.devices[index].write(board.states[index], access, value);
+  const now = timeOf(board, index, access.now);
+  const answer = board.devices.devices[index].write(board.states[index], at(access, now), value);
   const after = withState(board, index, answer.state);
-  return { ...settle(after, index, answer.effects, access.now), decoded: true };
+  return { ...settle(after, index, answer.effects, now), decoded: true };
 };
 
 /** The clock value at which a device has something to do; `Infinity` for never; may lie in the past. */

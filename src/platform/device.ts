@@ -135,7 +135,7 @@ export interface BoardConfig {
   readonly initrd?: { readonly address: number; readonly data: string };
   /** Bytes that arrive at the serial port, a byte string. */
   readonly serialInput?: string;
-  /** `external`: time does nothing to the devices by itself; the caller brings what it would do. Default `clock`. */
+  /** `external`: time stands still for the devices, until the caller brings it to one of them (`expiries`). Default `clock`. */
   readonly timer?: 'clock' | 'external';
   /** Whether the local APIC timer has the TSC-deadline mode (default false). */
   readonly tscDeadline?: boolean;

@@ -1,6 +1,6 @@
 import { type Board, localApicOf, withState } from './board-value';
 import type { DeviceEffect } from './device';
-import { takesExternal } from './local-apic';
+import { pendingVector, takesExternal } from './local-apic';
 import { settle } from './wiring';
 
 /** Whether the interrupt controller at LINT0 asks for an interrupt that a processor would take. */
@@ -9,6 +9,13 @@ export const requestsExternal = (board: Board, processor = 0): boolean => {
   if (external < 0 || !devices[external].requestsInterrupt!(board.states[external])) return false;
   const apic = localApicOf(board, processor);
   return apic === undefined ? processor === 0 : takesExternal(apic);
+};
+
+/** The vector that a processor would take now: of its local APIC, else of that controller; -1 for none. */
+export const takenVector = (board: Board, processor = 0): number => {
+  const apic = localApicOf(board, processor);
+  const own = apic === undefined ? -1 : pendingVector(apic);
+  return own < 0 && requestsExternal(board, processor) ? acknowledgeExternal(board).vector : own;
 };
 
 /** What an interrupt-acknowledge cycle did: the vector that it gave, and what followed. */

@@ -2,6 +2,7 @@ export * from './board';
 export * from './board-value';
 export * from './debug-exit';
 export * from './device';
+export { type Expiry, expiries, withExternalTime } from './device-time';
 export * from './external-interrupt';
 export * from './fw-cfg';
 export * from './interrupt-controller-8259';

@@ -65,7 +65,6 @@ const localApic: Codec<LocalApicState> = record<LocalApicState>({
   options: record<LocalApicState['options']>({
     initialId: byte,
     bootstrap: flag,
-    timer: oneOf('clock', 'external'),
     tscDeadline: flag,
     x2apic: flag,
   }),
@@ -157,6 +156,8 @@ interface BoardParts {
   readonly config: BoardConfig;
   readonly lines: Lines;
   readonly states: Readonly<Record<string, Encoded>>;
+  /** By device, where time is external. */
+  readonly times?: readonly number[];
 }
 
 /** Kept as it is, to be decoded when it is known what it belongs to. */
@@ -174,26 +175,31 @@ export const board = (known: readonly Device<unknown>[]): Codec<Board> => {
     config: record<BoardConfig>({ memoryBytes: physical, ...beyondMemory(known) }),
     lines,
     states: later,
+    times: optional(list(time)),
   });
   return mapped(
     parts,
-    ({ config, devices: { devices }, lines: driven, states }: Board) => ({
+    ({ config, devices: { devices }, lines: driven, states, times }: Board) => ({
       config,
       lines: driven,
       states: Object.fromEntries(
         devices.map(({ name }, index) => [name, (STATES.get(name) ?? plainData).encode(states[index])]),
       ),
+      ...(times === undefined ? {} : { times }),
     }),
-    ({ config, lines: driven, states }, field) => {
+    ({ config, lines: driven, states, times }, field) => {
       const reset = createBoard(config);
       const names = reset.devices.devices.map(({ name }) => name);
       for (const name of Object.keys(states))
         if (!names.includes(name)) malformed(`${field}.states.${name}`, 'this board has no such device');
+      if (times?.length !== reset.times?.length)
+        malformed(`${field}.times`, `${times?.length ?? 0} instead of ${reset.times?.length ?? 0}`);
       for (const [line, by] of Object.entries(driven))
         for (const name of by)
           if (!names.includes(name)) malformed(`${field}.lines ${line}`, `this board has no device ${name}`);
       return Object.freeze({
         ...reset,
+        ...(times === undefined ? {} : { times }),
         lines: driven,
         states: Object.freeze(
           names.map((name) =>

@@ -19,7 +19,6 @@ export {
   type VectorSet,
 } from './state';
 export {
-  fireTimer,
   settleTimer,
   type TimerMode,
   tscDeadlineOf,

@@ -68,7 +68,6 @@ export const localApicDevice: Device<LocalApics> = {
         createLocalApic({
           initialId: processor,
           bootstrap: processor === 0,
-          timer: config.timer ?? 'clock',
           tscDeadline: config.tscDeadline ?? false,
           x2apic: config.x2apic ?? false,
         }),

@@ -12,8 +12,6 @@ export interface LocalApicOptions {
   /** APIC ID after power-up, 8 bits: the number of the processor. */
   readonly initialId: number;
   readonly bootstrap: boolean;
-  /** `external`: the timer expires by `fireTimer` alone. */
-  readonly timer: 'clock' | 'external';
   readonly tscDeadline: boolean;
   /** Whether it has the x2APIC mode. */
   readonly x2apic: boolean;

@@ -28,11 +28,9 @@ const expiry = (state: LocalApicState): number => {
     : Number.POSITIVE_INFINITY;
 };
 
-/** The clock value at which the timer interrupts; `Infinity` when it is masked, stopped, external or the APIC is disabled. */
+/** The clock value at which the timer interrupts; `Infinity` when it is masked, stopped or the APIC is disabled. */
 export const timerDeadline = (state: LocalApicState): number =>
-  state.options.timer === 'external' || !state.enabled || (state.lvt.timer & LVT_MASKED) !== 0
-    ? Number.POSITIVE_INFINITY
-    : expiry(state);
+  !state.enabled || (state.lvt.timer & LVT_MASKED) !== 0 ? Number.POSITIVE_INFINITY : expiry(state);
 
 /** The current-count register at clock `now`, 32 bits. */
 export const currentCount = (state: LocalApicState, now: number): number => {
@@ -64,16 +62,12 @@ const afterExpiry = (state: LocalApicState, at: number): LocalApicState =>
 /** Expiries up to `now` take effect; several in one period are one request. The same state when nothing was due. */
 export const settleTimer = (state: LocalApicState, now: number): LocalApicState => {
   const first = expiry(state);
-  if (state.options.timer === 'external' || first > now) return state;
+  if (first > now) return state;
   const period = state.initialCount * timerDivisor(state.divideConfiguration);
   const last =
     timerMode(state.lvt.timer) === 'periodic' ? first + Math.floor((now - first) / period) * period : first;
   return raiseLocal(afterExpiry(state, last), 'timer');
 };
-
-/** What an expiry at clock `now` does, for runs whose timer is external; the entry's mask applies. */
-export const fireTimer = (state: LocalApicState, now: number): LocalApicState =>
-  raiseLocal(afterExpiry(state, now), 'timer');
 
 /** A write to the initial-count register: starts the count at `now`, or stops it with 0; ignored in TSC-deadline mode. */
 export const writeInitialCount = (state: LocalApicState, value: number, now: number): LocalApicState => {
