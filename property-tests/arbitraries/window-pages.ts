@@ -10,7 +10,7 @@ const DIRTY = 1n << 6n;
 const GLOBAL = 1n << 8n;
 const EXECUTE_DISABLE = 1n << 63n;
 /** Beyond MAXPHYADDR. */
-const RESERVED = 1n << 45n;
+const RESERVED = 1n << 49n;
 
 const OPEN = P | RW | US;
 

@@ -18,7 +18,7 @@ const toggle = (control: number, bits: readonly number[]): fc.Arbitrary<Statemen
   });
 
 const writeCr3: fc.Arbitrary<Statement> = fc
-  .constantFrom(AT.pml4[0], AT.pml4[0], AT.pml4[1], AT.pml4[0] | 0x18, 2n ** 40n, 2n ** 63n)
+  .constantFrom(AT.pml4[0], AT.pml4[0], AT.pml4[1], AT.pml4[0] | 0x18, 2n ** 50n, 2n ** 63n)
   .map((root) => (asm) => {
     asm.mov(rax, root).toControl(3, rax);
   });
