@@ -48,6 +48,7 @@ export const SECTIONS = {
     '8.1.3': 'x87 FPU Status Register',
     '8.1.7': 'x87 FPU Tag Word',
     '8.1.8': 'x87 FPU Instruction and Data (Operand) Pointers',
+    '8.1.9': 'Last Instruction Opcode',
     '8.1.10': "Saving the x87 FPU's State with FSTENV/FNSTENV and FSAVE/FNSAVE",
     '8.2.2': 'Unsupported Double Extended-Precision Floating-Point Encodings and Pseudo-Denormals',
     '8.3': 'x87 FPU Instruction Set',

@@ -177,6 +177,13 @@ describe('what the disassembly does not show', () => {
     expect([width('0f 20 c0'), width('0f 20 c0', 32), width('0f 78 c0')]).toEqual([64, 32, 64]);
   });
 
+  test('the opcode of x87 instructions and the encoding of vector instructions', () => {
+    const opcodes = ['d9 e8', '66 dd 34 24', '9b', '0f d8 c1'].map((bytes) => instructionOf(bytes).x87Opcode);
+    expect(opcodes).toEqual([0x1e8, 0x534, undefined, undefined]);
+    expect(instructionOf('67 62 f1 7c 48 58 00').evex).toBe(true);
+    expect(instructionOf('c5 fc 58 c1').evex).toBeUndefined();
+  });
+
   test('LOCK is allowed on the memory forms of the lockable instructions alone', () => {
     expect(isLockable(instructionOf('01 08'))).toBe(true);
     expect(isLockable(instructionOf('01 c8'))).toBe(false);

@@ -119,6 +119,9 @@ const instructionOf = (form: Form, operands: readonly Operand[]): Instruction =>
       instruction.repeat = d.repeatPrefix === PREFIX_F3 ? 'rep' : 'repne';
     if (d.segment >= 0) instruction.segment = d.segment as SegmentNumber;
   }
+  if ((form.traits & rows.X87) !== 0)
+    instruction.x87Opcode = ((d.opcode & 7) << 8) | (d.mod << 6) | (d.reg << 3) | d.rm;
+  if (d.encoding === 'evex') instruction.evex = true;
   if (d.opmask !== 0) instruction.mask = maskText();
   if (d.broadcast && d.mod === 3) instruction.rounding = roundingText(form.traits);
   return instruction;

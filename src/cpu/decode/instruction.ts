@@ -113,6 +113,10 @@ export interface Instruction {
   readonly mask?: string;
   /** For disassembly only: the static rounding or exception suppression of an EVEX instruction, such as `{rn-sae}` or `{sae}`. */
   readonly rounding?: string;
+  /** An instruction of the vector files with an EVEX prefix. SDM Vol. 2, 2.7.1 Instruction Format and EVEX */
+  readonly evex?: true;
+  /** The 11 bits that the x87 FPU keeps of the opcode of one of its instructions. SDM Vol. 1, 8.1.9 Last Instruction Opcode */
+  readonly x87Opcode?: number;
   /** For disassembly only: whether the prefixes 66 and 67 stand, also where they change nothing. */
   readonly operandSizePrefix: boolean;
   readonly addressSizePrefix: boolean;

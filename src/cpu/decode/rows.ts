@@ -69,6 +69,7 @@ export const OTHER_DESTINATION = 1 << 17;
 export const ALL_DISTINCT = 1 << 18;
 export const ROUNDS = 1 << 19;
 export const GENERAL_REG = 1 << 20;
+export const X87 = 1 << 21;
 
 const TRAITS: Record<string, number> = {
   lock: LOCKABLE,
@@ -180,6 +181,8 @@ const placedRows = (row: string): readonly PlacedForm[] => {
     return ['l1', 'l2'].flatMap((length) => placedRows(row.replace(LONG_VECTORS, length)));
   const name = tokens.shift()!;
   const allOperands = OPERAND.test(tokens[0] ?? '') ? tokens.shift()!.split(',') : [];
+  // The opcodes D8 to DF of the one-byte map: all names begin with F, those of 0F D8 to 0F DF with P.
+  const isX87 = /^d[89a-f]$/.test(opcodeToken) && name.startsWith('f');
   const addsV = encodings.some((token) => /^[sm]/.test(token));
   const expansion = opcodeToken.endsWith('+r') ? 8 : opcodeToken.endsWith('+cc') ? 16 : 1;
   return (encodings.length === 0 ? ['s'] : encodings).flatMap((token) => {
@@ -198,7 +201,7 @@ const placedRows = (row: string): readonly PlacedForm[] => {
       mask,
       value,
       readers: operands.map(operandReader),
-      traits: traitsOf(operands, tokens, encoding),
+      traits: traitsOf(operands, tokens, encoding) | (isX87 ? X87 : 0),
     };
     const hasModRm =
       (mask & MODRM_MASK) !== 0 || operands.some((code) => ANY_MODRM.test(operandLetters(code)));

@@ -20,7 +20,7 @@ const enabled = (edits: readonly string[] = ['+avx']): SystemProcessor => {
   return machine;
 };
 const at = (machine: SystemProcessor, mnemonic: string, address = AREA, more: Partial<Instruction> = {}) =>
-  execute(machine, mnemonic, [memoryAt(address, 0)], { bytes: Uint8Array.of(0xdd, 0, 0), ...more });
+  execute(machine, mnemonic, [memoryAt(address, 0)], { x87Opcode: 0x500, ...more });
 const request = ({ cpu }: SystemProcessor, bitmap: bigint): void => {
   cpu.R[SLOT.rax] = bitmap & 0xffffffffn;
   cpu.R[SLOT.rdx] = bitmap >> 32n;
@@ -41,7 +41,7 @@ const BOTH = (0xa5n << 248n) | 0x1234n;
 describe('FXSAVE and FXRSTOR', () => {
   it('the legacy region holds control, tags, MXCSR with its mask, ST0 first, XMM registers', () => {
     const machine = enabled();
-    execute(machine, 'fld1', [], { bytes: Uint8Array.of(0xd9, 0xe8) });
+    execute(machine, 'fld1', [], { x87Opcode: 0x1e8 });
     setVector(machine, 15, BOTH);
     expect(at(machine, 'fxsave64')).toBeUndefined();
     expect(word(machine, 0, 2)).toBe(0x37fn);
@@ -176,8 +176,8 @@ describe('XSAVE and XRSTOR', () => {
 
 // SDM Vol. 1, 8.1.10 Saving the x87 FPU's State with FSTENV/FNSTENV and FSAVE/FNSAVE
 describe('images of the x87 environment', () => {
-  const one = { bytes: Uint8Array.of(0xd9, 0xe8, 0) };
-  const image = { bytes: Uint8Array.of(0xd9, 0, 0) };
+  const one = { x87Opcode: 0x1e8 };
+  const image = { x87Opcode: 0x100 };
 
   it.each([
     [32, 'protected', 28],
@@ -229,8 +229,7 @@ describe('images of the x87 environment', () => {
 
 // SDM Vol. 1, 8.7.1 Native Mode
 describe('availability', () => {
-  const fld1 = (machine: SystemProcessor) =>
-    execute(machine, 'fld1', [], { bytes: Uint8Array.of(0xd9, 0xe8) });
+  const fld1 = (machine: SystemProcessor) => execute(machine, 'fld1', [], { x87Opcode: 0x1e8 });
 
   it('an unmasked exception waits for the next waiting instruction: #MF', () => {
     const machine = enabled();

@@ -10,7 +10,6 @@ import { systemRow } from '../system/system-row';
 import { requireNoPending } from '../x87/access';
 import {
   enterMmx,
-  isEvex,
   isMemory,
   readRegister,
   readVector,
@@ -209,7 +208,7 @@ const emptyMmx = systemRow('emms', (cpu) => {
 });
 
 const clearUpper = (keep: bigint) => (cpu: ProcessorDraft, instruction: Instruction) => {
-  requireAvx(cpu, isEvex(instruction) ? 'avx512f' : 'avx');
+  requireAvx(cpu, instruction.evex ? 'avx512f' : 'avx');
   const { extended } = cpu;
   // In 64-bit mode all registers, elsewhere the eight that can be named.
   const count = cpu.mode64 ? 16 : 8;

@@ -1,5 +1,5 @@
 import { maskOf } from '../../../core';
-import type { Instruction, Operand } from '../../decode/instruction';
+import type { Operand } from '../../decode/instruction';
 import { VECTOR } from '../../event';
 import type { FeatureName } from '../../presets/features';
 import type { ProcessorDraft } from '../../processor-draft';
@@ -94,12 +94,6 @@ export const enterMmx = (cpu: ProcessorDraft): void => {
   const { full, status } = cpu.extended.x87;
   if (full !== 0xff || (status & (7 << 11)) !== 0) setX87(cpu, { full: 0xff, status: status & ~(7 << 11) });
 };
-
-const SEGMENTS_AND_SIZE: ReadonlySet<number> = new Set([0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65, 0x67]);
-
-/** Whether an instruction of the vector files has an EVEX prefix. SDM Vol. 2, 2.7.1 Instruction Format and EVEX */
-export const isEvex = ({ bytes }: Instruction): boolean =>
-  bytes.find((byte) => !SEGMENTS_AND_SIZE.has(byte)) === 0x62;
 
 /** Reads a register, or memory of `bits`; `aligned` demands natural alignment of memory. */
 export const readVector = (

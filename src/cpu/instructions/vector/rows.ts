@@ -13,7 +13,6 @@ import {
 } from './packed';
 import {
   enterMmx,
-  isEvex,
   readVector,
   requireAvx,
   requireMmx,
@@ -43,7 +42,7 @@ export const begin = (
   vex: boolean,
   file: 'mm' | 'xmm' | 'ymm' | 'zmm',
 ): void => {
-  if (vex) requireAvx(cpu, isEvex(instruction) ? 'avx512f' : file === 'ymm' ? needs.ymm : 'avx');
+  if (vex) requireAvx(cpu, instruction.evex ? 'avx512f' : file === 'ymm' ? needs.ymm : 'avx');
   else if (file === 'mm') requireMmx(cpu, needs.mmx);
   else requireSse(cpu, needs.sse);
 };

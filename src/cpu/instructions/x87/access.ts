@@ -76,10 +76,8 @@ export const pointers = (
   const selectors = !announces(cpu.cpuid, 'fcs-fds-deprecated');
   const data = instruction.operands.find((one): one is MemoryOperand => one.kind === 'memory');
   const remembersData = unmasked || !announces(cpu.cpuid, 'fdp-exceptions-only');
-  const { bytes } = instruction;
-  const at = bytes.findIndex((byte) => (byte & 0xf8) === 0xd8);
   return {
-    ...(unmasked ? { opcode: ((bytes[at] & 7) << 8) | bytes[at + 1] } : {}),
+    ...(unmasked ? { opcode: instruction.x87Opcode! } : {}),
     instructionPointer: cpu.rip & maskOf(cpu.codeSize === 64 ? 64 : 32),
     codeSelector: selectors && !cpu.mode64 ? cpu.W[2 * SLOT.cs] : 0,
     ...(data === undefined || !remembersData
