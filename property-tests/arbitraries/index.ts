@@ -6,3 +6,12 @@ export { GuestProgram, guestMachine, guestProgram, integerProgram } from './gues
 export { lastStatement, type Statement, statement } from './guest-statements';
 export { integerInstruction, word64 } from './instructions';
 export { type NarrowMode, NarrowProgram, narrowMachine, narrowProgram } from './narrow-program';
+export {
+  type SharedMemory,
+  type SharedProgram,
+  type SharedStatement,
+  sharedMemory,
+  sharedMemoryMachine,
+  sharedSums,
+  sumsOf,
+} from './shared-memory';

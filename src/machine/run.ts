@@ -36,7 +36,8 @@ export const run = (state: MachineState, options: RunOptions = {}): RunResult =>
   const machine = takeIdleMachine(state.config, options.tier ?? 'generated', state);
   machine.load(state);
   machine.onEffect = options.onEffect;
-  for (const { engine } of machine.processors) engine.heat = options.heat ?? HEAT;
+  const { processors } = machine;
+  for (let i = 0; i < processors.length; i++) processors[i].engine.heat = options.heat ?? HEAT;
   const before = machine.retired;
   const stop = machine.run(options.maxInstructions ?? Number.MAX_SAFE_INTEGER, options.choice ?? preferred);
   const result = { state: machine.publish(), stop, retired: machine.retired - before };

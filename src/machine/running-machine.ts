@@ -105,8 +105,9 @@ export class RunningMachine {
 
   /** Instructions and iterations that all processors retired. */
   get retired(): number {
+    const { processors } = this;
     let sum = 0;
-    for (const { engine } of this.processors) sum += engine.retired;
+    for (let i = 0; i < processors.length; i++) sum += processors[i].engine.retired;
     return sum;
   }
 
@@ -127,13 +128,11 @@ export class RunningMachine {
   /** All processors as they are after power-up; the machine holds no state then. */
   reset(): readonly ProcessorState[] {
     this.published = undefined;
-    return Object.freeze(
-      this.processors.map((one) => {
-        resetProcessor(one.cpu, one.number === 0);
-        one.changed();
-        return one.publish();
-      }),
-    );
+    for (const one of this.processors) {
+      resetProcessor(one.cpu, one.number === 0);
+      one.changed();
+    }
+    return this.publishProcessors();
   }
 
   load(state: MachineState): void {
@@ -162,7 +161,7 @@ export class RunningMachine {
       turn: this.publishTurn(before.turn),
       memory: this.publishMemory(),
       board: this.bus.board,
-      processors: Object.freeze(this.processors.map((one) => one.publish())),
+      processors: this.publishProcessors(),
       occurrences: sameCounts(before.occurrences, this.occurrences)
         ? before.occurrences
         : Object.freeze({ ...this.occurrences }),
@@ -170,6 +169,13 @@ export class RunningMachine {
     });
     this.published = state;
     return state;
+  }
+
+  private publishProcessors(): readonly ProcessorState[] {
+    const { processors } = this;
+    const states = [processors[0].publish()];
+    for (let i = 1; i < processors.length; i++) states.push(processors[i].publish());
+    return Object.freeze(states);
   }
 
   private publishTurn(before: Turn): Turn {
@@ -191,7 +197,9 @@ export class RunningMachine {
     const { bus } = this;
     this.choice = choice;
     const asks = answersAt(choice, 'undefined-flags');
-    for (const { engine } of this.processors) {
+    const { processors } = this;
+    for (let i = 0; i < processors.length; i++) {
+      const { engine } = processors[i];
       engine.askUndefinedFlags(asks);
       engine.stopRequested = false;
     }

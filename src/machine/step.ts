@@ -75,7 +75,8 @@ const watch = (
   watcher: ProcessorWatcher | undefined,
   beforeInstruction: (() => void) | undefined,
 ): void => {
-  for (const { cpu, engine } of processors) {
+  for (let i = 0; i < processors.length; i++) {
+    const { cpu, engine } = processors[i];
     cpu.watcher = watcher;
     engine.beforeInstruction = beforeInstruction;
   }
