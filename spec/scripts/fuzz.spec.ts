@@ -36,7 +36,7 @@ describe('npm run fuzz', () => {
   );
 
   it('runs streams in every mode', () => {
-    const outcomes = Array.from({ length: 60 }, (_, index) => streams.attempt(1, index)).flat();
+    const outcomes = Array.from({ length: 60 }, (_, index) => streams.attempt(1, 997 * index)).flat();
     const modes = new Set(outcomes.map((one) => one.split(': ')[0]));
     for (const mode of ['kernel64', 'user64', 'protected32', 'protected16', 'real', 'virtual8086'])
       expect(modes).toContain(mode);
