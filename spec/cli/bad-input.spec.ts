@@ -98,6 +98,11 @@ const CASES: readonly (readonly [string, readonly string[], RegExp])[] = [
   ['check: missing file', ['check', 'nosuch.elf'], /nosuch\.elf: image: no such file/],
   ['check: one of several', ['check', 'hello', 'package.json'], /package\.json: format: neither/],
   [
+    'check: a part without unrestricted guest',
+    ['check', HELLO, '--processor', 'nehalem'],
+    /--processor: the monitor needs Unrestricted guest, which nehalem lacks; choose skylake or sapphire-rapids/,
+  ],
+  [
     'check: no host',
     ['check', 'hello', '--processor', 'skylake,-lm'],
     /--processor: hello is to run without lm, which the monitor needs and does not hide; leave lm in/,

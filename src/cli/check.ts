@@ -1,7 +1,9 @@
 import type { Command } from 'commander';
+import { type PresetName, processor } from '../cpu/presets';
 import { type CheckOptions, type CriteriaReport, checkCriteria, type Progress } from '../criteria';
 import { HOST_FEATURES, type MachineState } from '../machine';
-import { hardwareAssistedMonitor } from '../vmm/hardware-assisted';
+import { hardwareAssistedMonitor, missingControls } from '../vmm/hardware-assisted';
+import { vmxCapabilities } from '../vmx';
 import { type CheckedGuest, checkJson, checkText } from './check-report';
 import { BadInput, EXIT_STATUS } from './exit-status';
 import { bundledGuests, describeImage, guestPath, guestState, type ImageArguments } from './image-options';
@@ -54,6 +56,16 @@ interface Guest {
 /** Edits of the processor: a guest sees no VMX, so the bare machine has none. */
 const WITHOUT_VMX = ['-vmx'];
 
+/** The monitor runs on the guest's part with its VMX, as it is. */
+const requireVmx = (preset: PresetName): void => {
+  const part = processor(preset);
+  const lacks = part.features.has('vmx') ? missingControls(vmxCapabilities(part)) : ['VMX'];
+  if (lacks.length > 0)
+    throw new BadInput(
+      `--processor: the monitor needs ${lacks.join(' and ')}, which ${preset} lacks; choose skylake or sapphire-rapids`,
+    );
+};
+
 /** The monitor hides VMX alone; what else its host needs, the guest must have too. */
 const requireHostFeatures = (name: string, { config }: MachineState): void => {
   const lacking = HOST_FEATURES.find((one) => !config.processor.features.has(one));
@@ -73,6 +85,7 @@ const guests = (io: CommandIo, names: readonly string[], options: CheckArguments
   const chosen = names.length === 0 ? bundledGuests(io) : names.map((given) => guestPath(io, given));
   return chosen.map((guest) => {
     const state = guestState(io, guest, options, WITHOUT_VMX);
+    requireVmx(state.config.processor.name);
     requireHostFeatures(guest.name, state);
     return { name: guest.name, state };
   });

@@ -55,6 +55,12 @@ const ENTRIES = Object.entries(CAPABILITY_MSRS) as readonly (readonly [Capabilit
 const FEATURE_CONTROL_MSR = CAPABILITY_MSRS.ia32FeatureControl;
 const ENABLED = FEATURE_CONTROL.set(FEATURE_CONTROL.set(0n, 'lock', 1n), 'enableVmxOutsideSmx', 1n);
 
+/** What the monitor needs of a processor and this one lacks, by the manual's names. */
+export const missingControls = (capabilities: VmxCapabilities): readonly string[] =>
+  [...REQUIRED, ...REQUIRED_LATER]
+    .filter((control) => !controlSupported(capabilities, control))
+    .map((control) => CONTROLS[control].name);
+
 /**
  * Reads what VMX can do here; an MSR that raises #GP does not exist. Enables VMX outside SMX when firmware left that open, and ends when it
  * is off or a feature is missing. SDM Vol. 3C, 24.7 Enabling and Entering VMX Operation; Vol. 3D, Appendix A
@@ -70,11 +76,8 @@ export function* readCapabilities(): Program<VmxCapabilities> {
     yield* tell([{ op: 'wrmsr', index: FEATURE_CONTROL_MSR, value: featureControl | ENABLED }]);
   else if (FEATURE_CONTROL.get(featureControl, 'enableVmxOutsideSmx') === 0n)
     return yield* halt('firmware has disabled VMX');
-  const missing = [...REQUIRED, ...REQUIRED_LATER].filter(
-    (control) => !controlSupported(capabilities, control),
-  );
-  if (missing.length > 0)
-    return yield* halt(`VMX lacks: ${missing.map((control) => CONTROLS[control].name).join(', ')}`);
+  const missing = missingControls(capabilities);
+  if (missing.length > 0) return yield* halt(`VMX lacks: ${missing.join(', ')}`);
   const { walkLength4, memtypeWb } = eptVpidCap(capabilities);
   if (walkLength4 === 0n || memtypeWb === 0n) return yield* halt('EPT lacks 4 levels or write-back memory');
   return capabilities;
