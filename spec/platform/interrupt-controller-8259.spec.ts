@@ -1,80 +1,13 @@
 import { describe, expect, it } from 'vitest';
-import {
-  acknowledge,
-  acknowledgeExternal,
-  type Board,
-  createBoard,
-  type Device,
-  type InterruptLine,
-  localApicOf,
-  pendingVector,
-  requestsExternal,
-  withLocalApic,
-} from '../../src/platform';
-import { Driver } from './bus';
+import { acknowledgeExternal } from '../../src/platform';
+import { Pc } from './pc';
 
-/** A device whose port 0x700 + n drives the line IRQn. */
-const wires: Device<null> = {
-  name: 'wires',
-  ranges: [{ space: 'port', first: 0x700, last: 0x717 }],
-  reset: () => null,
-  read: (state) => ({ state, value: 0 }),
-  write: (state, { address }, value) => ({
-    state,
-    effects: [{ kind: 'line', line: (address - 0x700) as InterruptLine, level: value !== 0 }],
-  }),
+const register = (d: Pc, port: number, select: number): number => {
+  d.outb(port, select);
+  return d.inb(port);
 };
-
-/** What the processor would take now, and the board after it has; -1 for nothing. */
-const next = (board: Board): { readonly vector: number; readonly after: Board } => {
-  const apic = localApicOf(board);
-  if (apic !== undefined && pendingVector(apic) >= 0) {
-    const { state, vector } = acknowledge(apic);
-    return { vector, after: withLocalApic(board, state) };
-  }
-  if (!requestsExternal(board)) return { vector: -1, after: board };
-  const { vector, board: after } = acknowledgeExternal(board);
-  return { vector, after };
-};
-
-class Pc extends Driver {
-  constructor(omit: readonly string[] = ['local-apic']) {
-    super(createBoard({ memoryBytes: 2 ** 20, omit, devices: [wires] }));
-  }
-  initialize(icw4 = 1, icw1 = 0x11): this {
-    for (const [first, base, cascade] of [
-      [0x20, 0x20, 4],
-      [0xa0, 0x28, 2],
-    ]) {
-      this.outb(first, icw1);
-      this.outb(first + 1, base);
-      this.outb(first + 1, cascade);
-      this.outb(first + 1, first === 0x20 ? icw4 : 1);
-    }
-    return this;
-  }
-  line(line: number, level: number): void {
-    this.outb(0x700 + line, level);
-  }
-  pulse(...lines: number[]): void {
-    for (const line of lines) this.line(line, 0);
-    for (const line of lines) this.line(line, 1);
-  }
-  get pending(): number {
-    return next(this.board).vector;
-  }
-  take(): number {
-    const { vector, after } = next(this.board);
-    this.board = after;
-    return vector;
-  }
-  register(port: number, select: number): number {
-    this.outb(port, select);
-    return this.inb(port);
-  }
-  readonly inService = (port = 0x20): number => this.register(port, 0x0b);
-  readonly requests = (port = 0x20): number => this.register(port, 0x0a);
-}
+const inService = (d: Pc, port = 0x20): number => register(d, port, 0x0b);
+const requests = (d: Pc, port = 0x20): number => register(d, port, 0x0a);
 
 describe('8259A initialization and operation command words', () => {
   it('keeps the masks', () => {
@@ -112,7 +45,7 @@ describe('8259A fully nested mode', () => {
     expect([d.take(), d.pending]).toEqual([0x21, -1]);
     d.outb(0x20, 0x20);
     expect(d.take()).toBe(0x2c);
-    expect([d.inService(), d.inService(0xa0)]).toEqual([0x04, 0x10]);
+    expect([inService(d), inService(d, 0xa0)]).toEqual([0x04, 0x10]);
     d.outb(0xa0, 0x20);
     d.outb(0x20, 0x20);
     expect(d.take()).toBe(0x23);
@@ -128,7 +61,7 @@ describe('8259A fully nested mode', () => {
     expect(d.pending).toBe(-1);
     d.pulse(3);
     expect(d.take()).toBe(0x23);
-    expect(d.inService()).toBe(0x18);
+    expect(inService(d)).toBe(0x18);
   });
   it('serves a second interrupt of the slave after an end of interrupt at the slave alone', () => {
     const d = new Pc().initialize(0x11);
@@ -150,7 +83,7 @@ describe('8259A fully nested mode', () => {
     const d = new Pc().initialize();
     d.outb(0x21, 0x02);
     d.pulse(1, 2);
-    expect([d.pending, d.requests()]).toEqual([-1, 2]);
+    expect([d.pending, requests(d)]).toEqual([-1, 2]);
     d.outb(0x21, 0);
     expect(d.take()).toBe(0x21);
   });
@@ -189,7 +122,7 @@ describe('8259A triggers', () => {
     d.line(3, 0);
     d.board = acknowledgeExternal(d.board).board;
     expect(acknowledgeExternal(d.board).vector).toBe(0x27);
-    expect(d.inService()).toBe(0);
+    expect(inService(d)).toBe(0);
   });
 });
 
@@ -197,7 +130,7 @@ describe('8259A modes', () => {
   it('ends by itself with automatic end of interrupt', () => {
     const d = new Pc().initialize(3);
     d.pulse(2, 4);
-    expect([d.take(), d.inService()]).toEqual([0x24, 0]);
+    expect([d.take(), inService(d)]).toEqual([0x24, 0]);
   });
   it('rotates priorities', () => {
     const d = new Pc().initialize();
@@ -229,21 +162,21 @@ describe('8259A modes', () => {
     d.outb(0x20, 0x68);
     expect(d.take()).toBe(0x26);
     d.outb(0x20, 0x48);
-    expect(d.inService()).toBe(0x42);
+    expect(inService(d)).toBe(0x42);
   });
   it('answers a poll with the input and serves it', () => {
     const d = new Pc().initialize();
-    expect(d.register(0x20, 0x0c)).toBe(0);
+    expect(register(d, 0x20, 0x0c)).toBe(0);
     d.pulse(6);
-    expect(d.register(0x20, 0x0c)).toBe(0x86);
-    expect(d.inService()).toBe(0x40);
+    expect(register(d, 0x20, 0x0c)).toBe(0x86);
+    expect(inService(d)).toBe(0x40);
   });
 });
 
 describe('SDM Vol. 3A, 11.5.1 Local Vector Table: LINT0 and LINT1', () => {
   const LINT0 = 0x350;
   const apic = (): Pc => {
-    const d = new Pc([]).initialize();
+    const d = new Pc({ omit: [] }).initialize();
     d.setApic(0xf0, 0x1ff);
     return d;
   };
@@ -254,7 +187,7 @@ describe('SDM Vol. 3A, 11.5.1 Local Vector Table: LINT0 and LINT1', () => {
     d.setApic(LINT0, 0x700);
     d.setApic(0x80, 0xf0);
     expect([d.pending, d.take()]).toEqual([0x21, 0x21]);
-    expect(d.inService()).toBe(2);
+    expect(inService(d)).toBe(2);
   });
   it('prefers its own interrupts', () => {
     const d = apic();

@@ -1,4 +1,5 @@
 import { type Board, withState } from './board-value';
+import { chipset } from './chipset';
 import { debugExit } from './debug-exit';
 import {
   type AddressRange,
@@ -10,9 +11,15 @@ import {
 } from './device';
 import { DeviceSet } from './device-set';
 import { timeOf, withExternalTime } from './device-time';
+import { debugPort, postCode, shutdownPort, systemControlPort } from './firmware-ports';
 import { fwCfg } from './fw-cfg';
 import { picPair } from './interrupt-controller-8259';
+import { intervalTimer } from './interval-timer-8254';
+import { ioApic } from './io-apic';
+import { keyboardController } from './keyboard-controller-8042';
 import { localApicDevice } from './local-apic';
+import { pcTestDevice } from './pc-testdev';
+import { realTimeClock } from './real-time-clock';
 import { uart16550 } from './uart-16550';
 import { settle } from './wiring';
 
@@ -21,6 +28,16 @@ export const STANDARD_DEVICES: readonly Device<unknown>[] = [
   uart16550,
   debugExit,
   picPair,
+  intervalTimer,
+  realTimeClock,
+  ioApic,
+  chipset,
+  keyboardController,
+  systemControlPort,
+  postCode,
+  debugPort,
+  shutdownPort,
+  pcTestDevice,
   fwCfg,
   localApicDevice as Device<unknown>,
 ];

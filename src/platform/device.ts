@@ -141,6 +141,10 @@ export interface BoardConfig {
   readonly tscDeadline?: boolean;
   /** Whether the local APICs have the x2APIC mode (default false). */
   readonly x2apic?: boolean;
+  /** Bytes of the firmware image below 4 GiB: the machine starts at its reset vector. Without, the board is as firmware leaves it for an image. */
+  readonly firmware?: number;
+  /** Seconds since 1970 that the real-time clock shows at clock 0 (default the beginning of 2024). */
+  readonly date?: number;
   /** Names of standard devices to leave out. */
   readonly omit?: readonly string[];
   /** The user's own devices. */

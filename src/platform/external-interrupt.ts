@@ -1,14 +1,17 @@
-import { type Board, localApicOf, withState } from './board-value';
+import { type Board, deviceState, localApicOf, withState } from './board-value';
 import type { DeviceEffect } from './device';
+import { type IoApicState, ioApic, passesExternal } from './io-apic';
 import { pendingVector, takesExternal } from './local-apic';
 import { settle } from './wiring';
 
-/** Whether the interrupt controller at LINT0 asks for an interrupt that a processor would take. */
+/** Whether the interrupt controller at LINT0 and at the first input of the I/O APIC asks for an interrupt that a processor would take. */
 export const requestsExternal = (board: Board, processor = 0): boolean => {
   const { external, devices } = board.devices;
   if (external < 0 || !devices[external].requestsInterrupt!(board.states[external])) return false;
   const apic = localApicOf(board, processor);
-  return apic === undefined ? processor === 0 : takesExternal(apic);
+  if (apic === undefined) return processor === 0;
+  const io = deviceState(board, ioApic.name) as IoApicState | undefined;
+  return takesExternal(apic) || (io !== undefined && passesExternal(io, apic));
 };
 
 /** The vector that a processor would take now: of its local APIC, else of that controller; -1 for none. */

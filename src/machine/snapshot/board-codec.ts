@@ -36,7 +36,7 @@ import {
   word32,
   word64,
 } from './codec';
-import { CHIP_STATES } from './device-codecs';
+import { addressRange, CHIP_STATES } from './device-codecs';
 import { plainData } from './plain-data';
 
 const uart: Codec<UartState> = record<UartState>({
@@ -71,13 +71,7 @@ const localApic: Codec<LocalApicState> = record<LocalApicState>({
   enabled: flag,
   x2apic: flag,
   address: physical,
-  windows: list(
-    record<LocalApicState['windows'][number]>({
-      space: oneOf('port', 'memory'),
-      first: physical,
-      last: physical,
-    }),
-  ),
+  windows: list(addressRange),
   id: byte,
   taskPriority: byte,
   ...each(['logicalDestination', 'destinationFormat', 'spurious'], word32),
@@ -112,6 +106,9 @@ const device = (known: readonly Device<unknown>[]): Codec<Device<unknown>> => ({
     ),
 });
 
+/** The largest firmware image, 16 MiB below 4 GiB. */
+const MOST_FIRMWARE = 2 ** 24;
+
 type Beyond = Omit<BoardConfig, 'memoryBytes'>;
 
 const beyondMemory = (known: readonly Device<unknown>[]) =>
@@ -127,6 +124,8 @@ const beyondMemory = (known: readonly Device<unknown>[]) =>
     timer: optional(oneOf('clock', 'external')),
     tscDeadline: optional(flag),
     x2apic: optional(flag),
+    firmware: optional(integer(MOST_FIRMWARE, 4096)),
+    date: optional(integer(2 ** 40)),
     omit: optional(list(oneOf(...STANDARD_DEVICES.map(({ name }) => name)))),
     devices: optional(list(device(known))),
   }) as const;

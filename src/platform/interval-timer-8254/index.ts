@@ -1,0 +1,2 @@
+export type { Counter } from './counter';
+export { intervalTimer, PIT_HZ, type PitState } from './timer';
