@@ -1,7 +1,7 @@
 /** Machines as values: make one, load an image, run it, compare and save its states, and put a monitor under it. */
 
 export type { MemoryRange, MemoryRoot, Page } from '../core';
-export type { ImageError, ImageModule, ImageOptions } from '../image';
+export type { FirmwareOptions, ImageError, ImageModule, ImageOptions } from '../image';
 export {
   type ArchitecturalEvent,
   type AttachedMonitor,
@@ -16,6 +16,7 @@ export {
   type HostReply,
   type HostRequest,
   isEqual,
+  loadFirmware,
   loadImage,
   type MachineConfig,
   type MachineState,
@@ -39,6 +40,7 @@ export {
   type ValueDifference,
 } from '../machine';
 export type {
+  AcknowledgedInterrupt,
   AddressRange,
   Board,
   BoardConfig,
@@ -48,6 +50,7 @@ export type {
   DeviceEffect,
   DeviceRead,
   DeviceTransition,
+  InterruptLine,
   InterruptMessage,
   IpiEffect,
   MessageDeliveryMode,

@@ -1,7 +1,14 @@
 import { type Command, Option } from 'commander';
 import { PRESET_NAMES } from '../cpu/presets';
 import { IMAGE_MODES, type ImageModule, type ImageOptions } from '../image';
-import { createMachine, isSnapshot, loadImage, type MachineState, MOST_PROCESSORS } from '../machine';
+import {
+  createMachine,
+  isSnapshot,
+  loadFirmware,
+  loadImage,
+  type MachineState,
+  MOST_PROCESSORS,
+} from '../machine';
 import { BadInput } from './exit-status';
 import { readInput } from './files';
 import type { CommandIo } from './io';
@@ -105,6 +112,38 @@ const imageOptions = (
   ...(module === undefined ? {} : { modules: module.map((one) => imageModule(io, one)) }),
 });
 
+/** The machine that the options describe, without an image. */
+const emptyMachine = (options: ImageArguments, edits: readonly string[] = []): MachineState => {
+  const model = [options.processor ?? DEFAULT_PROCESSOR, ...edits].join(',');
+  const processor = processorModel('--processor', model);
+  const memoryBytes = memorySize(
+    '--memory',
+    options.memory ?? DEFAULT_MEMORY,
+    processor.physicalAddressWidth,
+  );
+  const board = {
+    ...(options.append === undefined ? {} : { commandLine: { address: 0, text: options.append } }),
+    ...(options.cpus === undefined
+      ? {}
+      : { processors: wholeNumber('--cpus', options.cpus, 1, MOST_PROCESSORS) }),
+  };
+  const seed = wholeNumber('--seed', options.seed ?? '0', 0, 0xffff_ffff);
+  return createMachine({ processor, memoryBytes, board, seed });
+};
+
+/** A machine with firmware, at its reset vector. */
+export const firmwareState = (io: CommandIo, path: string, options: ImageArguments): MachineState => {
+  const bytes = readInput(
+    io,
+    path,
+    'firmware',
+    'give the path of a firmware image, such as bios.bin of SeaBIOS',
+  );
+  const loaded = loadFirmware(emptyMachine(options), bytes, { fileName: path });
+  if (!loaded.ok) throw new BadInput(loaded.fault.says);
+  return loaded.value;
+};
+
 /**
  * A machine with an image loaded; `edits` change whatever processor is asked for. The guest's name begins its command line, so that what a bundled
  * guest sees does not depend on where the package is.
@@ -115,22 +154,8 @@ export const guestState = (
   options: ImageArguments,
   edits: readonly string[] = [],
 ): MachineState => {
-  const model = [options.processor ?? DEFAULT_PROCESSOR, ...edits].join(',');
-  const processor = processorModel('--processor', model);
-  const memoryBytes = memorySize(
-    '--memory',
-    options.memory ?? DEFAULT_MEMORY,
-    processor.physicalAddressWidth,
-  );
+  const machine = emptyMachine(options, edits);
   const load = imageOptions(io, name, options);
-  const board = {
-    ...(options.append === undefined ? {} : { commandLine: { address: 0, text: options.append } }),
-    ...(options.cpus === undefined
-      ? {}
-      : { processors: wholeNumber('--cpus', options.cpus, 1, MOST_PROCESSORS) }),
-  };
-  const seed = wholeNumber('--seed', options.seed ?? '0', 0, 0xffff_ffff);
-  const machine = createMachine({ processor, memoryBytes, board, seed });
   const names = bundledGuests(io).map((one) => one.name);
   const bytes = readInput(
     io,

@@ -4,14 +4,23 @@ import { deserialize, type MachineState, type Monitor } from '../machine';
 import { hardwareAssistedMonitor } from '../vmm/hardware-assisted';
 import { BadInput } from './exit-status';
 import { readInput } from './files';
-import { describeImage, guestPath, guestState, IMAGE_OPTIONS, type ImageArguments } from './image-options';
+import {
+  describeImage,
+  firmwareState,
+  guestPath,
+  guestState,
+  IMAGE_OPTIONS,
+  type ImageArguments,
+} from './image-options';
 import type { CommandIo } from './io';
 import { TRACE_KINDS } from './trace';
 import { choice, choices, count } from './values';
 
 /** What commander makes of the command line: texts, checked here. */
 export interface RunArguments extends ImageArguments {
+  readonly firmware?: string;
   readonly serial: string;
+  readonly debugPort: string;
   readonly maxInstructions?: string;
   readonly trace?: string;
   readonly traceFile: string;
@@ -29,6 +38,7 @@ Examples:
   vtmodel run kernel.elf --append "console=ttyS0" --module initrd.img --memory 1G
   vtmodel run boot.bin --format raw --load 0x7c00 --mode protected
   vtmodel run kernel.elf --max-instructions 1e6 --save later.vtm
+  vtmodel run --firmware bios.bin --max-instructions 1e9
   vtmodel run --resume later.vtm --trace exits,events
 
 Exit status: the guest's, (code << 1) | 1 of what it writes to port 0xF4; 0 when the limit of instructions was reached; 2 bad input;
@@ -47,6 +57,8 @@ export const describeRun = (command: Command): Command =>
         'multiboot, ELF64 or raw image, or the name of a bundled guest; not with --resume',
       ),
   )
+    .option('--firmware <file>', 'start this firmware at the reset vector instead of an image')
+    .option('--debug-port <where>', 'stderr, or a file for what firmware says at port 0x402', 'stderr')
     .option('--serial <where>', 'stdio, or a file for what the guest sends', 'stdio')
     .option('--max-instructions <n>', 'stop after this many instructions')
     .option('--trace <kinds>', `${TRACE_KINDS.join(', ')}; with commas between them`)
@@ -64,6 +76,8 @@ const resumed = (io: CommandIo, image: string | undefined, options: RunArguments
   const file = options.resume!;
   if (image !== undefined)
     throw new BadInput(`${image}: image: --resume ${file} brings its own; leave one of them out`);
+  if (options.firmware !== undefined)
+    throw new BadInput(`--firmware: --resume ${file} brings its own; leave one of them out`);
   for (const name of IMAGE_OPTIONS)
     if (options[name] !== undefined)
       throw new BadInput(`--${name}: it cannot change a snapshot; leave it out with --resume ${file}`);
@@ -72,11 +86,33 @@ const resumed = (io: CommandIo, image: string | undefined, options: RunArguments
   return outcome.value;
 };
 
-/** The machine to start: from an image, or from a snapshot. */
+/** Options that say how an image is read: firmware has none beside it. */
+const OF_IMAGES = ['format', 'load', 'entry', 'mode', 'module'] as const;
+
+const fromFirmware = (
+  io: CommandIo,
+  image: string | undefined,
+  file: string,
+  options: RunArguments,
+): MachineState => {
+  if (image !== undefined)
+    throw new BadInput(
+      `${image}: image: --firmware ${file} looks for something to boot itself; leave one of them out`,
+    );
+  const surplus = OF_IMAGES.find((name) => options[name] !== undefined);
+  if (surplus !== undefined)
+    throw new BadInput(`--${surplus}: there is no image; leave it out with --firmware ${file}`);
+  return firmwareState(io, file, options);
+};
+
+/** The machine to start: from an image, firmware, or a snapshot. */
 export const startState = (io: CommandIo, image: string | undefined, options: RunArguments): MachineState => {
   if (options.resume !== undefined) return resumed(io, image, options);
+  if (options.firmware !== undefined) return fromFirmware(io, image, options.firmware, options);
   if (image === undefined)
-    throw new BadInput('image: missing; give one, as in vtmodel run kernel.elf, or --resume FILE');
+    throw new BadInput(
+      'image: missing; give one, as in vtmodel run kernel.elf, or --firmware FILE or --resume FILE',
+    );
   return guestState(io, guestPath(io, image), options);
 };
 

@@ -4,7 +4,7 @@ import { BadInput, EXIT_STATUS } from './exit-status';
 import { openOutput, requireDistinct, requireWritable, writeOutput } from './files';
 import type { CommandIo } from './io';
 import { type RunArguments, runLimits, startState } from './run-options';
-import { STDIO, serialLine } from './serial';
+import { debugLine, STDERR, STDIO, serialLine } from './serial';
 import { lastStateBefore, runSlice, type SliceOptions } from './slice';
 import { place, report } from './where';
 
@@ -97,6 +97,10 @@ const conclusion = ({ state, ending }: Ended): { readonly status: number; readon
       return stopped(
         `delivery loop: deliveries follow each other without end at ${place(state)}; trace it with --trace events`,
       );
+    case 'power-off':
+      return { status: EXIT_STATUS.success, says: 'the guest switched the machine off' };
+    case 'reset':
+      return stopped('the guest reset the machine, which has no firmware to start again');
     case 'monitor-stopped':
       return stopped(`the monitor ended its guest: ${ending.reason}`);
     case 'stdout-closed':
@@ -131,13 +135,16 @@ export const runCommand = async (
   const { maxInstructions, tier, trace } = runLimits(options);
   requireDistinct([
     ['image', image],
+    ['--firmware', options.firmware],
     ['--serial', options.serial === STDIO ? undefined : options.serial],
+    ['--debug-port', options.debugPort === STDERR ? undefined : options.debugPort],
     ['--trace-file', trace === undefined ? undefined : options.traceFile],
     ['--save', options.save],
   ]);
   const start = startState(io, image, options);
   if (options.save !== undefined) requireWritable(io, options.save, '--save');
   const serial = serialLine(io, options.serial);
+  const debug = debugLine(io, options.debugPort);
   const traceFile = trace === undefined ? undefined : openOutput(io, options.traceFile, '--trace-file');
   const began = io.seconds();
   const ended = await runToEnd(
@@ -145,14 +152,21 @@ export const runCommand = async (
     start,
     maxInstructions,
     {
-      onEffect: serial.effect,
+      onEffect: (effect) => {
+        serial.effect(effect);
+        debug.effect(effect);
+      },
       ...(tier === undefined ? {} : { tier }),
       ...(trace === undefined ? {} : { trace: { kinds: trace, write: traceFile!.write } }),
     },
-    serial.flush,
+    () => {
+      serial.flush();
+      debug.flush();
+    },
   );
   const seconds = io.seconds() - began;
   serial.close();
+  debug.close();
   traceFile?.close();
   const say = (line: string): void => io.stderr.write(`vtmodel: ${line}\n`);
   const { status, says } = conclusion(ended);

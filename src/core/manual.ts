@@ -187,6 +187,7 @@ export const SECTIONS = {
     '9.1.3': 'Handling Self- and Cross-Modifying Code',
     '9.4.3': 'MP Initialization Protocol Algorithm for MP Systems',
     '10.1.1': 'Processor State After Reset',
+    '10.1.4': 'First Instruction Executed',
     '10.8.5': 'Initializing IA-32e Mode',
     '10.9.1': 'Switching to Protected Mode',
     '10.9.2': 'Switching Back to Real-Address Mode',

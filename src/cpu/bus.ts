@@ -2,6 +2,8 @@
 export interface Bus {
   /** Whether a 4-KiB frame is plain RAM that the engine may access directly. */
   isRam(frame: number): boolean;
+  /** Whether a 4-KiB frame may be read and executed directly: RAM, or ROM, to which writes go to the bus. */
+  isMemory(frame: number): boolean;
   readMmio(address: number, bytes: 1 | 2 | 4): number;
   writeMmio(address: number, bytes: 1 | 2 | 4, value: number): void;
   in(port: number, bytes: 1 | 2 | 4): number;

@@ -1,3 +1,4 @@
+export { type FirmwareOptions, type FirmwarePlan, readFirmware } from './firmware';
 export {
   type DescriptorTable,
   IMAGE_MODES,

@@ -1,7 +1,16 @@
 import { EMPTY_MEMORY, fault, MemoryDraft, ModelError, type Outcome, ok } from '../core';
 import { type ProcessorState, SEGMENT_REGISTERS, type SegmentRegister } from '../cpu/processor-state';
 import { GENERAL_REGISTERS } from '../cpu/slots';
-import { type ImageError, type ImageOptions, type ImagePlan, readImage } from '../image';
+import {
+  type FirmwareOptions,
+  type ImageError,
+  type ImageOptions,
+  type ImagePlan,
+  type PhysicalRange,
+  readFirmware,
+  readImage,
+} from '../image';
+import { ACPI_TABLES, acpiTables, afterFirmware, type PlacedTable } from '../platform';
 import { FIRST_TURN, ONLY_TURN } from './interleaving';
 import { giveBack, takeIdleMachine } from './machine-pool';
 import { boardOf, type MachineConfig, type MachineState, processorCount } from './machine-state';
@@ -132,8 +141,20 @@ const loadedProcessor = (reset: ProcessorState, plan: ImagePlan): ProcessorState
   });
 };
 
+const MIB = 2 ** 20;
+
+/** The ACPI tables, unless the image or the size of memory leaves no room for them. */
+const tablesBeside = (
+  taken: readonly PhysicalRange[],
+  { config, board }: MachineState,
+): readonly PlacedTable[] =>
+  config.memoryBytes < MIB ||
+  taken.some(({ address, length }) => address < MIB && address + length > ACPI_TABLES)
+    ? []
+    : acpiTables(board.config);
+
 /**
- * The machine with an image in memory and the processor at its first instruction. A malformed image, or memory too small for it, gives an `ImageError` whose
+ * The machine with an image in memory and the processor at its first instruction, and with what firmware would have left: ACPI tables from 0xF0000 on, and the 8259 pair at LINT0. A malformed image, or memory too small for it, gives an `ImageError` whose
  * `says` names file, field and fix.
  */
 export const loadImage = (
@@ -145,14 +166,46 @@ export const loadImage = (
   if (!plan.ok) return fault(plan.fault);
   const draft = new MemoryDraft(machine.memory);
   for (const { address, length } of plan.value.zeros) draft.write(address, new Uint8Array(length));
+  const taken: readonly PhysicalRange[] = [
+    ...plan.value.zeros,
+    ...plan.value.writes.map(({ address, bytes: { length } }) => ({ address, length })),
+  ];
+  for (const { address, bytes: table } of tablesBeside(taken, machine)) draft.write(address, table);
   for (const { address, bytes: content } of plan.value.writes) draft.write(address, content);
   return ok(
     Object.freeze({
       ...machine,
       memory: draft.publish(),
+      board: afterFirmware(machine.board),
       processors: Object.freeze(
         machine.processors.with(0, loadedProcessor(machine.processors[0], plan.value)),
       ),
+    }),
+  );
+};
+
+/**
+ * The machine with firmware as ROM below 4 GiB and its last 128 KiB below 1 MiB, at its reset vector in real mode. Give it a machine fresh from
+ * `createMachine`: its devices begin anew. A file that is no firmware image gives an `ImageError`.
+ * SDM Vol. 3A, 10.1.4 First Instruction Executed
+ */
+export const loadFirmware = (
+  machine: MachineState,
+  bytes: Uint8Array,
+  options: FirmwareOptions = {},
+): Outcome<MachineState, ImageError> => {
+  const { config } = machine;
+  const plan = readFirmware(bytes, { ...options, memoryBytes: config.memoryBytes });
+  if (!plan.ok) return fault(plan.fault);
+  const draft = new MemoryDraft(machine.memory);
+  for (const { address, bytes: content } of plan.value.writes) draft.write(address, content);
+  const board = { ...config.board, firmware: plan.value.bytes };
+  return ok(
+    Object.freeze({
+      ...machine,
+      config: Object.freeze({ ...config, board }),
+      memory: draft.publish(),
+      board: boardOf({ ...config, board }, config.memoryBytes),
     }),
   );
 };

@@ -28,6 +28,7 @@ import {
   writeX2apic,
   X2APIC_CURRENT_COUNT,
 } from '../platform';
+import { PhysicalMap } from './physical-map';
 
 /** What an access or the passing of time did outside the machine. */
 export type EffectListener = (effect: DeviceEffect) => void;
@@ -57,9 +58,9 @@ export class MachineBus implements Bus {
   deadline = Number.POSITIVE_INFINITY;
   /** Number of the processor that runs: accesses come from it. */
   processor = 0;
-  private lowFrames = 0;
-  private highFirst = 0;
-  private highEnd = 0;
+  /** Frames below 1 MiB changed from RAM to ROM or back; `rom` show the firmware again. */
+  onRemapped: (rom: readonly number[]) => void = () => {};
+  private readonly map = new PhysicalMap();
 
   constructor(
     private readonly now: () => number,
@@ -71,14 +72,21 @@ export class MachineBus implements Bus {
 
   load(board: Board, ram: readonly MemoryRange[]): void {
     this.board = board;
-    this.lowFrames = ram[0].bytes / 4096;
-    this.highFirst = ram.length > 1 ? ram[1].base / 4096 : 0;
-    this.highEnd = ram.length > 1 ? this.highFirst + ram[1].bytes / 4096 : 0;
+    this.map.load(board, ram);
     this.deadline = nextDeadline(board, this.now());
   }
 
   isRam(frame: number): boolean {
-    return frame < this.lowFrames || (frame >= this.highFirst && frame < this.highEnd);
+    return this.map.isRam(frame);
+  }
+
+  isMemory(frame: number): boolean {
+    return this.map.isMemory(frame);
+  }
+
+  /** The devices are reset, or have another state for another reason than an access. */
+  replace(board: Board): void {
+    this.changed(board, []);
   }
 
   /** An agent outside the machine has brought the board here. */
@@ -119,6 +127,8 @@ export class MachineBus implements Bus {
       this.board = board;
       this.deadline = nextDeadline(board, this.now());
       this.deadlineChanged();
+      const remapped = this.map.changed(board);
+      if (remapped !== undefined) this.onRemapped(remapped.rom);
     }
     for (const effect of effects) this.onEffect(effect);
   }

@@ -12,7 +12,7 @@ import { type ProcessorState, SEGMENT_REGISTERS } from '../cpu/processor-state';
 import { createMachine } from './create-machine';
 import type { GuestStart, HostLayout, Monitor } from './host-port';
 import { hostStubPage, VECTOR_ENTRIES, VECTOR_ENTRY_BYTES } from './host-stub';
-import { boardOf, type MachineState } from './machine-state';
+import type { MachineState } from './machine-state';
 import { FOUR_GIB, memoryRange } from './memory-map';
 
 /** The host's own memory: tables and stack for the port, then what the monitor may use. */
@@ -166,6 +166,8 @@ const hostModel = ({ name, features }: Processor): Processor =>
 export const createMonitoredMachine = <S>(guest: MachineState, monitor: Monitor<S>): MachineState => {
   if (guest.processors.length > 1)
     throw new ModelError(`a monitor runs guests of one processor, not of ${guest.processors.length}`);
+  if (guest.board.config.firmware !== undefined)
+    throw new ModelError('a guest with firmware: its ROM is no memory of the guest that a monitor could map');
   const host = createMachine({
     ...guest.config,
     processor: hostModel(guest.config.processor),
@@ -189,7 +191,7 @@ export const createMonitoredMachine = <S>(guest: MachineState, monitor: Monitor<
   return Object.freeze({
     ...host,
     ram: Object.freeze([memoryRange(0, HOST_BYTES), memoryRange(GUEST_BASE, guest.config.memoryBytes)]),
-    board: boardOf(guest.config, guest.config.memoryBytes),
+    board: guest.board,
     memory: hostMemory(guest.memory, ranges),
     processors: Object.freeze([hostProcessor(host.processors[0])]),
     monitor: Object.freeze({ monitor: monitor as Monitor<unknown>, layout, progress: undefined }),

@@ -14,13 +14,15 @@ import { resetProcessor } from '../cpu/presets';
 import { ACTIVITY, type ProcessorDraft } from '../cpu/processor-draft';
 import type { ProcessorState } from '../cpu/processor-state';
 import { FLAG } from '../cpu/slots';
-import type { DeviceEffect } from '../platform';
+import { type DeviceEffect, isAsleep, type ResetCause, resetBoard } from '../platform';
 import { chosen, sliceLength, type Turn } from './interleaving';
 import { MachineBus } from './machine-bus';
 import { type MachineConfig, type MachineState, processorCount } from './machine-state';
 import { MonitorPort } from './monitor-port';
+import { showRom } from './physical-map';
 import { RunningProcessor, type Surroundings } from './running-processor';
 import type { VirtualizedProcessor } from './virtualized-processor';
+import { startInRealMode, startWithoutFirmware } from './wake';
 
 /** Why a run ended. */
 export type StopReason =
@@ -35,6 +37,10 @@ export type StopReason =
   | { readonly kind: 'delivery-loop' }
   /** The monitor gave up its guest. */
   | { readonly kind: 'monitor-stopped'; readonly reason: string }
+  /** Software switched the machine off. */
+  | { readonly kind: 'power-off' }
+  /** Software reset the machine, and there is no firmware to go on with. */
+  | { readonly kind: 'reset' }
   /** A listener asked for it. */
   | { readonly kind: 'interrupted' };
 
@@ -70,6 +76,8 @@ export class RunningMachine {
   /** Deadlines that passed since all processors fell asleep, and how many instructions had retired then. */
   private wakeless = 0;
   private asleepAt = -1;
+  /** A reset that software asked for: it comes after the instruction in execution. */
+  private resets: ResetCause | undefined;
   onEffect: ((effect: DeviceEffect) => void) | undefined;
 
   constructor(
@@ -101,6 +109,13 @@ export class RunningMachine {
     this.select(this.processors[0]);
     this.port = new MonitorPort(this);
     this.bus.onEffect = (effect) => this.effect(effect);
+    this.bus.onRemapped = (rom) => {
+      showRom(this.draft, rom);
+      for (const { memory, engine } of this.processors) {
+        memory.flush();
+        engine.code.clear();
+      }
+    };
   }
 
   /** Instructions and iterations that all processors retired. */
@@ -208,6 +223,10 @@ export class RunningMachine {
     this.idleAt = -1;
     let left = instructions;
     while (this.stop === undefined) {
+      if (this.resets !== undefined) {
+        const stop = this.restart(this.resets);
+        if (stop !== undefined) return stop;
+      }
       if (left <= 0) return { kind: 'limit' };
       const { engine } = this;
       const now = engine.now();
@@ -294,7 +313,8 @@ export class RunningMachine {
   private waitForDeadline(): StopReason | undefined {
     const { engine, bus } = this;
     const deadline = Math.min(bus.deadline, ...this.processors.map((one) => one.deadline));
-    if (deadline === Number.POSITIVE_INFINITY || this.sleepsForEver()) return { kind: 'stuck' };
+    const sleeps = !isAsleep(bus.board) && this.sleepsForEver();
+    if (deadline === Number.POSITIVE_INFINITY || sleeps) return { kind: 'stuck' };
     const wait = deadline - engine.now();
     if (wait > 0) engine.clockStart += wait;
     this.idle.clear();
@@ -310,6 +330,29 @@ export class RunningMachine {
       this.wakeless = 0;
     }
     return ++this.wakeless > MOST_WAKELESS;
+  }
+
+  /** A reset: processors and devices are as after power-up, memory stays. SDM Vol. 3A, 10.1.1 Processor State After Reset */
+  private restart(cause: ResetCause): StopReason | undefined {
+    const { bus, processors } = this;
+    const now = this.engine.now();
+    this.resets = undefined;
+    for (const one of processors) {
+      one.engine.stopRequested = false;
+      resetProcessor(one.cpu, one.number === 0);
+      one.changed();
+    }
+    const [first] = processors;
+    if (this.current !== first) this.switchTo(first, now);
+    this.until = processors.length === 1 ? Number.POSITIVE_INFINITY : now + sliceLength(this.seed, now);
+    bus.replace(resetBoard(bus.board, now));
+    if (bus.board.config.firmware !== undefined) return undefined;
+    const start = startWithoutFirmware(cause, bus.board, (address, bytes) =>
+      this.memory.readPhysical(address, bytes),
+    );
+    if (start === undefined) return { kind: 'reset' };
+    startInRealMode(first.cpu, start);
+    return undefined;
   }
 
   /** Ends the run after the instruction in execution. */
@@ -330,6 +373,17 @@ export class RunningMachine {
     switch (effect.kind) {
       case 'exit':
         this.end({ kind: 'exit', code: effect.code, status: ((effect.code << 1) | 1) & 0xff });
+        return;
+      case 'power-off':
+        this.end({ kind: 'power-off' });
+        return;
+      case 'sleep':
+        for (const { cpu } of this.processors) cpu.activity = ACTIVITY.waitForSipi;
+        return;
+      case 'reset':
+        this.resets = effect.cause;
+        this.engine.stopRequested = true;
+        this.engine.goal = 0;
         return;
       case 'signal':
         this.processors[effect.processor].signal(effect);

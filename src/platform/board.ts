@@ -69,6 +69,15 @@ export const createBoard = (config: BoardConfig): Board => {
   return config.timer === 'external' ? withExternalTime(board, 0) : board;
 };
 
+/** The board after a reset of the machine: what a battery keeps stays. */
+export const resetBoard = (board: Board, now: number): Board => {
+  const { config, devices } = board;
+  const states = devices.devices.map(
+    (device, index) => device.afterReset?.(board.states[index], config, now) ?? device.reset(config),
+  );
+  return Object.freeze({ config, devices, states: Object.freeze(states), lines: NO_LINES });
+};
+
 /** Index of the device that owns all bytes of an access; -1 when none does. */
 const owner = (board: Board, access: BusAccess): number => {
   const { devices, states } = board;

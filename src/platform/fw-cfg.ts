@@ -9,16 +9,23 @@ export const FW_CFG_PORT = 0x510;
 export const FW_CFG_SELECTORS = {
   signature: 0x00,
   id: 0x01,
+  uuid: 0x02,
   ramSize: 0x03,
+  noGraphic: 0x04,
   processors: 0x05,
   initrdAddress: 0x0a,
   initrdSize: 0x0b,
+  numa: 0x0d,
+  bootMenu: 0x0e,
   maximumProcessors: 0x0f,
   initrdData: 0x12,
   commandLineAddress: 0x13,
   commandLineSize: 0x14,
   commandLineData: 0x15,
   fileDirectory: 0x19,
+  /** The first of the files that the directory names. */
+  firstFile: 0x20,
+  irq0Override: 0x8002,
 } as const;
 
 export interface FwCfgState {
@@ -29,7 +36,8 @@ export interface FwCfgState {
   readonly items: Readonly<Record<number, string>>;
 }
 
-const ENTRY_MASK = 0x3fff;
+/** Without the bit of the write channel. */
+const ENTRY_MASK = 0xbfff;
 
 const little = (value: number, bytes: number): string => {
   let text = '';
@@ -38,8 +46,49 @@ const little = (value: number, bytes: number): string => {
   return text;
 };
 
+const big = (value: number, bytes: number): string => [...little(value, bytes)].reverse().join('');
+
+const USABLE = 1;
+const RESERVED = 2;
+const DEVICE_HOLE = 0xc000_0000;
+const FOUR_GIB = 2 ** 32;
+
+interface File {
+  readonly name: string;
+  readonly data: string;
+}
+
+/** The files: the memory map beyond what firmware finds itself, and no second try when nothing can be booted. */
+const files = ({ memoryBytes, firmware = 0 }: BoardConfig): readonly File[] => {
+  const entry = (base: number, length: number, type: number): string =>
+    length > 0 ? `${little(base, 8)}${little(length, 8)}${little(type, 4)}` : '';
+  const low = Math.min(memoryBytes, DEVICE_HOLE);
+  const map = [
+    entry(0, low, USABLE),
+    entry(FOUR_GIB, memoryBytes - low, USABLE),
+    entry(FOUR_GIB - firmware, firmware, RESERVED),
+  ];
+  return [
+    { name: 'etc/boot-fail-wait', data: little(0xffff_ffff, 4) },
+    { name: 'etc/e820', data: map.join('') },
+  ];
+};
+
+const FILE_NAME_BYTES = 56;
+
+/** The directory: count, then size, selector, two reserved bytes and name of each file. */
+const directory = (all: readonly File[]): string =>
+  big(all.length, 4) +
+  all
+    .map(
+      ({ name, data }, at) =>
+        `${big(data.length, 4)}${big(FW_CFG_SELECTORS.firstFile + at, 2)}\0\0${name.padEnd(FILE_NAME_BYTES, '\0')}`,
+    )
+    .join('');
+
 const items = (config: BoardConfig): Record<number, string> => {
   const at = FW_CFG_SELECTORS;
+  const provided = files(config);
   const processors = little(config.processors ?? 1, 2);
   const text = config.commandLine;
   const commandLine = text === undefined ? '' : `${byteString(new TextEncoder().encode(text.text))}\0`;
@@ -56,11 +105,17 @@ const items = (config: BoardConfig): Record<number, string> => {
     [at.commandLineAddress]: little(text?.address ?? 0, 4),
     [at.commandLineSize]: little(commandLine.length, 4),
     [at.commandLineData]: commandLine,
-    [at.fileDirectory]: '\0\0\0\0',
+    [at.uuid]: '\0'.repeat(16),
+    [at.noGraphic]: little(1, 2),
+    [at.numa]: '\0'.repeat(8),
+    [at.bootMenu]: little(0, 2),
+    [at.irq0Override]: little(1, 4),
+    [at.fileDirectory]: directory(provided),
+    ...Object.fromEntries(provided.map(({ data }, index) => [at.firstFile + index, data])),
   };
 };
 
-/** The firmware configuration device: read-only items, an empty file directory, no DMA. Data past an item's end reads as 0. */
+/** The firmware configuration device: read-only items and files, no DMA. Data past an item's end reads as 0. */
 export const fwCfg: Device<FwCfgState> = {
   name: 'fw-cfg',
   ranges: [{ space: 'port', first: FW_CFG_PORT, last: FW_CFG_PORT + 1 }],

@@ -1,3 +1,5 @@
+export * from './acpi';
+export * from './after-firmware';
 export * from './board';
 export * from './board-value';
 export * from './chipset';

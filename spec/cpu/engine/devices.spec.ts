@@ -9,6 +9,9 @@ import { RecordingBus } from '../system/system-processor';
 const DEVICE = 0x10_0000;
 
 class DeviceBus extends RecordingBus {
+  override isMemory(): boolean {
+    return false;
+  }
   override isRam(): boolean {
     return false;
   }

@@ -15,6 +15,9 @@ export class RecordingBus implements Bus {
   input = 0x12345678;
   priority = 0;
   deadline = 0n;
+  isMemory(): boolean {
+    return true;
+  }
   isRam(): boolean {
     return true;
   }

@@ -94,6 +94,7 @@ export class QuietBus implements Bus {
   pending = -1;
   readonly acknowledged: number[] = [];
   isRam = () => true;
+  isMemory = () => true;
   readMmio = () => 0;
   writeMmio = () => {};
   in = () => 0;

@@ -27,7 +27,7 @@ export class LinearMemory extends OperandMemory implements Mmu {
   }
 
   private readPart(frame: number, offset: number, bytes: number): bigint {
-    if (this.cpu.bus.isRam(frame)) {
+    if (this.cpu.bus.isMemory(frame)) {
       this.readBytes(this.memory.page(frame).bytes, offset, bytes);
       return this.cpu.R[SLOT.value]!;
     }
@@ -113,7 +113,7 @@ export class LinearMemory extends OperandMemory implements Mmu {
     );
     if (elements < 2 || this.breakpointsArmed()) return 0;
     const source = this.translate(fromLow, high32(from), false, false, false);
-    if (!this.cpu.bus.isRam(source)) return 0;
+    if (!this.cpu.bus.isMemory(source)) return 0;
     const target = this.translate(toLow, high32(to), true, false, false);
     if (!this.isPlain(target)) return 0;
     // An ascending copy onto bytes that are still to be read repeats them: element by element then.
@@ -144,7 +144,7 @@ export class LinearMemory extends OperandMemory implements Mmu {
       );
     }
     const frame = Math.floor(address / 4096);
-    if (!this.cpu.bus.isRam(frame)) return (1n << BigInt(8 * bytes)) - 1n;
+    if (!this.cpu.bus.isMemory(frame)) return (1n << BigInt(8 * bytes)) - 1n;
     this.readBytes(this.memory.page(frame).bytes, offset, bytes);
     return this.cpu.R[SLOT.value]!;
   }

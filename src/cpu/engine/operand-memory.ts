@@ -39,9 +39,9 @@ export abstract class OperandMemory extends Translation {
     if (offset + bytes > 4096) return this.readCrossing(low, high, bytes, forWrite);
     const frame = this.translate(low, high, forWrite, false, false);
     if (this.breakpointsArmed()) this.dataBreakpoints(low, high, bytes, false);
-    if (!this.cpu.bus.isRam(frame)) return this.readDevice(frame * 4096 + offset, bytes);
+    if (!this.cpu.bus.isMemory(frame)) return this.readDevice(frame * 4096 + offset, bytes);
     if (forWrite) this.requireAlone(frame, offset, bytes);
-    if (forWrite) this.fillWrite(low, high, frame);
+    if (forWrite && this.cpu.bus.isRam(frame)) this.fillWrite(low, high, frame);
     else this.fillRead(low, high, frame);
     return this.readBytes(this.memory.page(frame).bytes, offset, bytes);
   }
@@ -177,7 +177,7 @@ export abstract class OperandMemory extends Translation {
     for (let i = 0; i < bytes; i++) {
       const frame = i < first ? frames[0] : frames[1];
       const offset = i < first ? (low & 4095) + i : i - first;
-      const byte = this.cpu.bus.isRam(frame)
+      const byte = this.cpu.bus.isMemory(frame)
         ? this.memory.page(frame).bytes[offset]!
         : this.readDevice(frame * 4096 + offset, 1);
       if (i < 4) valueLow |= byte << (8 * i);

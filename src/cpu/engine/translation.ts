@@ -93,7 +93,7 @@ export abstract class Translation extends DerivedPages {
       access.fetch = fetch;
     }
     const frame = Math.floor(physical / 4096);
-    if (!cpu.bus.isRam(frame)) {
+    if (!cpu.bus.isMemory(frame)) {
       this.entries.low = -1;
       this.entries.high = -1;
       return;
@@ -113,7 +113,7 @@ export abstract class Translation extends DerivedPages {
       ? cpu.virtualization!.translateGuestPhysical(cpu, address, PDPTE_LOAD)
       : address;
     const frame = Math.floor(physical / 4096);
-    if (!cpu.bus.isRam(frame)) return 0xffff_ffff_ffff_ffffn;
+    if (!cpu.bus.isMemory(frame)) return 0xffff_ffff_ffff_ffffn;
     if (this.observer !== undefined && cpu.nonRoot) this.observer.frame(frame, 'paging-structure', false);
     const { words } = this.memory.page(frame);
     const index = (physical % 4096) >> 2;
@@ -221,7 +221,7 @@ export abstract class Translation extends DerivedPages {
       if (top !== 0 && top !== -1) this.cpu.generalProtection();
     }
     const frame = this.translate(low, high, false, true, false);
-    if (!this.cpu.bus.isRam(frame)) this.cpu.unbuilt('instruction fetch from a device');
+    if (!this.cpu.bus.isMemory(frame)) this.cpu.unbuilt('instruction fetch from a device');
     return frame;
   }
 }

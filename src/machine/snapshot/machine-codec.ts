@@ -94,11 +94,21 @@ const frameNumbers: Codec<readonly number[]> = mapped(
   },
 );
 
-const contents = (frames: readonly number[], pages: Uint8Array, ram: readonly MemoryRange[]): MemoryRoot => {
+/** Where the firmware's ROM is. */
+const romOf = ({ config: { firmware = 0 } }: MachineState['board']): readonly MemoryRange[] => [
+  { base: 2 ** 32 - firmware, bytes: firmware },
+];
+
+const contents = (
+  frames: readonly number[],
+  pages: Uint8Array,
+  ram: readonly MemoryRange[],
+  rom: readonly MemoryRange[],
+): MemoryRoot => {
   const draft = new MemoryDraft(EMPTY_MEMORY);
   frames.forEach((frame, at) => {
     const address = frame * PAGE_BYTES;
-    if (!ram.some(({ base, bytes }) => address >= base && address < base + bytes))
+    if (![...ram, ...rom].some(({ base, bytes }) => address >= base && address < base + bytes))
       malformed(`frames[${at}]`, `frame ${frame} is outside memory`);
     draft.write(address, pages.subarray(at * PAGE_BYTES, (at + 1) * PAGE_BYTES));
   });
@@ -174,5 +184,5 @@ export const decodeMachine = (head: unknown, pages: Uint8Array, parts: SnapshotP
     malformed('pages', `${pages.length} bytes for ${frames.length} frames`);
   if (state.config.memoryBytes === 0) malformed('config.memoryBytes', 'no memory');
   checkProcessors(state);
-  return Object.freeze({ ...state, memory: contents(frames, pages, state.ram) });
+  return Object.freeze({ ...state, memory: contents(frames, pages, state.ram, romOf(state.board)) });
 };

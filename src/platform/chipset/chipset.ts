@@ -1,4 +1,5 @@
 import { freeze } from 'immer';
+import { type Board, deviceState } from '../board-value';
 import {
   type AddressRange,
   type BusAccess,
@@ -196,3 +197,7 @@ export const shadowing = ({ spaces: { hostBridge } }: ChipsetState): readonly nu
 
 /** The registers behind `shadowing`, to be compared: the same array while nothing changed. */
 export const shadowRegisters = ({ spaces: { hostBridge } }: ChipsetState): readonly number[] => hostBridge;
+
+/** Whether the machine is in the sleeping state S3. */
+export const isAsleep = (board: Board): boolean =>
+  (deviceState(board, chipset.name) as ChipsetState | undefined)?.power.asleep === true;

@@ -1,5 +1,6 @@
 export { type ApicBaseFault, apicBaseOf, writeApicBase } from './base';
 export { type LocalApics, localApicDevice } from './local-apic';
+export { connectPins } from './local-interrupts';
 export { type Delivery, deliverMessage, isAddressed } from './message';
 export {
   acceptInterrupt,
@@ -12,6 +13,7 @@ export {
 } from './priority';
 export {
   createLocalApic,
+  DEFAULT_APIC_ADDRESS,
   initLocalApic,
   type LocalApicOptions,
   type LocalApicState,
