@@ -117,7 +117,8 @@ describe('QEMU Firmware Configuration (fw_cfg) Device', () => {
     ['initrdAddress', [0, 0, 0, 1]],
     ['initrdSize', [3, 0, 0, 0]],
     ['initrdData', [1, 2, 255, 0]],
-    ['fileDirectory', [0, 0, 0, 0, 0]],
+    ['fileDirectory', [0, 0, 0, 2, 0, 0, 0, 4, 0, 0x20, 0, 0, 0x65, 0x74, 0x63, 0x2f]],
+    ['firstFile', [0xff, 0xff, 0xff, 0xff, 0]],
   ] as const)('answers %s', (name, expected) => {
     expect(take(d, FW_CFG_SELECTORS[name], expected.length)).toEqual(expected);
   });

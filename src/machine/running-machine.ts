@@ -340,6 +340,7 @@ export class RunningMachine {
     for (const one of processors) {
       one.engine.stopRequested = false;
       resetProcessor(one.cpu, one.number === 0);
+      one.virtualized?.load(undefined);
       one.changed();
     }
     const [first] = processors;
