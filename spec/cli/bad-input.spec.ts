@@ -13,7 +13,11 @@ const CASES: readonly (readonly [string, readonly string[], RegExp])[] = [
   ],
   ['option without value', ['run', HELLO, '--memory'], /'--memory <size>' argument missing/],
   ['too many images', ['run', 'a', 'b'], /too many arguments for 'run'.* got 2; see vtmodel run --help/],
-  ['no image', ['run'], /image: missing; give one, as in vtmodel run kernel\.elf, or --resume FILE/],
+  [
+    'no image',
+    ['run'],
+    /image: missing; give one, as in vtmodel run kernel\.elf, or --firmware FILE or --resume FILE/,
+  ],
   ['missing file', ['run', 'nosuch.elf'], /nosuch\.elf: image: no such file or directory; give the path/],
   [
     'no bundled guest of that name',

@@ -41,7 +41,7 @@ describe('accesses that no device decodes', () => {
     expect(readBus(board, at(0x300)).board).toBe(board);
   });
   it('write nothing', () => {
-    expect(writeBus(board, at(0x300, 4), 1)).toEqual({ board, effects: [], decoded: false });
+    expect(writeBus(board, at(0x300, 4), 1)).toEqual({ board, effects: [], decoded: false, takes: 0 });
   });
   it('are split where they cross the end of a range', () => {
     const driver = new Driver(board);

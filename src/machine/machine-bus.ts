@@ -68,6 +68,8 @@ export class MachineBus implements Bus {
     private readonly deadlineChanged: () => void,
     /** A register was read whose value depends on time. */
     private readonly timed: (byClock: number, bytes: 1 | 2 | 4) => number,
+    /** An access took time. */
+    private readonly elapse: (units: number) => void,
   ) {}
 
   load(board: Board, ram: readonly MemoryRange[]): void {
@@ -84,12 +86,7 @@ export class MachineBus implements Bus {
     return this.map.isMemory(frame);
   }
 
-  /** The devices are reset, or have another state for another reason than an access. */
-  replace(board: Board): void {
-    this.changed(board, []);
-  }
-
-  /** An agent outside the machine has brought the board here. */
+  /** A reset, or an agent outside the machine, has brought the board here. */
   arrive(board: Board, effects: readonly DeviceEffect[]): void {
     this.changed(board, effects);
   }
@@ -105,6 +102,7 @@ export class MachineBus implements Bus {
   private read(space: 'port' | 'memory', address: number, bytes: 1 | 2 | 4): number {
     const answer = readBus(this.board, { space, address, bytes, now: this.now(), processor: this.processor });
     this.changed(answer.board, answer.effects);
+    if (answer.takes > 0) this.elapse(answer.takes);
     const value = answer.timed ? this.timed(answer.value, bytes) : answer.value;
     if (answer.decoded || space === 'port')
       this.onAccess?.({ space, direction: 'read', address, bytes, value });
@@ -120,6 +118,7 @@ export class MachineBus implements Bus {
     if (answer.decoded || space === 'port')
       this.onAccess?.({ space, direction: 'write', address, bytes, value });
     this.changed(answer.board, answer.effects);
+    if (answer.takes > 0) this.elapse(answer.takes);
   }
 
   private changed(board: Board, effects: readonly DeviceEffect[]): void {

@@ -46,7 +46,7 @@ export interface MonitorProgress {
 export interface MachineState {
   readonly config: MachineConfig;
   readonly ram: readonly MemoryRange[];
-  /** Retired instructions since power-up, and the time that passed while all processors were idle. */
+  /** Retired instructions since power-up, and the time that passed while all processors were idle or an access to a slow device took. */
   readonly clock: number;
   readonly turn: Turn;
   readonly memory: MemoryRoot;

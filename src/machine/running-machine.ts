@@ -90,6 +90,10 @@ export class RunningMachine {
       () => this.engine.now(),
       () => this.deadlineChanged(),
       (value, bytes) => Number(this.decide('timer-count', 1n << BigInt(8 * bytes), BigInt(value))),
+      (units) => {
+        this.engine.clockStart += units;
+        this.deadlineChanged();
+      },
     );
     const surroundings: Surroundings = {
       processor,
@@ -346,7 +350,7 @@ export class RunningMachine {
     const [first] = processors;
     if (this.current !== first) this.switchTo(first, now);
     this.until = processors.length === 1 ? Number.POSITIVE_INFINITY : now + sliceLength(this.seed, now);
-    bus.replace(resetBoard(bus.board, now));
+    bus.arrive(resetBoard(bus.board, now), []);
     if (bus.board.config.firmware !== undefined) return undefined;
     const start = startWithoutFirmware(cause, bus.board, (address, bytes) =>
       this.memory.readPhysical(address, bytes),

@@ -50,6 +50,8 @@ export interface BusRead {
   readonly decoded: boolean;
   /** The value depends on the clock or on when interrupts arrived. */
   readonly timed: boolean;
+  /** Units of the machine clock that the access takes. */
+  readonly takes: number;
 }
 
 export type BusWrite = Omit<BusRead, 'value' | 'timed'>;
@@ -75,7 +77,7 @@ export const resetBoard = (board: Board, now: number): Board => {
   const states = devices.devices.map(
     (device, index) => device.afterReset?.(board.states[index], config, now) ?? device.reset(config),
   );
-  return Object.freeze({ config, devices, states: Object.freeze(states), lines: NO_LINES });
+  return Object.freeze({ ...board, states: Object.freeze(states), lines: NO_LINES });
 };
 
 /** Index of the device that owns all bytes of an access; -1 when none does. */
@@ -119,6 +121,7 @@ export const readBus = (board: Board, access: BusAccess): BusRead => {
     let effects = NO_EFFECTS;
     let decoded = false;
     let timed = false;
+    let takes = 0;
     for (let offset = 0; offset < access.bytes; offset++) {
       const part = readBus(after, byteOf(access, offset));
       after = part.board;
@@ -126,22 +129,25 @@ export const readBus = (board: Board, access: BusAccess): BusRead => {
       effects = join(effects, part.effects);
       decoded ||= part.decoded;
       timed ||= part.timed;
+      takes += part.takes;
     }
-    return { board: after, value, effects, decoded, timed };
+    return { board: after, value, effects, decoded, timed, takes };
   }
-  if (index < 0) return { board, value: 0xff, effects: NO_EFFECTS, decoded: false, timed: false };
+  if (index < 0) return { board, value: 0xff, effects: NO_EFFECTS, decoded: false, timed: false, takes: 0 };
   const now = timeOf(board, index, access.now);
+  const device = board.devices.devices[index];
   const {
     state,
     value,
     effects = NO_EFFECTS,
     timed = false,
-  } = board.devices.devices[index].read(board.states[index], at(access, now));
+  } = device.read(board.states[index], at(access, now));
   return {
     ...settle(withState(board, index, state), index, effects, now),
     value,
     decoded: true,
     timed,
+    takes: device.accessTime ?? 0,
   };
 };
 
@@ -152,19 +158,26 @@ export const writeBus = (board: Board, access: BusAccess, value: number): BusWri
     let after = board;
     let effects = NO_EFFECTS;
     let decoded = false;
+    let takes = 0;
     for (let offset = 0; offset < access.bytes; offset++) {
       const part = writeBus(after, byteOf(access, offset), (value >>> (8 * offset)) & 0xff);
       after = part.board;
       effects = join(effects, part.effects);
       decoded ||= part.decoded;
+      takes += part.takes;
     }
-    return { board: after, effects, decoded };
+    return { board: after, effects, decoded, takes };
   }
-  if (index < 0) return { board, effects: NO_EFFECTS, decoded: false };
+  if (index < 0) return { board, effects: NO_EFFECTS, decoded: false, takes: 0 };
   const now = timeOf(board, index, access.now);
-  const answer = board.devices.devices[index].write(board.states[index], at(access, now), value);
+  const device = board.devices.devices[index];
+  const answer = device.write(board.states[index], at(access, now), value);
   const after = withState(board, index, answer.state);
-  return { ...settle(after, index, answer.effects, now), decoded: true };
+  return {
+    ...settle(after, index, answer.effects, now),
+    decoded: true,
+    takes: device.accessTime ?? 0,
+  };
 };
 
 /** The clock value at which a device has something to do; `Infinity` for never; may lie in the past. */

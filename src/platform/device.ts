@@ -162,6 +162,8 @@ export interface Device<S> {
   readonly ranges: readonly AddressRange[];
   /** Registers are bytes: the board splits wider accesses into bytes at ascending addresses. */
   readonly byteWide?: boolean;
+  /** Units of the machine clock that an access takes, for each byte where registers are bytes; default none. */
+  readonly accessTime?: number;
   /** The state after power-up. */
   reset(config: BoardConfig): S;
   /** Ranges, as a processor sees them, that software moves or switches off; asked at each access that no fixed range holds, so answer with a stored array. */

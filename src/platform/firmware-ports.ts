@@ -1,8 +1,10 @@
+import { ISA_ACCESS } from './clock-rate';
 import { type Device, NO_EFFECTS } from './device';
 
 /** Port 0x80: the power-on self test code, each write an effect; reads give the last one. */
 export const postCode: Device<number> = {
   name: 'post-code',
+  accessTime: ISA_ACCESS,
   ranges: [{ space: 'port', first: 0x80, last: 0x80 }],
   byteWide: true,
   reset: () => 0,
@@ -50,6 +52,7 @@ const FAST_RESET = 1;
  */
 export const systemControlPort: Device<number> = {
   name: 'port-92',
+  accessTime: ISA_ACCESS,
   ranges: [{ space: 'port', first: 0x92, last: 0x92 }],
   byteWide: true,
   reset: () => A20,

@@ -1,5 +1,6 @@
 // Intel 8042 as the keyboard controller of the PC/AT: IBM PC/AT Technical Reference, Keyboard Controller
 import { freeze } from 'immer';
+import { ISA_ACCESS } from './clock-rate';
 import { type Device, type DeviceTransition, NO_EFFECTS } from './device';
 
 export interface KeyboardControllerState {
@@ -147,6 +148,7 @@ const data = (state: KeyboardControllerState, value: number): DeviceTransition<K
 /** The 8042 with a keyboard at which nobody types; a byte for software raises IRQ1 when the command byte says so. A20 is kept and read back. */
 export const keyboardController: Device<KeyboardControllerState> = {
   name: '8042',
+  accessTime: ISA_ACCESS,
   ranges: [
     { space: 'port', first: DATA, last: DATA },
     { space: 'port', first: COMMAND, last: COMMAND },

@@ -1,6 +1,6 @@
 // Motorola MC146818A Real-Time Clock plus RAM data sheet: Address Map, Registers
 import { freeze, produce } from 'immer';
-import { clockAt, ticksAt } from './clock-rate';
+import { clockAt, ISA_ACCESS, ticksAt } from './clock-rate';
 import {
   type BoardConfig,
   type Device,
@@ -278,6 +278,7 @@ const memoryAtPowerUp = ({ memoryBytes, processors = 1 }: BoardConfig): number[]
  */
 export const realTimeClock: Device<RtcState> = {
   name: 'rtc',
+  accessTime: ISA_ACCESS,
   ranges: [{ space: 'port', first: 0x70, last: 0x71 }],
   byteWide: true,
   reset: (config) =>

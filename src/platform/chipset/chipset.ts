@@ -1,5 +1,6 @@
 import { freeze } from 'immer';
 import { type Board, deviceState } from '../board-value';
+import { ISA_ACCESS } from '../clock-rate';
 import {
   type AddressRange,
   type BusAccess,
@@ -173,6 +174,7 @@ const initial: Device<ChipsetState>['reset'] = (config) => {
  */
 export const chipset: Device<ChipsetState> = {
   name: 'chipset',
+  accessTime: ISA_ACCESS,
   ranges: [
     { space: 'port', first: APM, last: APM + 1 },
     { space: 'port', first: CONFIG_ADDRESS, last: CONFIG_DATA + 3 },

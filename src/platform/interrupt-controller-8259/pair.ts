@@ -1,4 +1,5 @@
 import { freeze } from 'immer';
+import { ISA_ACCESS } from '../clock-rate';
 import {
   type AcknowledgedInterrupt,
   type Device,
@@ -77,6 +78,7 @@ const acknowledge = (before: PicPairState): AcknowledgedInterrupt<PicPairState> 
 /** The 8259A pair at 0x20 and 0xA0, with the edge/level control registers at 0x4D0. */
 export const picPair: Device<PicPairState> = {
   name: '8259',
+  accessTime: ISA_ACCESS,
   ranges: [
     { space: 'port', first: 0x20, last: 0x21 },
     { space: 'port', first: 0xa0, last: 0xa1 },

@@ -1,4 +1,4 @@
-import { clockAt, ticksAt } from '../clock-rate';
+import { clockAt, ISA_ACCESS, ticksAt } from '../clock-rate';
 import { type Device, type DeviceEffect, type DeviceTransition, NO_EFFECTS } from '../device';
 import {
   COUNTER_AT_POWER_UP,
@@ -111,6 +111,7 @@ const readSpeaker = (state: PitState, tick: number): number =>
  */
 export const intervalTimer: Device<PitState> = {
   name: '8254',
+  accessTime: ISA_ACCESS,
   ranges: [
     { space: 'port', first: FIRST, last: CONTROL },
     { space: 'port', first: SPEAKER, last: SPEAKER },
