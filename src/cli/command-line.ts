@@ -4,6 +4,7 @@ import { ModelError } from '../core';
 import { type CheckArguments, checkCommand, describeCheck } from './check';
 import { BadInput, EXIT_STATUS } from './exit-status';
 import type { CommandIo } from './io';
+import { describeProcessorCommand, type ProcessorArguments, processorCommand } from './processor';
 import { runCommand } from './run';
 import { describeRun, type RunArguments } from './run-options';
 import { describeUnbuilt, type UnbuiltArguments, unbuiltCommand } from './unbuilt';
@@ -18,6 +19,7 @@ Examples:
   vtmodel check                          the criteria on the guests that come with the package
   vtmodel check kernel.elf --json        on your own image, for a program
   vtmodel run kernel.elf --memory 1G     an image on the bare machine, its serial port on stdout
+  vtmodel processor skylake              what a processor preset announces
   vtmodel run --help                     all about one command`;
 
 /** The command line; `status` is told how the chosen command ended. */
@@ -35,6 +37,9 @@ const commandLine = (io: CommandIo, status: (status: number) => void): Command =
   );
   describeRun(program.command('run')).action(async (image: string | undefined, options: RunArguments) =>
     status(await runCommand(io, image, options)),
+  );
+  describeProcessorCommand(program.command('processor')).action(
+    (model: string | undefined, options: ProcessorArguments) => status(processorCommand(io, model, options)),
   );
   describeUnbuilt(program.command('unbuilt')).action((options: UnbuiltArguments) =>
     status(unbuiltCommand(io, options)),

@@ -74,7 +74,12 @@ export const processorModel = (option: string, value: string): Processor => {
     return processor(name as PresetName, edits);
   } catch (error) {
     if (!(error instanceof ModelError)) throw error;
-    return bad(option, value, error.message, `write it as in ${option} skylake,-vmx`);
+    return bad(
+      option,
+      value,
+      error.message,
+      `vtmodel processor lists the presets, and with a name its features`,
+    );
   }
 };
 

@@ -14,6 +14,7 @@ export * from './machine-state';
 export * from './memory-map';
 export * from './monitored-machine';
 export { permittedChoices } from './permitted-choices';
+export * from './processor-description';
 export * from './run';
 export type { StopReason } from './running-machine';
 export {

@@ -1,0 +1,58 @@
+import { describe, expect, it } from 'vitest';
+import { PRESET_NAMES } from '../../src/api';
+import { MemoryIo } from './memory-io';
+
+const shown = async (...argv: readonly string[]): Promise<string> => {
+  const io = new MemoryIo();
+  expect(await io.command('processor', ...argv)).toBe(0);
+  return io.out;
+};
+
+describe('vtmodel processor', () => {
+  it('alone lists the presets with part and address widths', async () => {
+    const text = await shown();
+    for (const name of PRESET_NAMES) expect(text).toMatch(new RegExp(`^${name} +Intel `, 'm'));
+    expect(text).toMatch(/^pentium .*32 physical and 32 linear address bits +no VMX$/m);
+  });
+
+  it('shows announced features with what they lack, and the part’s others with the reason', async () => {
+    const text = await shown('skylake');
+    expect(text).toMatch(/^ {2}01H:EDX\[0\] +fpu +without arithmetic/m);
+    expect(text).toMatch(/^ {2}07H:EBX\[16\] +avx512f +not built$/m);
+    expect(text).toMatch(/^ {2}01H:ECX\[28\] +avx +on request \(\+avx\)/m);
+    expect(text).toMatch(/^ {2}277H +IA32_PAT +0007040600070406H$/m);
+    expect(text).toMatch(/^ {2}480H +IA32_VMX_BASIC +00D8100000000004H +read-only$/m);
+  });
+
+  it('knows the VMX controls of each part', async () => {
+    expect(await shown('skylake')).toMatch(/Unrestricted guest +0 or 1$/m);
+    expect(await shown('nehalem')).not.toContain('Unrestricted guest');
+    expect(await shown('nehalem')).toMatch(/Enable EPT +0 or 1$/m);
+    expect(await shown('pentium')).not.toContain('VMX controls');
+  });
+
+  it('follows edits, which are the same as those of --processor', async () => {
+    const features = async (model: string): Promise<readonly string[]> => {
+      const description = JSON.parse(await shown(model, '--format', 'json')) as {
+        features: { name: string; announced: boolean }[];
+      };
+      return description.features.filter(({ announced }) => announced).map(({ name }) => name);
+    };
+    expect(await features('skylake')).toContain('smep');
+    expect(await features('skylake,-smep,+umip')).not.toContain('smep');
+    expect(await features('skylake,-smep,+umip')).toContain('umip');
+  });
+
+  it('JSON has MSRs as hexadecimal text', async () => {
+    const { msrs } = JSON.parse(await shown('pentium', '--format', 'json')) as {
+      msrs: { index: number; reset: string }[];
+    };
+    expect(msrs.find(({ index }) => index === 0x10)?.reset).toBe('0x0');
+  });
+
+  it('an error says what was meant', async () => {
+    const io = new MemoryIo();
+    expect(await io.command('processor', 'skylark')).toBe(2);
+    expect(io.err).toMatch(/unknown processor 'skylark'; did you mean 'skylake'\?/);
+  });
+});
