@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { PRESET_NAMES } from '../../src/api';
+import { PRESET_NAMES } from '../../src/cpu/presets';
 import { MemoryIo } from './memory-io';
 
 const shown = async (...argv: readonly string[]): Promise<string> => {
