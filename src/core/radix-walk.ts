@@ -102,7 +102,7 @@ export class RadixWalk {
       this.level = level;
       if (!source.read(address, level)) return UNREADABLE;
       const low = source.low;
-      const high = source.high;
+      const high = wide ? source.high : 0;
       this.lows[level] = low;
       const kind = format.classify(low, high, level);
       if (kind === ENTRY.table) {

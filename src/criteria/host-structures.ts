@@ -18,7 +18,7 @@ const LINEAR: readonly { readonly name: string; readonly field: VmcsField; reado
 ];
 
 /** Fields of the host-state area that decide where the host's own structures are. */
-export const HOST_FIELDS: readonly VmcsField[] = ['hostCr3', ...LINEAR.map(({ field }) => field)];
+export const HOST_FIELDS: readonly VmcsField[] = ['hostCr3', 'hostCr4', ...LINEAR.map(({ field }) => field)];
 
 const BYTES = 8;
 

@@ -12,6 +12,8 @@ import type { MonitoredRunListener } from './monitored-progress';
 import type { MonitoredRun } from './monitored-run';
 import { type ProcessorStructure, processorStructures, StructureSignature } from './processor-structures';
 
+const HOST_LA57 = 0x1000n;
+
 /** What broke resource control. */
 export type ResourceViolationKind =
   /** Guest execution read or wrote a host frame that is not its own. */
@@ -147,7 +149,8 @@ export class ResourceControl implements MonitoredRunListener {
     this.structures = {};
     for (const structure of processorStructures(vmx)) this.own(run, structure);
     const { memory } = run.machine.memory;
-    const host = hostStructures(memory, ia32ePaging(vmx.physicalAddressWidth, true), data);
+    const levels = (data.get('hostCr4') & HOST_LA57) === 0n ? 4 : 5;
+    const host = hostStructures(memory, ia32ePaging(vmx.physicalAddressWidth, true, levels), data);
     this.hostTables = host.tables;
     for (const structure of host.structures) this.keep(run, structure);
     if (!vmx.eptEnabled) {

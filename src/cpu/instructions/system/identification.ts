@@ -1,10 +1,9 @@
-import { isCanonical } from '../../../core';
 import type { CpuidResult } from '../../cpuid';
 import type { Instruction } from '../../decode/instruction';
 import { readMsr, readTimeStamp, writeMsr } from '../../msrs';
 import { FEATURES } from '../../presets/features';
 import type { ProcessorDraft } from '../../processor-draft';
-import { linearAddressBits } from '../../segmented-address';
+import { isLoadableBase } from '../../segments';
 import { CR4, SLOT } from '../../slots';
 import { compactedBytes, standardBytes } from '../../state-components';
 import { general, pair, registerOf, setGeneral, setPair } from './operands';
@@ -167,7 +166,7 @@ const writeBase =
     requireBaseAccess(cpu);
     const { number, width } = registerOf(instruction.operands[0]);
     const value = general(cpu, number, width);
-    if (!isCanonical(value, linearAddressBits(cpu))) cpu.generalProtection();
+    if (!isLoadableBase(cpu, value)) cpu.generalProtection();
     cpu.R[slot] = value;
   };
 
