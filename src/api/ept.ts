@@ -22,6 +22,7 @@ export {
   eptAllows,
   eptpError,
   eptViolationQualification,
+  type GuestPaging,
   type PageFault,
   type WalkReference,
   type WalkRequest,

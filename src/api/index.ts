@@ -38,7 +38,14 @@ export {
   type Observation,
   type Progress,
 } from './criteria';
-export { type EptFault, type PageFault, type WalkReference, type WalkRequest, walk } from './ept';
+export {
+  type EptFault,
+  type GuestPaging,
+  type PageFault,
+  type WalkReference,
+  type WalkRequest,
+  walk,
+} from './ept';
 export * from './machine';
 export {
   checkVmEntry,

@@ -1,8 +1,9 @@
 import { gva, hex, join } from '../core';
 import { disassemble } from '../cpu/decode';
 import type { InterruptionEvent } from '../cpu/event';
+import { pagingFeatures } from '../cpu/paging-mode';
 import type { ProcessorDraft } from '../cpu/processor-draft';
-import { CR0, CR4, EFER, FLAG, SLOT } from '../cpu/slots';
+import { CR0, CR4, FLAG, PDPTE_REGISTERS, SLOT } from '../cpu/slots';
 import { walk } from '../ept';
 import type { RunningMachine } from '../machine/running-machine';
 import type { RunningProcessor } from '../machine/running-processor';
@@ -42,7 +43,14 @@ const walkOf = (
       writeProtect: has(W[2 * SLOT.cr0], CR0.wp),
       smep: has(cr4, CR4.smep),
       smap: has(cr4, CR4.smap) && (implicit || !cpu.flag(FLAG.ac)),
-      noExecute: has(W[2 * SLOT.efer], EFER.nxe),
+    },
+    paging: {
+      cr4: R[SLOT.cr4],
+      efer: R[SLOT.efer],
+      pdptes: PDPTE_REGISTERS.map((name) => R[SLOT[name]]),
+      pkru: R[SLOT.pkru],
+      pkrs: R[SLOT.pkrs],
+      features: pagingFeatures(machine.config.processor),
     },
     physicalAddressWidth: machine.config.processor.physicalAddressWidth,
   });

@@ -1,9 +1,11 @@
 import { type Gva, gva, hex, u64 } from '../core';
 import type { CodeSize } from '../cpu/decode';
 import { decode, disassemble } from '../cpu/decode';
+import { pagingFeatures } from '../cpu/paging-mode';
+import type { Processor } from '../cpu/presets';
 import type { ProcessorState } from '../cpu/processor-state';
 import { ACCESS_RIGHTS, CR0, EFER } from '../cpu/slots';
-import { walk } from '../ept';
+import { type GuestPaging, walk } from '../ept';
 import type { MachineState } from '../machine';
 import { CONTROLS, FIELD_NAMES, type VMCS_FIELDS, type VmxState } from '../vmx';
 
@@ -36,8 +38,22 @@ export const eptPointer = (virtualization: unknown): bigint | undefined => {
 /** The processor whose turn it is. */
 const running = ({ processors, turn }: MachineState): ProcessorState => processors[turn.processor];
 
+/** What the translation of linear addresses depends on at present. */
+const guestPaging = (
+  { control, modelSpecific, hidden }: Pick<ProcessorState, 'control' | 'modelSpecific' | 'hidden'>,
+  processor: Processor,
+): GuestPaging => ({
+  cr4: control.cr4,
+  efer: control.efer,
+  pdptes: hidden.pdptes,
+  pkru: control.pkru,
+  pkrs: modelSpecific.pkrs,
+  features: pagingFeatures(processor),
+});
+
 const physicalAddress = (state: MachineState, address: Gva): number | undefined => {
-  const { control, virtualization } = running(state);
+  const processor = running(state);
+  const { control, virtualization } = processor;
   const eptp = eptPointer(virtualization);
   const { outcome } = walk({
     memory: state.memory,
@@ -45,7 +61,7 @@ const physicalAddress = (state: MachineState, address: Gva): number | undefined 
     access: 'fetch',
     ...(has(control.cr0, CR0.pg) ? { cr3: control.cr3 } : {}),
     ...(eptp === undefined ? {} : { eptp }),
-    rights: { noExecute: has(control.efer, EFER.nxe) },
+    paging: guestPaging(processor, state.config.processor),
     physicalAddressWidth: state.config.processor.physicalAddressWidth,
   });
   return outcome.ok ? outcome.value : undefined;

@@ -1,4 +1,5 @@
 import { RIGHTS } from './paging-format';
+import { CR4, SLOT } from './slots';
 
 /** Page-fault error code. SDM Vol. 3A, 4.7 Page-Fault Exceptions */
 export const PAGE_FAULT = {
@@ -33,6 +34,14 @@ export const accessAllowed = (rights: number, write: boolean, fetch: boolean, by
   if (userPage && by.smap) return false;
   return !write || !by.writeProtect || (rights & RIGHTS.write) !== 0;
 };
+
+/** PKRU where CR4.PKE lets it govern, else 0 (int32). SDM Vol. 3A, 4.6.2 Protection Keys */
+export const userKeys = (W: Int32Array): number =>
+  (W[2 * SLOT.cr4]! & CR4.pke) !== 0 ? W[2 * SLOT.pkru]! : 0;
+
+/** IA32_PKRS where CR4.PKS lets it govern, else 0 (int32). */
+export const supervisorKeys = (W: Int32Array): number =>
+  (W[2 * SLOT.cr4]! & CR4.pks) !== 0 ? W[2 * SLOT.pkrs]! : 0;
 
 const KEY_SHIFT = 27;
 const ACCESS_DISABLE = 1;

@@ -1,5 +1,6 @@
 export * from './entry';
 export * from './eptp';
+export type { GuestPaging } from './guest-paging';
 export * from './mappings';
 export * from './nested-walk';
 export * from './paging-format';

@@ -85,6 +85,10 @@ export class NestedWalk implements EntrySource {
   get guestRights(): number {
     return this.guest.rights;
   }
+  /** High half of the guest's leaf. */
+  get guestHigh(): number {
+    return this.guest.high;
+  }
   /** Rights over the EPT path of the last translation. */
   get eptRights(): number {
     return this.ept.rights;

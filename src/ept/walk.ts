@@ -19,10 +19,19 @@ import {
   RadixWalk,
   shiftRight,
 } from '../core';
-import { accessAllowed, type PagingRights, pageFaultErrorCode } from '../cpu/page-fault';
-import { ia32ePaging } from '../cpu/paging-format';
+import {
+  accessAllowed,
+  keyDenies,
+  type PagingRights,
+  pageFaultErrorCode,
+  protectionKey,
+  supervisorKeys,
+  userKeys,
+} from '../cpu/page-fault';
+import { NO_ROOT, type PagingMode } from '../cpu/paging-mode';
 import { decodeEptEntry } from './entry';
 import { COMMON_EPT, EPTP, type EptCapabilities, eptpError, eptRoot } from './eptp';
+import { type GuestPaging, pagingModeOf, pagingRegisters } from './guest-paging';
 import { EptWalk, NESTED_END, NestedWalk } from './nested-walk';
 import { eptPaging } from './paging-format';
 import { type EptAccess, type EptFault, eptAllows } from './violation';
@@ -36,8 +45,10 @@ export interface WalkRequest {
   readonly cr3?: bigint;
   /** How rights are judged; supervisor mode with CR0.WP and no-execute enabled when left out. */
   readonly rights?: Partial<PagingRights>;
-  /** Tables of the guest: 4 or 5 levels. */
+  /** Tables of the guest where `paging` does not say it: 4 or 5 levels. */
   readonly levels?: 4 | 5;
+  /** What selects the paging mode and governs it; IA-32e mode, without protection keys, when left out. */
+  readonly paging?: GuestPaging;
   /** Without it, physical addresses of the guest are those of the host. */
   readonly eptp?: bigint;
   readonly ept?: EptCapabilities;
@@ -105,7 +116,7 @@ class RecordingSource implements EntrySource {
   read(at: number, level: number): boolean {
     const { words } = this.memory.page(Math.floor(at / 4096));
     this.low = words[(at & 4095) >> 2];
-    this.high = words[((at & 4095) >> 2) + 1];
+    this.high = this.format.entryBytes === 8 ? words[((at & 4095) >> 2) + 1] : 0;
     const kind = KIND_NAMES[this.format.classify(this.low, this.high, level)];
     if (level === this.format.levels) this.rights = this.format.allRights;
     this.rights = kind === 'absent' ? 0 : this.format.restrict(this.rights, this.low, this.high);
@@ -132,8 +143,6 @@ const DEFAULT_RIGHTS: PagingRights = {
   noExecute: true,
 };
 
-const CR3_TABLE = 0xf_ffff_ffff_f000n;
-
 /** One request on its way: what it asks for, and the references made so far. */
 class Walk {
   readonly references: WalkReference[] = [];
@@ -141,18 +150,21 @@ class Walk {
   private readonly address: Gva;
   private readonly wanted: EptAccess;
   private readonly rights: PagingRights;
-  private readonly paging: PagingFormat;
+  private readonly mode: PagingMode;
+  private readonly registers: Int32Array;
   private readonly capabilities: EptCapabilities;
   private readonly low: number;
   private readonly high: number;
 
   constructor(request: WalkRequest) {
-    const { memory, address, access = 'read', levels = 4, physicalAddressWidth = 39, ept } = request;
+    const { memory, address, access = 'read', physicalAddressWidth = 39, ept, paging } = request;
     this.memory = memory;
     this.address = address;
     this.wanted = { read: access === 'read', write: access === 'write', fetch: access === 'fetch' };
-    this.rights = { ...DEFAULT_RIGHTS, ...request.rights };
-    this.paging = ia32ePaging(physicalAddressWidth, this.rights.noExecute, levels);
+    const rights = { ...DEFAULT_RIGHTS, ...request.rights };
+    this.registers = pagingRegisters({ ...request, noExecute: rights.noExecute });
+    this.mode = pagingModeOf(this.registers, paging, physicalAddressWidth);
+    this.rights = { ...rights, noExecute: this.mode.noExecute };
     this.capabilities = ept ?? { ...COMMON_EPT, physicalAddressWidth };
     this.low = low32(address);
     this.high = high32(address);
@@ -166,28 +178,44 @@ class Walk {
     return ok(hpa(frame * 4096 + (this.low & 4095)));
   }
 
-  private pageFault(present: boolean, reserved: boolean): Outcome<Hpa, PageFault> {
+  private pageFault(present: boolean, reserved: boolean, keyDenied = false): Outcome<Hpa, PageFault> {
     const { write, fetch } = this.wanted;
-    const errorCode = pageFaultErrorCode(present, reserved, write, fetch, this.rights);
+    const errorCode = pageFaultErrorCode(present, reserved, write, fetch, this.rights, keyDenied);
     return fault({ kind: 'page-fault', address: this.address, errorCode });
   }
 
-  private allows(guestRights: number): boolean {
-    return accessAllowed(guestRights, this.wanted.write, this.wanted.fetch, this.rights);
+  /** The page fault of rights that do not allow the access; `high` is that of the leaf. */
+  private denied(guestRights: number, high: number): Outcome<Hpa, PageFault> | undefined {
+    const { write, fetch } = this.wanted;
+    const W = this.registers;
+    const key =
+      this.mode.keys &&
+      !fetch &&
+      keyDenies(guestRights, protectionKey(high), write, this.rights, userKeys(W), supervisorKeys(W));
+    const allowed = !key && accessAllowed(guestRights, write, fetch, this.rights);
+    return allowed ? undefined : this.pageFault(true, false, key);
+  }
+
+  /** Byte address of the guest's first table, `NO_ROOT` where the PDPTE register is not present. */
+  private get root(): number {
+    return this.mode.root(this.registers, this.low);
   }
 
   /** Through the guest's tables alone. */
-  guest(root: number): Outcome<Hpa, PageFault> {
+  guest(): Outcome<Hpa, PageFault> {
+    const { root } = this;
+    if (root === NO_ROOT) return this.pageFault(false, false);
+    const { format } = this.mode;
     const walk = new RadixWalk();
     const end = walk.run(
-      this.paging,
-      this.source('guest', this.paging, (at) => at),
+      format,
+      this.source('guest', format, (at) => at),
       root,
       this.low,
       this.high,
     );
     if (end !== ENTRY.leaf) return this.pageFault(end === ENTRY.reserved, end === ENTRY.reserved);
-    return this.allows(walk.rights) ? this.inFrame(walk.frame) : this.pageFault(true, false);
+    return this.denied(walk.rights, walk.high) ?? this.inFrame(walk.frame);
   }
 
   /** EPT tables of an EPTP; `gpaOf` tells which guest-physical address they translate. */
@@ -226,15 +254,19 @@ class Walk {
   }
 
   /** Through the guest's tables, each of their addresses through EPT. */
-  nested(root: number, eptp: bigint): Outcome<Hpa, PageFault | EptFault> {
+  nested(eptp: bigint): Outcome<Hpa, PageFault | EptFault> {
+    const { root } = this;
+    if (root === NO_ROOT) return this.pageFault(false, false);
+    const { format } = this.mode;
     const gpaOf = (): number => nested.gpa;
     const ept = this.extended(eptp, gpaOf);
-    const nested = new NestedWalk(this.paging, ept, this.source('guest', this.paging, gpaOf));
+    const nested = new NestedWalk(format, ept, this.source('guest', format, gpaOf));
     const guestEnd = nested.walkGuest(root, this.low, this.high);
     if (guestEnd === NESTED_END.guestAbsent) return this.pageFault(false, false);
     if (guestEnd === NESTED_END.guestReserved) return this.pageFault(true, true);
     const mapped = guestEnd === NESTED_END.mapped;
-    if (mapped && !this.allows(nested.guestRights)) return this.pageFault(true, false);
+    const denied = mapped ? this.denied(nested.guestRights, nested.guestHigh) : undefined;
+    if (denied !== undefined) return denied;
     const end = mapped ? nested.translateFinal(this.low) : guestEnd;
     if (end === NESTED_END.eptMisconfiguration)
       return fault({ kind: 'ept-misconfiguration', gpa: gpa(nested.gpa) });
@@ -246,7 +278,7 @@ class Walk {
 
 /**
  * Translates an address and names every entry that is read on the way, in order: with 4-level paging and 4-level EPT at most 24. A pure
- * function of memory: accessed and dirty flags, whose updates are writes of their own, stay as they are. The fault is a page fault, an EPT
+ * function of memory and of the registers named: accessed and dirty flags, whose updates are writes of their own, stay as they are. The fault is a page fault, an EPT
  * violation or an EPT misconfiguration; an EPTP that VM entry refuses is a `ModelError`.
  * SDM Vol. 3C, 29.3.1 EPT Overview; SDM Vol. 3A, 4.5 4-Level Paging and 5-Level Paging
  */
@@ -260,8 +292,7 @@ export const walk = (
   const way = new Walk(request);
   const outcome = (): Outcome<Hpa, PageFault | EptFault> => {
     if (cr3 === undefined) return eptp === undefined ? ok(hpa(Number(address))) : way.guestPhysical(eptp);
-    const root = Number(cr3 & CR3_TABLE);
-    return eptp === undefined ? way.guest(root) : way.nested(root, eptp);
+    return eptp === undefined ? way.guest() : way.nested(eptp);
   };
   return { outcome: outcome(), references: way.references };
 };

@@ -1,4 +1,5 @@
 import type { MemoryDraft, Page } from '../../core';
+import { supervisorKeys, userKeys } from '../page-fault';
 import type { ProcessorDraft } from '../processor-draft';
 import { CR0, CR4, EFER, FLAG, SLOT } from '../slots';
 import { type CodeMode, CodeModes } from './code-mode';
@@ -20,14 +21,6 @@ export interface CodeFrames {
   /** Forgets everything decoded from a frame. */
   drop(frame: number): void;
 }
-
-/** PKRU where CR4.PKE lets it govern, else 0 (int32). SDM Vol. 3A, 4.6.2 Protection Keys */
-export const userKeys = (W: Int32Array): number =>
-  (W[2 * SLOT.cr4]! & CR4.pke) !== 0 ? W[2 * SLOT.pkru]! : 0;
-
-/** IA32_PKRS where CR4.PKS lets it govern, else 0 (int32). */
-export const supervisorKeys = (W: Int32Array): number =>
-  (W[2 * SLOT.cr4]! & CR4.pks) !== 0 ? W[2 * SLOT.pkrs]! : 0;
 
 /**
  * What is derived from translations and code: the fast arrays with the context that they are tagged with, and the frames that a write must be

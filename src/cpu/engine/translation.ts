@@ -6,6 +6,8 @@ import {
   type PagingRights,
   pageFaultErrorCode,
   protectionKey,
+  supervisorKeys,
+  userKeys,
 } from '../page-fault';
 import { PTE } from '../paging-format';
 import { NO_ROOT, PagingMode, pagingFeatures } from '../paging-mode';
@@ -13,7 +15,7 @@ import type { Processor } from '../presets';
 import { canonicalShift } from '../segmented-address';
 import { CR0, CR4, FLAG, SLOT } from '../slots';
 import type { PhysicalAccess } from '../virtualization';
-import { DerivedPages, supervisorKeys, userKeys } from './derived-pages';
+import { DerivedPages } from './derived-pages';
 
 const RFLAGS = 2 * SLOT.rflags;
 
