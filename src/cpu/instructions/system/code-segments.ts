@@ -99,7 +99,7 @@ export const returnTarget = (cpu: ProcessorDraft, selector: number): CodeTarget 
 export const returnStack = (cpu: ProcessorDraft, selector: number, to: CodeTarget): SegmentValue => {
   const { privilege } = to;
   if (isNull(selector)) {
-    if (!to.mode64 || privilege === 3) cpu.generalProtection();
+    if (!to.mode64 || privilege === 3 || (selector & 3) !== privilege) cpu.generalProtection();
     return nullSegment(selector, privilege);
   }
   const descriptor = readDescriptor(cpu, selector);
