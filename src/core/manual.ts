@@ -256,6 +256,7 @@ export const SECTIONS = {
       'Class 2-Maskable Hardware Interrupt Handling in Virtual-8086 Mode Using the Virtual Interrupt Mechanism',
     '21.3.3': 'Class 3-Software Interrupt Handling in Virtual-8086 Mode',
     '21.4': 'Protected-Mode Virtual Interrupts',
+    '22.4': 'Transferring Control Among Mixed-Size Code Segments',
     '23': 'Architecture Compatibility',
   },
   '3C': {
