@@ -16,6 +16,8 @@ export interface Expectation {
   readonly cpus: number;
   /** Command line after the image's name. */
   readonly append: string;
+  /** Text of the module that the images read as environment variables, such as `TEST_DEVICE=0`; empty for none. */
+  readonly environment: string;
   /** RAM in MiB. */
   readonly memoryMib: number;
   /** More instructions than these are a failure. */
@@ -65,6 +67,7 @@ const FIELDS: Readonly<Record<keyof Expectation, Check>> = {
   processor: text,
   cpus: integer(1, 255),
   append: text,
+  environment: text,
   memoryMib: integer(1),
   maxInstructions: integer(1),
   passed: integer(0),
@@ -78,6 +81,7 @@ const DEFAULTS = {
   processor: 'skylake',
   cpus: 1,
   append: '',
+  environment: '',
   failed: [],
   skipped: [],
 } as const satisfies Partial<Expectation>;

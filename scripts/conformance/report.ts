@@ -15,7 +15,7 @@ const HEADER = [
 const TEXT = new Set<string>(['image', 'mode', 'processor', 'as expected']);
 
 const cells = ({ expectation, result, differences }: Outcome): readonly string[] => [
-  [expectation.image, expectation.append].filter((part) => part !== '').join(' '),
+  [expectation.image, expectation.append, expectation.environment].filter((part) => part !== '').join(' '),
   expectation.command,
   expectation.cpus === 1 ? expectation.processor : `${expectation.cpus} × ${expectation.processor}`,
   String(result.passed),

@@ -13,6 +13,7 @@ export type Progress = (instructions: number) => void;
 /** What a command found out; the text that the guest printed is counted elsewhere. */
 type Ended = Pick<Result, 'ended' | 'instructions' | 'broken'>;
 
+const encoder = new TextEncoder();
 const MIB = 2 ** 20;
 const SLICE = 200_000_000;
 /** The guest of a check runs on a bare machine without VMX. */
@@ -22,14 +23,18 @@ const statusOf = (code: number): number => ((code << 1) | 1) & 0xff;
 
 /** The image in memory, as `vtmodel run` loads it. */
 const guest = (path: string, expectation: Expectation): MachineState => {
-  const { command, append, memoryMib, cpus } = expectation;
+  const { command, append, memoryMib, cpus, environment } = expectation;
   const [preset, ...edits] = expectation.processor.split(',');
   const machine = createMachine({
     processor: processor(preset as PresetName, [...edits, ...EDITS[command]]),
     memoryBytes: memoryMib * MIB,
     board: { processors: cpus, ...(append === '' ? {} : { commandLine: { address: 0, text: append } }) },
   });
-  const options = { fileName: path, ...(append === '' ? {} : { commandLine: append }) };
+  const options = {
+    fileName: path,
+    ...(append === '' ? {} : { commandLine: append }),
+    ...(environment === '' ? {} : { modules: [{ name: 'environment', bytes: encoder.encode(environment) }] }),
+  };
   const loaded = loadImage(machine, readFileSync(path), options);
   if (!loaded.ok) throw new BadInput(loaded.fault.says);
   return loaded.value;

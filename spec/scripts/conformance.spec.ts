@@ -24,7 +24,7 @@ const HELLO = {
   passed: 0,
   status: 1,
 };
-const WHOLE = { ...HELLO, processor: 'skylake', cpus: 1, failed: [], skipped: [] } as const;
+const WHOLE = { ...HELLO, processor: 'skylake', cpus: 1, environment: '', failed: [], skipped: [] } as const;
 
 /** The command on the folder, with expectations written into it. */
 const command = async (expectations: unknown, ...argv: readonly string[]) => {
