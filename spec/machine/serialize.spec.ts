@@ -146,8 +146,8 @@ describe('what a snapshot names', () => {
         idtBase: 0n,
         monitorMemory: { base: 0n, bytes: 4096n },
         guestMemory: [{ guest: 0, host: 2 ** 32, bytes: 4096 }],
+        deviceMemory: [{ base: 0xfec0_0000, bytes: 4096 }],
         guest: {
-          mode: 'protected',
           rip: start.rip,
           rflags: 2n,
           registers: start.registers,

@@ -36,8 +36,8 @@ export const LAYOUT: HostLayout = {
   idtBase: 0x4000n,
   monitorMemory: { base: MONITOR_BASE, bytes: 0x10_0000n },
   guestMemory: [{ guest: 0, host: GUEST_BASE, bytes: GUEST_BYTES }],
+  deviceMemory: [],
   guest: {
-    mode: 'protected',
     rip: 0x10_0000n,
     rflags: 2n,
     registers: Array.from({ length: 16 }, (_, number) => (number === 4 ? 0x7000n : 0n)),

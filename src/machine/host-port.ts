@@ -1,9 +1,10 @@
+import type { MemoryRange } from '../core';
+
 /**
  * How a monitor reaches its processor. A monitor is a pure machine: it is given the reply to its last request and answers with the next one. A request is one
  * host instruction, which the model executes from a stub in host memory on the processor where the monitor runs, with all its faults and, when that
  * processor is itself in VMX non-root operation, its VM exits.
  */
-
 /** The general-purpose registers in encoding order (RAX RCX RDX RBX RSP RBP RSI RDI R8 ... R15); RSP is the stub's. */
 export type GeneralRegisters = readonly bigint[];
 
@@ -75,13 +76,14 @@ export interface HostLayout {
   readonly monitorMemory: { readonly base: bigint; readonly bytes: bigint };
   /** Host memory that is the guest's RAM: guest-physical ranges in ascending order, each contiguous in the host. */
   readonly guestMemory: readonly { readonly guest: number; readonly host: number; readonly bytes: number }[];
+  /** Where the guest reaches real devices, at equal addresses in the host; the pages of local APICs, which software moves, are not here. */
+  readonly deviceMemory: readonly MemoryRange[];
   /** The guest's initial state, as the bare machine would start with it. */
   readonly guest: GuestStart;
 }
 
-/** The state in which the loader leaves a processor: protected mode without paging, or 64-bit mode. */
+/** The state in which the loader leaves a processor. */
 export interface GuestStart {
-  readonly mode: 'protected' | 'long';
   readonly rip: bigint;
   readonly rflags: bigint;
   readonly registers: GeneralRegisters;

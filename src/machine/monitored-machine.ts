@@ -77,7 +77,6 @@ const guestMemory = (ram: readonly MemoryRange[]): HostLayout['guestMemory'] => 
 
 const guestStart = (state: ProcessorState): GuestStart =>
   Object.freeze({
-    mode: (state.control.efer & 0x400n) !== 0n ? 'long' : 'protected',
     rip: state.rip,
     rflags: state.rflags,
     registers: state.registers,
@@ -186,6 +185,9 @@ export const createMonitoredMachine = <S>(guest: MachineState, monitor: Monitor<
     idtBase: BigInt(IDT),
     monitorMemory: Object.freeze({ base: BigInt(MONITOR_BASE), bytes: BigInt(HOST_BYTES - MONITOR_BASE) }),
     guestMemory: ranges,
+    deviceMemory: Object.freeze(
+      guest.board.devices.memory.map(({ first, last }) => memoryRange(first, last - first + 1)),
+    ),
     guest: guestStart(guest.processors[0]),
   });
   return Object.freeze({

@@ -21,7 +21,6 @@ import { plainData } from './plain-data';
 import { descriptorTableRegister, segmentRegister } from './processor-codec';
 
 const guestStart: Codec<GuestStart> = record<GuestStart>({
-  mode: oneOf('protected', 'long'),
   rip: word64,
   rflags: word64,
   registers: list(word64, 16),
@@ -48,6 +47,7 @@ const hostLayout: Codec<HostLayout> = record<HostLayout>({
   guestMemory: list(
     record<HostLayout['guestMemory'][number]>({ guest: physical, host: physical, bytes: physical }),
   ),
+  deviceMemory: list(record<HostLayout['deviceMemory'][number]>({ base: physical, bytes: physical })),
   guest: guestStart,
 });
 

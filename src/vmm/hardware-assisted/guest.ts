@@ -7,8 +7,6 @@ import type { Program } from './program';
 export interface HardwareAssistedOptions {
   /** VMX-preemption timer ticks between two returns to the monitor, at most 2^32 - 1; 0 runs without the timer. */
   readonly preemptionTimerPeriod?: number;
-  /** Physical ranges beside the local APIC where the guest reaches real devices; elsewhere outside its RAM it finds nothing. */
-  readonly deviceMemory?: readonly MemoryRange[];
 }
 
 /** What the monitor knows of its guest beyond the VMCS: plain data. */

@@ -11,9 +11,9 @@ export interface Piece {
   readonly bytes: number;
 }
 
-const isDevice = ({ guest, options }: Exit, { gpa, bytes }: Piece): boolean =>
+const isDevice = ({ guest, layout }: Exit, { gpa, bytes }: Piece): boolean =>
   (guest.apicPage >= 0 && gpa >= guest.apicPage && gpa + bytes <= guest.apicPage + PAGE) ||
-  (options.deviceMemory ?? []).some((range) => gpa >= range.base && gpa + bytes <= range.base + range.bytes);
+  layout.deviceMemory.some((range) => gpa >= range.base && gpa + bytes <= range.base + range.bytes);
 
 /** Where the host finds what the guest calls `gpa`: its RAM, or a device at the same address; `undefined` where nothing answers. */
 const hostOf = (exit: Exit, piece: Piece): number | undefined =>
