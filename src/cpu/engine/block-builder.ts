@@ -106,7 +106,7 @@ export class BlockBuilder {
 
   private operation(block: Block, index: number, row: InstructionRow): LastOperation {
     const instruction = block.instructions[index];
-    if (row.kind === 'system') return this.system(block, index, row.execute);
+    if (row.kind === 'system') return this.system(block, index, row);
     return (
       this.closure(block, index, row, instruction) ??
       this.computed(block, index, (cpu) => runRow(cpu, row, instruction))
@@ -160,37 +160,37 @@ export class BlockBuilder {
     };
   }
 
-  private system(
-    block: Block,
-    index: number,
-    execute: (cpu: ProcessorDraft, instruction: Instruction) => void,
-  ): LastOperation {
+  private system(block: Block, index: number, row: SystemRow): LastOperation {
     const instruction = block.instructions[index];
-    return this.computed(block, index, () => this.runSystem(execute, instruction));
+    return this.computed(block, index, () => this.runSystem(row, instruction));
   }
 
-  private runSystem(execute: SystemRow['execute'], instruction: Instruction): void {
+  private runSystem(row: SystemRow, instruction: Instruction): void {
     const { cpu, memory } = this;
     const { W } = cpu;
     cpu.iterationBudget = W[LEFT_AT] + 1;
     // It ends its block, so that it may reach devices and code as if it ran alone; the engine resets this when it leaves.
     const { alone } = memory;
     memory.alone = true;
-    execute(cpu, instruction);
+    memory.quick = this.tier !== 'oracle' && row.keepsMode === true;
+    row.execute(cpu, instruction);
     memory.alone = alone;
+    memory.quick = false;
     if (cpu.extraRetired !== 0) {
       W[LEFT_AT] -= cpu.extraRetired;
       cpu.extraRetired = 0;
     }
-    cpu.mmu.contextChanged();
+    if (row.keepsMode !== true) cpu.mmu.contextChanged();
   }
 
   private rowByRow(block: Block): LastOperation {
-    const { cpu, linker } = this;
+    const { cpu, linker, memory } = this;
     const { R, W } = cpu;
     const { rows, instructions } = block;
+    const quick = this.tier !== 'oracle';
     return () => {
       const last = rows.length - 1;
+      memory.quick = quick;
       for (let i = 0; i <= last; i++) {
         const row = rows[i];
         const instruction = instructions[i];
@@ -199,9 +199,10 @@ export class BlockBuilder {
         if (row.kind === 'data') runRow(cpu, row, instruction);
         else {
           R[SLOT.nextRip] = block.addressOf(i + 1);
-          this.runSystem(row.execute, instruction);
+          this.runSystem(row, instruction);
         }
       }
+      memory.quick = false;
       R[SLOT.rip] = R[SLOT.nextRip];
       if (rows[last].kind === 'data') linker.wentOn(block);
       return null;

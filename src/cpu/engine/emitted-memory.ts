@@ -218,7 +218,10 @@ export abstract class MemoryEmitter extends ShiftEmitter {
   }
 
   push(value: Text): void {
-    const top = this.stackPointer(-value.width / 8);
+    const top = this.sub(
+      this.register(RSP, this.stackWidth),
+      this.constant(BigInt(value.width / 8), this.stackWidth),
+    );
     this.storeValue(this.access(STACK_SEGMENT, this.zeroExtend(top, 64), value.width, 'write'), value);
     this.setRegister(RSP, this.stackWidth, top);
   }
@@ -230,10 +233,5 @@ export abstract class MemoryEmitter extends ShiftEmitter {
   releaseStack(bytes: number): void {
     const top = this.add(this.register(RSP, this.stackWidth), this.variable(BigInt(bytes), this.stackWidth));
     this.setRegister(RSP, this.stackWidth, top);
-  }
-
-  private stackPointer(distance: number): Text {
-    const width = this.stackWidth;
-    return this.add(this.register(RSP, width), this.constant(BigInt(distance), width));
   }
 }

@@ -177,6 +177,7 @@ export class Engine {
     W[LEFT_AT] = budget;
     this.budget = budget;
     this.executing = true;
+    const { goal } = this;
     let block: Block | null = null;
     let index = 0;
     let stop: EngineStop | undefined;
@@ -200,20 +201,42 @@ export class Engine {
           continue;
         }
         // The next instruction is not fetched when nothing may retire any more.
-        if (this.links.from === null || W[LEFT_AT] === 0) break;
+        if (W[LEFT_AT] === 0) break;
         block = null;
-        block = this.links.follow();
+        if (this.links.from !== null) block = this.links.follow();
+        else {
+          if (this.mustTurn(goal)) break;
+          cpu.nmiUnblocked = false;
+          if (memory.fast.contextStale) memory.selectContext();
+          block = this.links.lookUp(false);
+        }
       }
       this.finish();
       cpu.nmiUnblocked = false;
     } catch (error) {
       memory.alone = false;
+      memory.quick = false;
       if (error !== LEFT) throw error;
       if (block !== null) this.abandon(block, index);
       this.finish();
       stop = this.left();
     }
     return stop;
+  }
+
+  /** After a system instruction: whether `turn` has anything to do before the next one. */
+  private mustTurn(goal: number): boolean {
+    const { cpu } = this;
+    return (
+      cpu.boundaryWork ||
+      cpu.activity !== ACTIVITY.active ||
+      cpu.nonRoot ||
+      cpu.deliveryLoop ||
+      this.stopRequested ||
+      this.goal !== goal ||
+      this.portPage >= 0n ||
+      this.memory.breakpointsArmed()
+    );
   }
 
   /** One instruction by itself: it may reach devices and overwrite code, and boundaries are seen before and after it. */
@@ -243,6 +266,7 @@ export class Engine {
       return undefined;
     } catch (error) {
       memory.alone = false;
+      memory.quick = false;
       if (error !== LEFT) throw error;
       if (block !== null) this.abandon(block, 0);
       this.finish();

@@ -2,7 +2,7 @@ import { high32, low32 } from '../../core';
 import { dataBreakpoint } from '../events/debug';
 import type { LinearAccess, Mmu } from '../mmu';
 import { SLOT } from '../slots';
-import { OperandMemory } from './operand-memory';
+import { OperandMemory, putBytes } from './operand-memory';
 
 /** Memory of one processor. Here: what system instructions, event delivery and string instructions ask for. */
 export class LinearMemory extends OperandMemory implements Mmu {
@@ -10,11 +10,19 @@ export class LinearMemory extends OperandMemory implements Mmu {
     const low = low32(linear);
     const high = high32(linear);
     const implicit = access?.implicit === true;
+    const quick = this.quick && !implicit;
+    const known = quick ? this.knownPage(low, high, (low & 4095) + bytes, false) : undefined;
+    if (known !== undefined) {
+      this.readBytes(known, low & 4095, bytes);
+      return this.cpu.R[SLOT.value]!;
+    }
     const first = Math.min(bytes, 4096 - (low & 4095));
     const frame = this.translate(low, high, false, false, implicit);
     let value: bigint;
-    if (first === bytes) value = this.readPart(frame, low & 4095, bytes);
-    else {
+    if (first === bytes) {
+      if (quick && this.cpu.bus.isRam(frame)) this.fillRead(low, high, frame);
+      value = this.readPart(frame, low & 4095, bytes);
+    } else {
       // Both pages are asked for before a device on the first one is read.
       const [nextLow, nextHigh] = this.nextPage(low, high);
       const next = this.translate(nextLow, nextHigh, false, false, implicit);
@@ -45,11 +53,17 @@ export class LinearMemory extends OperandMemory implements Mmu {
     const low = low32(linear);
     const high = high32(linear);
     const implicit = access?.implicit === true;
+    const known = this.knownForWrite(low, high, bytes, implicit);
+    if (known !== undefined) {
+      putBytes(known, low & 4095, bytes, low32(value), high32(value));
+      return;
+    }
     const first = Math.min(bytes, 4096 - (low & 4095));
     const frame = this.translate(low, high, true, false, implicit);
     if (first === bytes) {
       if (this.cpu.bus.isRam(frame)) {
         if (!implicit) this.requireAlone(frame, low & 4095, bytes);
+        if (this.quick && !implicit) this.fillWrite(low, high, frame);
         this.writeBytes(frame, low & 4095, bytes, low32(value), high32(value));
       } else this.writeDevice(frame * 4096 + (low & 4095), bytes, low32(value), high32(value));
     } else {
@@ -69,10 +83,16 @@ export class LinearMemory extends OperandMemory implements Mmu {
     if (this.breakpointsArmed() && !implicit) dataBreakpoint(this.cpu, linear, bytes, 'write');
   }
 
+  private knownForWrite(low: number, high: number, bytes: number, implicit: boolean): Uint8Array | undefined {
+    if (!this.quick || implicit) return undefined;
+    return this.knownPage(low, high, (low & 4095) + bytes, true);
+  }
+
   probeWrite(linear: bigint, bytes: number, access?: LinearAccess): void {
     const low = low32(linear);
     const high = high32(linear);
     const implicit = access?.implicit === true;
+    if (this.knownForWrite(low, high, bytes, implicit) !== undefined) return;
     const first = Math.min(bytes, 4096 - (low & 4095));
     const frame = this.translate(low, high, true, false, implicit);
     let next = frame;

@@ -13,7 +13,7 @@ const RFLAGS = 2 * SLOT.rflags;
 /** What a slow access must know of its segment: it is SS; it was not checked, for base and limit are 0 and 4 GiB (the access may yet wrap around). */
 export const ACCESS_KIND = { stack: 1, flat: 2 } as const;
 
-const putBytes = (
+export const putBytes = (
   target: Uint8Array,
   offset: number,
   bytes: number,
@@ -29,6 +29,8 @@ export abstract class OperandMemory extends Translation {
   /** Whether the instruction runs alone: only then may it reach a device or overwrite code; else it is restarted alone. */
   alone = false;
   restartAlone = false;
+  /** The context is that of the instruction in execution: the fast arrays may answer `read` and `write` too. */
+  quick = false;
 
   /** Canonical and alignment checks, then `bytes` at a linear address into the value slot; returns its low half. `kind` is a set of `ACCESS_KIND`. */
   readSlow(low: number, high: number, bytes: number, kind: number, forWrite = false): number {
@@ -75,7 +77,7 @@ export abstract class OperandMemory extends Translation {
   }
 
   /** Bytes of the page when the fast arrays know it and the access, which ends before `end` of the page, is only misaligned. */
-  private knownPage(low: number, high: number, end: number, forWrite: boolean): Uint8Array | undefined {
+  protected knownPage(low: number, high: number, end: number, forWrite: boolean): Uint8Array | undefined {
     const { fast } = this;
     const W = this.cpu.W;
     if (end > 4096 || (W[RFLAGS] & FLAG.ac) !== 0) return undefined;
@@ -122,12 +124,12 @@ export abstract class OperandMemory extends Translation {
     dataBreakpoint(this.cpu, join(low, high), bytes, write ? 'write' : 'read');
   }
 
-  private fillRead(low: number, high: number, frame: number): void {
+  protected fillRead(low: number, high: number, frame: number): void {
     if (!this.breakpointsArmed())
       this.fast.fillRead(low, high, this.cpu.W[CONTEXT_AT]!, this.memory.page(frame));
   }
 
-  private fillWrite(low: number, high: number, frame: number): void {
+  protected fillWrite(low: number, high: number, frame: number): void {
     if (this.breakpointsArmed() || this.isDerivedFrom(frame)) return;
     const page = this.own(frame);
     this.fast.fillWrite(low, high, this.cpu.W[CONTEXT_AT]!, page);

@@ -11,6 +11,8 @@ export interface SystemRow {
   readonly kind: 'system';
   readonly mnemonic: string;
   readonly execute: (cpu: ProcessorDraft, instruction: Instruction) => void;
+  /** It changes no register that says in what mode code runs or how addresses are translated. */
+  readonly keepsMode?: true;
 }
 
 export type InstructionRow = DataRow | SystemRow;

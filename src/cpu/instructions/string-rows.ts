@@ -228,6 +228,7 @@ export const STRING_ROWS: readonly SystemRow[] = Object.entries(OPERATIONS).map(
   ([mnemonic, { iterate, bulk }]) => ({
     kind: 'system',
     mnemonic,
+    keepsMode: true,
     execute: (cpu, instruction) => {
       const string = new StringOperation(cpu, instruction);
       if (instruction.repeat !== undefined) return repeated(string, iterate, bulk);
