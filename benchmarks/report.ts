@@ -94,6 +94,7 @@ export const markdown = (
     ...measures.map((measure) => line(cells(measure, true))),
     '',
     '- `compute` is the bundled guest: SHA-256, two sorts and a sieve, compiled by gcc -O2, with paging on. Cold start is a new machine; steady state goes on with a warm engine.',
+    '- The 32-bit flat and the real-mode loop fill memory, cross out multiples and sum by calls, without paging; every access of the second adds a base and compares a limit.',
     '- A single step publishes a whole machine state that stays valid for ever.',
     '- Snapshot publishes a running machine; a fork is a second memory to write to beside the first; the first write copies a page that both share. All of 64 MiB and every 64th page of 4 GiB hold data.',
     '- The two-dimensional walk goes through 4 levels of guest tables behind 4 levels of EPT, all of 4-KiB pages.',

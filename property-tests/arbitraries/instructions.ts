@@ -160,14 +160,18 @@ const encode = (
   width: Width,
   operands: { readonly reg: number; readonly rm: number; readonly memory: number | undefined },
   value: bigint,
-  lock: boolean,
+  { lock, addresses32 }: { readonly lock: boolean; readonly addresses32: boolean },
 ): Emit => {
   const { opcode, bytes, digit, immediate = 'none', prefix = [], lockable = false, operand } = form;
   const memory =
     operand === 'memory' ? (operands.memory ?? 0) : operand === 'register' ? undefined : operands.memory;
   const code = bytes && width === 8 ? opcode.with(-1, opcode[opcode.length - 1] & ~1) : opcode;
   const reg = digit ?? operands.reg;
-  const prefixes = lock && lockable && memory !== undefined ? [0xf0, ...prefix] : prefix;
+  const prefixes = [
+    ...(lock && lockable && memory !== undefined ? [0xf0] : []),
+    ...(addresses32 ? [0x67] : []),
+    ...prefix,
+  ];
   return (asm) => {
     if (memory === undefined) asm.rr(code, reg, operands.rm, width, prefixes);
     else asm.rm(code, reg, { base: BASE, displacement: memory }, width, prefixes);
@@ -188,8 +192,11 @@ export const tableInstruction: fc.Arbitrary<Emit> = fc.oneof(...FORMS).chain((fo
       memory: fc.option(offset, { nil: undefined, freq: 1 }),
       value: word64,
       lock: fc.boolean(),
+      addresses32: fc.nat(5).map((some) => some === 0),
     })
-    .map(({ width, reg, rm, memory, value, lock }) => encode(form, width, { reg, rm, memory }, value, lock)),
+    .map(({ width, reg, rm, memory, value, ...prefixed }) =>
+      encode(form, width, { reg, rm, memory }, value, prefixed),
+    ),
 );
 
 /** MOV of a constant to a register, so that operands meet the edges. */

@@ -1,10 +1,10 @@
 // Integer instructions of 16- and 32-bit code as arbitraries: with every prefix, at addresses that meet limits and wrap around.
 import fc from 'fast-check';
 import { bytesOf } from './assembler';
-import { SELECTORS } from './narrow-layout';
+import { PARAGRAPHS, SELECTORS } from './narrow-layout';
 
-/** The bytes of one instruction, or of a few, in a 16-bit (false) or 32-bit (true) code segment. */
-export type NarrowCode = (big: boolean) => readonly number[];
+/** The bytes of one instruction, or of a few, in a 16-bit (false) or 32-bit (true) code segment; segments are paragraphs, or have descriptors. */
+export type NarrowCode = (big: boolean, paragraphs: boolean) => readonly number[];
 
 type Immediate = 0 | 1 | 'z';
 
@@ -185,17 +185,17 @@ const setRegister: fc.Arbitrary<NarrowCode> = fc
     ...bytesOf(value, narrow ? 2 : 4),
   ]);
 
-/** MOV to DS, ES, SS or FS; from memory through the stack at times. */
+/** MOV to DS, ES, SS or FS. */
 const setSegment: fc.Arbitrary<NarrowCode> = fc
   .record({
     segment: fc.constantFrom(0, 2, 3, 4),
-    selector: fc.constantFrom(...SELECTORS),
+    index: fc.nat(SELECTORS.length - 1),
     number: fc.nat(7),
   })
-  .map(({ segment, selector, number }) => (big) => [
+  .map(({ segment, index, number }) => (big, paragraphs) => [
     ...(big ? [0x66] : []),
     0xb8 | number,
-    ...bytesOf(selector, 2),
+    ...bytesOf((paragraphs ? PARAGRAPHS[index % PARAGRAPHS.length] : SELECTORS[index]) & 0xffff, 2),
     0x8e,
     0xc0 | (segment << 3) | number,
   ]);

@@ -82,3 +82,6 @@ export const SELECTORS: readonly number[] = [
   0,
   KERNEL_DATA,
 ];
+
+/** Segments of real and virtual-8086 mode, in paragraphs: all above tables and code. */
+export const PARAGRAPHS: readonly number[] = [0x2000, 0x2001, 0x27ff, 0x2fff, 0x3000, 0xf800];

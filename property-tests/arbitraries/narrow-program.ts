@@ -13,6 +13,7 @@ import {
   KERNEL_CODE,
   KERNEL_DATA,
   NARROW_MEMORY,
+  PARAGRAPHS,
   SEGMENTS,
   type Segment,
   selectorOf,
@@ -33,15 +34,17 @@ const FLAT_CODE_64 = 0xa09b;
 const FLAT_DATA = 0xc093;
 const BUSY_TSS = 0x8b;
 
-/** In what a program runs. */
-export type NarrowMode = 'protected' | 'compatibility';
+/** In what a program runs; the last two know 16-bit code alone. */
+export type NarrowMode = 'protected' | 'compatibility' | 'real' | 'virtual-8086';
+
+const inParagraphs = (mode: NarrowMode): boolean => mode === 'real' || mode === 'virtual-8086';
 
 export interface NarrowDescription {
   readonly mode: NarrowMode;
   /** 32-bit code. */
   readonly big: boolean;
   readonly codeKind: number;
-  /** ES, SS, DS and FS as indices into `SEGMENTS`. */
+  /** ES, SS, DS and FS as indices into `SEGMENTS`; `PARAGRAPHS` go round. */
   readonly segments: readonly number[];
   readonly registers: readonly number[];
   readonly alignmentChecked: boolean;
@@ -71,9 +74,28 @@ const tables = (user: Segment, wide: boolean): readonly number[] => [
   ...SEGMENTS.flatMap(descriptor),
 ];
 
+/** PUSH BP; MOV BP, SP; AND and ADD of the saved IP; POP BP; IRET. */
+const REAL_HANDLER = [
+  0x55,
+  0x89,
+  0xe5,
+  0x83,
+  0x66,
+  2,
+  0x100 - SLOT_BYTES,
+  0x83,
+  0x46,
+  2,
+  SLOT_BYTES,
+  0x5d,
+  0xcf,
+];
+
 /** Masks EIP down to its slot and adds one slot; POP of the error code first. Encoded alike for 32 and 64 bits. */
-const handler = (vector: number, wide: boolean): readonly number[] => {
+const handler = (vector: number, mode: NarrowMode): readonly number[] => {
   if (vector === END_VECTOR) return [0xf4];
+  if (mode === 'real') return REAL_HANDLER;
+  const wide = mode === 'compatibility';
   const rex = wide ? [0x48] : [];
   return [
     ...(WITH_ERROR_CODE.includes(vector) ? [...rex, 0x83, 0xc4, wide ? 8 : 4] : []),
@@ -84,16 +106,21 @@ const handler = (vector: number, wide: boolean): readonly number[] => {
   ];
 };
 
-const gate = (vector: number, wide: boolean): readonly number[] => [
-  ...bytesOf(AT.handlers + HANDLER_SPACING * vector, 2),
-  ...[KERNEL_CODE, 0, 0, OPEN.includes(vector) ? 0xee : 0x8e, 0, 0],
-  ...(wide ? bytesOf(0, 8) : []),
-];
+const gate = (vector: number, mode: NarrowMode): readonly number[] => {
+  const wide = mode === 'compatibility';
+  if (mode === 'real') return bytesOf(AT.handlers + HANDLER_SPACING * vector, 4);
+  return [
+    ...bytesOf(AT.handlers + HANDLER_SPACING * vector, 2),
+    ...[KERNEL_CODE, 0, 0, OPEN.includes(vector) ? 0xee : 0x8e, 0, 0],
+    ...(wide ? bytesOf(0, 8) : []),
+  ];
+};
 
-/** DEC of the round counter through GS, which stays flat, JNZ to the beginning, INT of the last vector. */
-const ending = (big: boolean, slots: number): readonly number[] => {
+/** DEC of the round counter through GS, which stays what it was, JNZ to the beginning, INT of the last vector. */
+const ending = (big: boolean, paragraphs: boolean, slots: number): readonly number[] => {
   const again = slots * SLOT_BYTES;
-  const count = [...(big ? [] : [0x66, 0x67]), 0x65, 0xff, 0x0d, ...bytesOf(AT.counter, 4)];
+  const place = paragraphs ? 0 : AT.counter;
+  const count = [...(big ? [] : [0x66, 0x67]), 0x65, 0xff, 0x0d, ...bytesOf(place, 4)];
   const size = big ? 4 : 2;
   const jump = [0x0f, 0x85, ...bytesOf(-(again + count.length + 2 + size), size)];
   return [...count, ...jump, 0xcd, END_VECTOR];
@@ -104,12 +131,13 @@ export class NarrowProgram {
   readonly code: Uint8Array;
 
   constructor(readonly description: NarrowDescription) {
-    const { statements, big } = description;
+    const { statements, big, mode } = description;
+    const paragraphs = inParagraphs(mode);
     const bytes = statements.flatMap((statement) => {
-      const slot = statement(big).slice(0, SLOT_BYTES);
+      const slot = statement(big, paragraphs).slice(0, SLOT_BYTES);
       return [...slot, ...new Array<number>(SLOT_BYTES - slot.length).fill(NOP)];
     });
-    this.code = Uint8Array.from([...bytes, ...ending(big, statements.length)]);
+    this.code = Uint8Array.from([...bytes, ...ending(big, paragraphs, statements.length)]);
   }
 
   toString(): string {
@@ -143,6 +171,11 @@ const CR0_AM = 0x4_0000n;
 const AC = 0x4_0000n;
 const PAE = 0x20n;
 const LONG = 0x500n;
+const VM_IOPL_3 = 0x2_3000n;
+/** Access rights of segments in paragraphs. */
+const PARAGRAPH = 0xf3;
+const REAL_DATA = 0x93;
+const REAL_CODE = 0x9b;
 
 /** The machine at the first instruction of a program. */
 export const narrowMachine = (program: NarrowProgram): MachineState => {
@@ -150,7 +183,10 @@ export const narrowMachine = (program: NarrowProgram): MachineState => {
   const wide = mode === 'compatibility';
   const kinds = codeSegments(program.code.length);
   const chosen = kinds[codeKind % kinds.length];
-  const code = { ...chosen, rights: chosen.rights | (big ? BIG_CODE : 0) };
+  const paragraphs = inParagraphs(mode);
+  const code = paragraphs
+    ? { base: AT.code, limit: 0xffff, rights: mode === 'real' ? REAL_CODE : PARAGRAPH }
+    : { ...chosen, rights: chosen.rights | (big ? BIG_CODE : 0) };
   let { memory } = reset;
   const put = (address: number, bytes: readonly number[] | Uint8Array): void => {
     memory = memory.write(address, Uint8Array.from(bytes));
@@ -159,9 +195,9 @@ export const narrowMachine = (program: NarrowProgram): MachineState => {
   const vectors = Array.from({ length: VECTORS }, (_, vector) => vector);
   put(
     AT.idt,
-    vectors.flatMap((vector) => gate(vector, wide)),
+    vectors.flatMap((vector) => gate(vector, mode)),
   );
-  for (const vector of vectors) put(AT.handlers + HANDLER_SPACING * vector, handler(vector, wide));
+  for (const vector of vectors) put(AT.handlers + HANDLER_SPACING * vector, handler(vector, mode));
   // The stack of ring 0: RSP0 of a 64-bit TSS, ESP0 and SS0 of a 32-bit one.
   put(AT.task + 4, bytesOf(AT.handlerStackTop, 4));
   put(AT.task + 8, bytesOf(wide ? 0 : KERNEL_DATA, 4));
@@ -177,7 +213,17 @@ export const narrowMachine = (program: NarrowProgram): MachineState => {
     limit,
     accessRights: rights,
   });
-  const [es, ss, ds, fs] = segments.map((index) => register(selectorOf(index), SEGMENTS[index]));
+  const paragraph = (selector: number) =>
+    register(selector, {
+      base: 16 * selector,
+      limit: 0xffff,
+      rights: mode === 'real' ? REAL_DATA : PARAGRAPH,
+    });
+  const [es, ss, ds, fs] = segments.map((index) =>
+    paragraphs
+      ? paragraph(PARAGRAPHS[index % PARAGRAPHS.length])
+      : register(selectorOf(index), SEGMENTS[index]),
+  );
   return Object.freeze({
     ...reset,
     memory,
@@ -186,24 +232,24 @@ export const narrowMachine = (program: NarrowProgram): MachineState => {
         ...cpu,
         registers: cpu.registers.map((_, number) => BigInt((registers[number] ?? 0) >>> 0)),
         rip: 0n,
-        rflags: 2n | (alignmentChecked ? AC : 0n),
+        rflags: 2n | (alignmentChecked ? AC : 0n) | (mode === 'virtual-8086' ? VM_IOPL_3 : 0n),
         segments: {
           ...cpu.segments,
-          cs: register(USER_CODE | 3, code),
+          cs: register(paragraphs ? AT.code >> 4 : USER_CODE | 3, code),
           es,
-          ss: { ...ss, accessRights: ss.accessRights | 0x60 },
+          ss,
           ds,
           fs,
-          gs: register(selectorOf(0), SEGMENTS[0]),
+          gs: paragraphs ? paragraph(AT.counter >> 4) : register(selectorOf(0), SEGMENTS[0]),
           tr: register(TASK, { base: AT.task, limit: 0x67, rights: BUSY_TSS }),
         },
         tables: {
           gdtr: { base: BigInt(AT.gdt), limit: 0xfff },
-          idtr: { base: BigInt(AT.idt), limit: VECTORS * (wide ? 16 : 8) - 1 },
+          idtr: { base: BigInt(AT.idt), limit: VECTORS * (mode === 'real' ? 4 : wide ? 16 : 8) - 1 },
         },
         control: {
           ...cpu.control,
-          cr0: CR0_PROTECTED | CR0_AM | (wide ? CR0_PAGING : 0n),
+          cr0: (mode === 'real' ? 0x10n : CR0_PROTECTED) | CR0_AM | (wide ? CR0_PAGING : 0n),
           cr3: BigInt(AT.pml4),
           cr4: wide ? PAE : 0n,
           efer: wide ? LONG : 0n,
@@ -220,7 +266,7 @@ const STACKS: readonly number[] = SEGMENTS.flatMap(({ rights }, index) =>
 
 /** Programs of up to `most` slots. */
 export const narrowProgram = (
-  modes: readonly NarrowMode[] = ['protected', 'protected', 'compatibility'],
+  modes: readonly NarrowMode[] = ['protected', 'protected', 'compatibility', 'real', 'virtual-8086'],
   most = MOST_SLOTS,
 ): fc.Arbitrary<NarrowProgram> => {
   const segment = fc.nat(SEGMENTS.length - 1);
@@ -238,5 +284,8 @@ export const narrowProgram = (
         size: 'max',
       }),
     })
-    .map((description) => new NarrowProgram(description));
+    .map(
+      (description) =>
+        new NarrowProgram({ ...description, big: description.big && !inParagraphs(description.mode) }),
+    );
 };
