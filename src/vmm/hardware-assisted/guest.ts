@@ -1,4 +1,4 @@
-import { type MemoryRange, shiftRight } from '../../core';
+import { shiftRight } from '../../core';
 import type { GeneralRegisters, HostLayout } from '../../machine/host-port';
 import type { ControlWords } from './controls';
 import type { Program } from './program';
