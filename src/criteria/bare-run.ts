@@ -21,7 +21,13 @@ import { GuestMemory } from './guest-memory';
 import { readGuestRegisters } from './guest-registers';
 import { type InterruptState, interruptState } from './interrupt-state';
 import { makeObservation } from './make-observation';
-import type { DeliveredEvent, DeviceAccess, GuestEnd, Observation } from './observation';
+import {
+  type DeliveredEvent,
+  type DeviceAccess,
+  endOf,
+  type GuestEnd,
+  type Observation,
+} from './observation';
 import { isTimeSite, type TimePlace, TimeRecord, withTimeSites } from './time-sources';
 
 /** The machine for whose devices time passes only when it is told to. */
@@ -40,7 +46,8 @@ interface Progress {
   position: number;
   accesses: DeviceAccess[];
   accessedAt: bigint | undefined;
-  exitCode: number | undefined;
+  /** The end that the last access was. */
+  end: GuestEnd | undefined;
   observations: number;
   root: MemoryRoot;
   deliveries: number;
@@ -102,7 +109,7 @@ export class BareRun {
     machine.cpu.watcher = { delivered: (cpu, event) => this.delivered(cpu, event) };
     machine.bus.onAccess = (event) => this.accessed(event);
     machine.onEffect = (effect) => {
-      if (effect.kind === 'exit') this.progress.exitCode = effect.code;
+      this.progress.end ??= endOf(effect);
     };
     machine.load(state);
     if ('progress' in from) {
@@ -113,7 +120,7 @@ export class BareRun {
         position: 0,
         accesses: [],
         accessedAt: undefined,
-        exitCode: undefined,
+        end: undefined,
         observations: 0,
         root: state.memory,
         deliveries: 0,
@@ -135,8 +142,8 @@ export class BareRun {
   next(led: Observation): Observation {
     this.led = led;
     if (led.index === 0) return this.observe();
-    const { exitCode } = this.progress;
-    if (exitCode !== undefined) return this.observe({ kind: 'exit', code: exitCode });
+    const { end } = this.progress;
+    if (end !== undefined) return this.observe(end);
     if (led.end?.kind === 'limit') {
       this.seek(led.position);
       return this.observe({ kind: 'limit' });
@@ -180,6 +187,8 @@ export class BareRun {
         case 'limit':
         case 'interrupted':
         case 'exit':
+        case 'power-off':
+        case 'reset':
           if (this.accessesCompleted()) return this.observe();
           break;
         default:

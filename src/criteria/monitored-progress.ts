@@ -7,7 +7,7 @@ import type { VmExit } from '../vmx';
 import type { GuestRegisters } from './guest-registers';
 import type { HeldInterrupt } from './interrupt-state';
 import type { MonitoredRun } from './monitored-run';
-import type { DeliveredEvent, DeviceAccess, Observation } from './observation';
+import type { DeliveredEvent, DeviceAccess, GuestEnd, Observation } from './observation';
 import type { TimeRecord } from './time-sources';
 
 /** Told what a monitored run does; changes nothing. */
@@ -95,7 +95,8 @@ export interface Progress {
   exit: PendingExit | undefined;
   accesses: DeviceAccess[];
   accessedAt: bigint | undefined;
-  exitCode: number | undefined;
+  /** The end that an access was. */
+  end: GuestEnd | undefined;
   /** Position, registers and pages of a guest that was lost to a triple fault. */
   lost: Observation | undefined;
   /** Interrupts that left the local APIC and did not reach the guest. */
@@ -124,7 +125,7 @@ export const NOTHING_YET: Omit<Progress, 'root' | 'accesses'> = Object.freeze({
   started: false,
   exit: undefined,
   accessedAt: undefined,
-  exitCode: undefined,
+  end: undefined,
   lost: undefined,
   held: Object.freeze([]),
   open: false,

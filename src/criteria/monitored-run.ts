@@ -23,7 +23,7 @@ import {
   type Progress,
   type SavedRun,
 } from './monitored-progress';
-import type { DeliveredEvent, GuestEnd, Observation } from './observation';
+import { type DeliveredEvent, endOf, type GuestEnd, type Observation } from './observation';
 import {
   isOpenToInterrupts,
   isStuck,
@@ -195,6 +195,8 @@ export class MonitoredRun {
       case 'limit':
       case 'interrupted':
       case 'exit':
+      case 'power-off':
+      case 'reset':
         if (this.inGuest) this.completedAccesses();
         else if (this.machine.engine.retired - this.leftAt > MOST_HOST_INSTRUCTIONS)
           this.monitorStopped(`it executed ${MOST_HOST_INSTRUCTIONS} host instructions without a VM entry`);
@@ -215,10 +217,10 @@ export class MonitoredRun {
 
   /** The guest reached a device by itself: its instruction has completed. */
   private completedAccesses(): void {
-    const { accesses, accessedAt, exitCode } = this.progress;
+    const { accesses, accessedAt, end } = this.progress;
     if (accesses.length === 0 || accessedAt === this.machine.cpu.rip) return;
     this.observe();
-    if (exitCode !== undefined) this.observe(undefined, { kind: 'exit', code: exitCode });
+    if (end !== undefined) this.observe(undefined, end);
   }
 
   private monitorStopped(reason: string): void {
@@ -248,7 +250,7 @@ export class MonitoredRun {
     progress.exit = undefined;
     progress.open = isOpenToInterrupts(cpu);
     this.audience.entered(this);
-    if (progress.exitCode !== undefined) this.observe(undefined, { kind: 'exit', code: progress.exitCode });
+    if (progress.end !== undefined) this.observe(undefined, progress.end);
     else if (isStuck(this.machine)) this.observe(undefined, { kind: 'stuck' });
     if (this.stopsAtEntry) this.machine.end(CONTROL);
   }
@@ -311,7 +313,7 @@ export class MonitoredRun {
   }
 
   private effect(effect: DeviceEffect): void {
-    if (effect.kind === 'exit') this.progress.exitCode = effect.code;
+    this.progress.end ??= endOf(effect);
     this.options.onEffect?.(effect);
   }
 

@@ -1,3 +1,4 @@
+import type { DeviceEffect } from '../platform';
 import type { GuestRegisters } from './guest-registers';
 import type { InterruptState } from './interrupt-state';
 
@@ -25,6 +26,8 @@ export interface DeliveredEvent {
 export type GuestEnd =
   /** A write to the debug-exit port. */
   | { readonly kind: 'exit'; readonly code: number }
+  /** The guest switched the machine off, or reset it. */
+  | { readonly kind: 'power-off' | 'reset' }
   /** The processor waits for something that nothing will bring. */
   | { readonly kind: 'stuck' }
   | { readonly kind: 'triple-fault' }
@@ -67,3 +70,16 @@ export interface Observation {
   /** With `end`, where there is a local APIC. */
   readonly interrupts?: InterruptState;
 }
+
+/** The end that an effect is; undefined for others. */
+export const endOf = (effect: DeviceEffect): GuestEnd | undefined => {
+  switch (effect.kind) {
+    case 'exit':
+      return { kind: 'exit', code: effect.code };
+    case 'power-off':
+    case 'reset':
+      return { kind: effect.kind };
+    default:
+      return undefined;
+  }
+};

@@ -62,6 +62,11 @@ export class MonitorPort {
 
   constructor(private readonly machine: RunningMachine) {}
 
+  /** Whether a monitor runs on the processor. */
+  get isAttached(): boolean {
+    return this.attached !== undefined;
+  }
+
   load(attached: AttachedMonitor | undefined): void {
     this.attached = attached;
     this.progress = attached?.progress;

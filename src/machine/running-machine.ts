@@ -341,6 +341,11 @@ export class RunningMachine {
     const { bus, processors } = this;
     const now = this.engine.now();
     this.resets = undefined;
+    const hasFirmware = bus.board.config.firmware !== undefined;
+    const start = startWithoutFirmware(cause, bus.board, (address, bytes) =>
+      this.memory.readPhysical(address, bytes),
+    );
+    if (this.port.isAttached || (!hasFirmware && start === undefined)) return { kind: 'reset' };
     for (const one of processors) {
       one.engine.stopRequested = false;
       resetProcessor(one.cpu, one.number === 0);
@@ -351,12 +356,7 @@ export class RunningMachine {
     if (this.current !== first) this.switchTo(first, now);
     this.until = processors.length === 1 ? Number.POSITIVE_INFINITY : now + sliceLength(this.seed, now);
     bus.arrive(resetBoard(bus.board, now), []);
-    if (bus.board.config.firmware !== undefined) return undefined;
-    const start = startWithoutFirmware(cause, bus.board, (address, bytes) =>
-      this.memory.readPhysical(address, bytes),
-    );
-    if (start === undefined) return { kind: 'reset' };
-    startInRealMode(first.cpu, start);
+    if (!hasFirmware && start !== undefined) startInRealMode(first.cpu, start);
     return undefined;
   }
 
