@@ -29,6 +29,11 @@ const [, example, exampleOutput] = /^```js\n(.*?)^```\n\n^```\n(.*?)^```/ms.exec
   readFileSync(join(ROOT, 'README.md'), 'utf8'),
 );
 
+/** The example of the guide to devices, which is TypeScript. */
+const [, deviceExample] = /^```ts\n(.*?)^```/ms.exec(
+  readFileSync(join(ROOT, 'docs/guide-device.md'), 'utf8'),
+);
+
 /** Documents that show a command and its output, in blocks that begin with "$ vtmodel" or "$ npx vtmodel". */
 const SHOWING = ['README.md', 'docs/command-line.md'];
 const SHOWN = /(?<=^```(?:console)?\n)\$ (?:npx )?vtmodel ([^>\n]*)\n(.+?)(?=^```)/gms;
@@ -125,6 +130,10 @@ try {
 
     mkdirSync(join(project, 'typed'));
     writeFileSync(join(project, 'typed/use.ts'), TYPED_USE);
+    writeFileSync(
+      join(project, 'typed/device.ts'),
+      `declare const console: { log(text: string): void };\n${deviceExample}`,
+    );
     const tsc = join(ROOT, 'node_modules/typescript/bin/tsc');
     for (const [module, moduleResolution] of [
       ['NodeNext', 'NodeNext'],
