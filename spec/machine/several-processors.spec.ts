@@ -175,6 +175,22 @@ describe.each(TIERS)('interprocessor interrupts, %s', (tier) => {
     expect(state.processors[1].hidden.blockingByNmi).toBe(false);
   });
 
+  it('of two NMIs at once the second is latched while the first is served', () => {
+    const sender = [
+      ...ENABLE,
+      ...afterWaiting(
+        ...store(ICR_HIGH, 1 << 24),
+        ...store(ICR_LOW, 0x4400),
+        ...store(ICR_LOW, 0x4400),
+        0xf4,
+      ),
+    ];
+    for (const seed of SEEDS.slice(0, 6)) {
+      const { state } = runToHalt(several([sender, [0xf4, 0xf4, 0xf4]], { seed, parts: handler(2) }), tier);
+      expect(ebxOf(state, 1)).toBe(2);
+    }
+  });
+
   it('an INIT lets a processor wait for a startup IPI: SDM Vol. 3A, 10.1.1 Processor State After Reset', () => {
     const { state } = runToHalt(several([sendTo1(0x4500), [0xeb, 0xfe]]), tier);
     const [, after] = state.processors;

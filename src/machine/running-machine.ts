@@ -280,6 +280,13 @@ export class RunningMachine {
     return undefined;
   }
 
+  /** The current processor is interrupted after its instruction. */
+  private endSlice(): void {
+    const { engine } = this;
+    this.until = Math.min(this.until, engine.now() + 1);
+    engine.goal = Math.min(engine.goal, engine.retired + 1);
+  }
+
   private idleNow(now: number): Set<number> {
     if (now !== this.idleAt) {
       this.idle.clear();
@@ -288,18 +295,23 @@ export class RunningMachine {
     return this.idle;
   }
 
-  /** The slice has ended: another processor that may run has the next one, or time passes. */
+  /**
+   * The slice has ended: another processor that may run has the next one, or time passes. An NMI is taken before other processors go on, as it would be
+   * if they ran at once: a second one is then latched, and not lost.
+   */
   private nextTurn(now: number): StopReason | undefined {
     const { processors, bus, current } = this;
     const idle = this.idleNow(now);
-    const others = processors.filter((one) => one !== current && !idle.has(one.number) && one.mayRun(bus));
+    const able = processors.filter((one) => !idle.has(one.number) && one.mayRun(bus));
+    const urgent = able.filter((one) => one.takesNmi);
+    const others = urgent.length > 0 ? urgent : able.filter((one) => one !== current);
     if (others.length > 0) {
       const number = chosen(
         this.seed,
         now,
         others.map((one) => one.number),
       );
-      this.switchTo(processors[number], now);
+      if (number !== current.number) this.switchTo(processors[number], now);
     } else if (idle.has(current.number)) return this.waitForDeadline();
     this.until = now + sliceLength(this.seed, now);
     return undefined;
@@ -392,6 +404,7 @@ export class RunningMachine {
         return;
       case 'signal':
         this.processors[effect.processor].signal(effect);
+        if (effect.processor !== this.current.number) this.endSlice();
     }
   }
 

@@ -87,6 +87,11 @@ export class RunningProcessor {
       : Number.POSITIVE_INFINITY;
   }
 
+  /** An NMI is pending that the processor takes before its next instruction, or the one after that. */
+  get takesNmi(): boolean {
+    return this.cpu.nmiPending && !this.cpu.blockingByNmi;
+  }
+
   /** Whether it may have something to do; false only when it has not. */
   mayRun(bus: MachineBus): boolean {
     const { cpu, number } = this;

@@ -1,7 +1,8 @@
 // SDM Vol. 3C, 26.2 Other Causes of VM Exits
 import { describe, expect, it } from 'vitest';
 import { EVENT_TYPE, VECTOR } from '../../../src/cpu/event';
-import { deliver } from '../../../src/cpu/events';
+import { deliver, PENDING } from '../../../src/cpu/events';
+import { ACTIVITY } from '../../../src/cpu/processor-draft';
 import { FLAG, SLOT } from '../../../src/cpu/slots';
 import type { VmcsField } from '../../../src/vmx';
 import { AT, CODE, inGuest, type VmxMachine } from '../dynamics/machine';
@@ -127,6 +128,40 @@ describe('NMIs', () => {
     machine.cpu.nmiUnblocked = true;
     deliver(machine.cpu, exception(VECTOR.gp, { errorCode: 0 }));
     expect(machine.field('vmExitInterruptionInfo')).toBe(VALID | 0x1b0dn);
+  });
+});
+
+describe('INIT signals', () => {
+  it('exit with reason 3, before pending traps, which are saved', () => {
+    const machine = inGuest();
+    const { cpu } = machine;
+    cpu.initPending = true;
+    cpu.pendingDebug = PENDING.bs;
+    machine.boundary();
+    expect(read(machine, 'exitReason', 'exitQualification', 'guestPendingDebugExceptions')).toEqual([
+      3n,
+      0n,
+      BigInt(PENDING.bs),
+    ]);
+    expect([cpu.nonRoot, cpu.initPending]).toEqual([false, false]);
+  });
+  it('wake a halted guest', () => {
+    const machine = inGuest([], { guestActivityState: 1 });
+    machine.cpu.initPending = true;
+    machine.boundary();
+    expect(read(machine, 'exitReason', 'guestActivityState')).toEqual([3n, 1n]);
+  });
+  it('are blocked in VMX root operation, and taken after VMXOFF', () => {
+    const machine = inGuest();
+    const { cpu } = machine;
+    cpu.initPending = true;
+    machine.boundary();
+    cpu.initPending = true;
+    machine.boundary();
+    expect([cpu.initPending, cpu.activity]).toEqual([true, ACTIVITY.active]);
+    machine.execute(0x0f, 0x01, 0xc4);
+    machine.boundary();
+    expect([cpu.initPending, cpu.rip, cpu.R[SLOT.cr4]]).toEqual([false, 0xfff0n, 0n]);
   });
 });
 
