@@ -100,6 +100,7 @@ export const readMultiboot = (bytes: Uint8Array, options: ImageOptions): Outcome
     zeros,
     entry,
     mode: 'protected',
+    afterBios: true,
     registers: { rax: LOADER_MAGIC, rbx: BigInt(information.value.address) },
     description: `multiboot image (${kind}), entry ${hex(entry)}`,
   });

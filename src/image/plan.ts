@@ -64,6 +64,8 @@ export interface ImagePlan {
   readonly registers: Readonly<Partial<Record<RegisterName, bigint>>>;
   readonly cr3?: number;
   readonly descriptorTable?: DescriptorTable;
+  /** The image may count on what a BIOS leaves: its interrupt vector table and interrupt controllers. */
+  readonly afterBios?: true;
   /** One line about what was found. */
   readonly description: string;
 }

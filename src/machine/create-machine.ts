@@ -10,7 +10,7 @@ import {
   readFirmware,
   readImage,
 } from '../image';
-import { ACPI_TABLES, acpiTables, afterFirmware, type PlacedTable } from '../platform';
+import { ACPI_TABLES, acpiTables, afterBios, afterFirmware, biosMemory, type PlacedTable } from '../platform';
 import { FIRST_TURN, ONLY_TURN } from './interleaving';
 import { giveBack, takeIdleMachine } from './machine-pool';
 import { boardOf, type MachineConfig, type MachineState, processorCount } from './machine-state';
@@ -154,7 +154,8 @@ const tablesBeside = (
     : acpiTables(board.config);
 
 /**
- * The machine with an image in memory and the processor at its first instruction, and with what firmware would have left: ACPI tables from 0xF0000 on, and the 8259 pair at LINT0. A malformed image, or memory too small for it, gives an `ImageError` whose
+ * The machine with an image in memory and the processor at its first instruction, and with what firmware would have left: ACPI tables from 0xF0000 on, the 8259 pair at LINT0, for a multiboot image also the
+ * interrupt vector table and interrupt controllers of a BIOS. A malformed image, or memory too small for it, gives an `ImageError` whose
  * `says` names file, field and fix.
  */
 export const loadImage = (
@@ -165,6 +166,8 @@ export const loadImage = (
   const plan = readImage(bytes, { fileName: 'image', ...options, memoryBytes: machine.config.memoryBytes });
   if (!plan.ok) return fault(plan.fault);
   const draft = new MemoryDraft(machine.memory);
+  const withBios = plan.value.afterBios === true && machine.config.memoryBytes >= MIB;
+  if (withBios) for (const { address, bytes: content } of biosMemory()) draft.write(address, content);
   for (const { address, length } of plan.value.zeros) draft.write(address, new Uint8Array(length));
   const taken: readonly PhysicalRange[] = [
     ...plan.value.zeros,
@@ -176,7 +179,7 @@ export const loadImage = (
     Object.freeze({
       ...machine,
       memory: draft.publish(),
-      board: afterFirmware(machine.board),
+      board: afterFirmware(withBios ? afterBios(machine.board) : machine.board),
       processors: Object.freeze(
         machine.processors.with(0, loadedProcessor(machine.processors[0], plan.value)),
       ),
