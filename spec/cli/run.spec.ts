@@ -167,6 +167,23 @@ describe('vtmodel run --trace', () => {
     );
   });
 
+  it('walks: in 32-bit paging of 4-byte entries', async () => {
+    // A page of 4 MiB at 0 by CR4.PSE, then paging, then HLT with interrupts off.
+    const io = code(
+      ...[0xc7, 0x05, 0, 0x10, 0, 0, 0x83, 0, 0, 0],
+      ...[0xb8, 0, 0x10, 0, 0, 0x0f, 0x22, 0xd8],
+      ...[0xb8, 0x10, 0, 0, 0, 0x0f, 0x22, 0xe0],
+      ...[0xb8, 0x11, 0, 0, 0x80, 0x0f, 0x22, 0xc0],
+      ...[0xa1, 0, 0, 0x20, 0, 0xfa, 0xf4],
+    );
+    await io.command(...RAW.slice(0, -1), 'protected', '--trace', 'walks', '--trace-file', 'walks.jsonl');
+    expect(lines(io, 'walks.jsonl').find(({ access }) => access === 'read')).toMatchObject({
+      address: '0x200000',
+      references: [{ table: 'guest', level: 2, address: '0x1000', entry: '0xa3' }],
+      physical: '0x200000',
+    });
+  });
+
   it('events: deliveries, and the exit of the guest', async () => {
     const io = new MemoryIo();
     await io.command('run', HALT, '--trace', 'events,exits');

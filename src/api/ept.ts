@@ -2,6 +2,7 @@
 
 export type { Bitfield, BitRange } from '../core';
 export type { PagingRights } from '../cpu/page-fault';
+export type { PagingFeatures } from '../cpu/paging-format';
 export {
   COMMON_EPT,
   decodeEptEntry,

@@ -60,6 +60,23 @@ const FOUR: readonly Entry[] = [
 ];
 const withLeaf = (value: bigint): readonly Entry[] => [...FOUR.slice(0, 3), [0x6008, 8, value]];
 
+describe('4.5 5-Level Paging', () => {
+  const FIVE_LEVELS: Fields = { ...FOUR_LEVELS, guestCr4: 0x3020n, guestCr3: 0x2000n };
+  const five = (root: Entry): readonly Entry[] => [root, ...FOUR];
+  const HIGH = 0xff00_0000_0000_1234n;
+
+  it('reads one table more, with addresses of 57 bits', () => {
+    expect(touch(FIVE_LEVELS, five([0x2000, 8, 0x3007n]), 0x1234n, true).host).toBe(0x8234);
+    const upper = touch(FIVE_LEVELS, five([0x2800, 8, 0x3007n]), HIGH, true);
+    expect(upper.host).toBe(0x8234);
+    expect(upper.memory?.load(GUEST_BASE + 0x2800, 8)).toBe(0x3027n);
+  });
+
+  it('the page-size bit of a PML5E is reserved', () => {
+    expect(touch(FIVE_LEVELS, five([0x2000, 8, 0x3087n]), 0x1234n, false).fault).toBe(9n);
+  });
+});
+
 describe('4.5 4-Level Paging', () => {
   it('finds a page and sets accessed and dirty flags', () => {
     const result = touch(FOUR_LEVELS, FOUR, 0x1234n, true);

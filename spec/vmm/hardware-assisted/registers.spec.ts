@@ -1,6 +1,6 @@
 // The monitor as a pure machine, on scripted replies: no model of a processor takes part.
 import { describe, expect, it } from 'vitest';
-import { brokenRules, LAYOUT, play, type ScriptedExit, ScriptedHost } from '../scripted-host';
+import { brokenRules, GUEST_BASE, LAYOUT, play, type ScriptedExit, ScriptedHost } from '../scripted-host';
 import { AT, after, monitor } from './playing';
 
 describe('MSRs', () => {
@@ -57,6 +57,23 @@ describe('control registers', () => {
     fields: { exitQualification: 0x200n, vmExitInstructionLength: 3n, ...fields },
   });
   const READY = { guestCr4: 0x2020n, guestIa32Efer: 0x100n, guestCr3: 0x3000n };
+
+  // SDM Vol. 3A, 4.4.1 PDPTE Registers
+  it('in PAE paging loads the PDPTEs for PG, CD and NW, not for NE', () => {
+    const host = new ScriptedHost();
+    // Bit 1 of a PDPTE is reserved.
+    host.store(GUEST_BASE + 0x3000, 8, 0x4003n);
+    const paged = {
+      guestCr0: 0x8000_0031n,
+      cr0ReadShadow: 0x8000_0011n,
+      guestCr4: 0x2020n,
+      guestCr3: 0x3000n,
+    };
+    const injected = (value: bigint): bigint | undefined =>
+      play(monitor, [movToCr0(value, paged)], host).entries[1].fields.get('vmEntryInterruptionInfo');
+    expect(injected(0x8000_0031n)).toBe(0n);
+    expect(injected(0xc000_0011n)).toBe(0x8000_0b0dn);
+  });
 
   it('enters IA-32e mode with PG, and leaves it again', () => {
     const { entries } = play(monitor, [

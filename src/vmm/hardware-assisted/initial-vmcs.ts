@@ -18,6 +18,7 @@ export const CR4 = {
   de: 1n << 3n,
   pse: 1n << 4n,
   pae: 1n << 5n,
+  la57: 1n << 12n,
   vmxe: 1n << 13n,
   pcide: 1n << 17n,
   osxsave: 1n << 18n,

@@ -53,7 +53,9 @@ function* writeCr0(exit: Exit, wanted: bigint, now: bigint): Program<Exit> {
     (!pages && paged && (in64BitMode || (cr4 & CR4.pcide) !== 0n)) ||
     (pages && !paged && longMode && (!pae || (cs & LONG_CODE) !== 0n || TSS16.includes(tr & TYPE)));
   if (refused) return yield* generalProtection(exit);
-  if (pages && pae && !longMode) {
+  // SDM Vol. 3A, 4.4.1 PDPTE Registers: a change of PG, CD or NW loads them
+  const loads = ((next ^ now) & (CR0_MODE.pg | CR0_MODE.cd | CR0_MODE.nw)) !== 0n;
+  if (pages && pae && !longMode && loads) {
     const loaded = yield* loadPdptes(exit);
     if (!loaded) return yield* generalProtection(exit);
   }

@@ -1,6 +1,6 @@
 import { fault, isCanonical, type Outcome, ok } from '../../../core';
 import type { SegmentNumber } from '../../../cpu/decode';
-import { EFER } from '../initial-vmcs';
+import { CR4, EFER } from '../initial-vmcs';
 import { VECTOR } from '../injection';
 import { type Program, vmread } from '../program';
 
@@ -67,7 +67,9 @@ export function* linearAddress(
   if (code.size === 64) {
     const base = segment >= FS ? (yield* vmread(`guest${name}Base`))[0] : 0n;
     const linear = BigInt.asUintN(64, base + offset);
-    return isCanonical(linear) && isCanonical(BigInt.asUintN(64, linear + BigInt(bytes - 1)))
+    const [cr4] = yield* vmread('guestCr4');
+    const bits = (cr4 & CR4.la57) === 0n ? 48 : 57;
+    return isCanonical(linear, bits) && isCanonical(BigInt.asUintN(64, linear + BigInt(bytes - 1)), bits)
       ? ok(linear)
       : refused;
   }

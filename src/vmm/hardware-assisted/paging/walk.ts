@@ -46,6 +46,7 @@ interface Format {
 }
 
 const FOUR_LEVELS = [39, 30, 21, 12];
+const FIVE_LEVELS = [48, ...FOUR_LEVELS];
 const PAE_LEVELS = [21, 12];
 const TWO_LEVELS = [22, 12];
 const FRAME = 0xf_ffff_ffff_f000n;
@@ -65,7 +66,10 @@ export function* readPagingRegisters(): Program<PagingRegisters> {
 
 /** The guest's paging mode. SDM Vol. 3A, 4.1.1 Four Paging Modes; undefined: the PDPTE is not present */
 function* formatOf({ cr3, cr4, efer }: PagingRegisters, linear: bigint): Program<Format | undefined> {
-  if ((efer & EFER.lma) !== 0n) return { shifts: FOUR_LEVELS, large: [30, 21], bytes: 8, root: cr3 & FRAME };
+  if ((efer & EFER.lma) !== 0n) {
+    const shifts = (cr4 & CR4.la57) === 0n ? FOUR_LEVELS : FIVE_LEVELS;
+    return { shifts, large: [30, 21], bytes: 8, root: cr3 & FRAME };
+  }
   if ((cr4 & CR4.pae) === 0n) {
     const large = (cr4 & CR4.pse) === 0n ? [] : [22];
     return { shifts: TWO_LEVELS, large, bytes: 4, root: cr3 & FRAME_32 };
@@ -90,7 +94,7 @@ const reservedBits = (
   const ignored = (paging.efer & EFER.lma) === 0n ? 0x7ff0_0000_0000_0000n : 0n;
   const nx = (paging.efer & EFER.nxe) === 0n ? ENTRY.nx : 0n;
   const large = leaf && shift > 12 ? ((1n << BigInt(shift)) - 1n) & ~0x1fffn : 0n;
-  const top = shift === 39 ? ENTRY.large : 0n;
+  const top = shift >= 39 ? ENTRY.large : 0n;
   return beyond | ignored | nx | large | top;
 };
 
