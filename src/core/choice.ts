@@ -1,3 +1,5 @@
+import { shiftRight, u64 } from './word';
+
 /** Where the manual leaves a result open, the transition asks a `Choice`; the default answer is what real processors do. */
 export interface ChoiceQuestion {
   /** Where the question arises. */
@@ -26,10 +28,21 @@ export const CHOICE_SITES = {
     'which of several violated VM-entry rules is reported (default: the first in the manual)',
   '16-bit-task':
     'bits 31:16 of the general registers after a switch to a 16-bit task (default: all ones, as processors leave them)',
-  rdrand: 'the value of RDRAND and RDSEED (default: a fixed sequence)',
+  rdrand:
+    'the value of RDRAND and RDSEED, the last answer being failure (default: a fixed sequence that never fails)',
 } as const;
 
 export type ChoiceSite = keyof typeof CHOICE_SITES;
+
+const WEYL = 0x9e37_79b9_7f4a_7c15n;
+const MIX = 0xbf58_476d_1ce4_e5b9n;
+
+/** What the site `rdrand` prefers the given time that it is asked: a word of a fixed sequence, the same in every machine. */
+export const randomWord = (occurrence: number): bigint => {
+  const word = u64(BigInt(occurrence + 1) * WEYL);
+  const mixed = u64((word ^ shiftRight(word, 30n)) * MIX);
+  return mixed ^ shiftRight(mixed, 31n);
+};
 
 /** Whether a choice answers the questions of a site. */
 export const answersAt = ({ sites }: Choice, site: ChoiceSite): boolean =>

@@ -112,10 +112,12 @@ const writeFeatureControl = (cpu: ProcessorDraft, value: bigint): boolean => {
 
 // SDM Vol. 4, IA32_MISC_ENABLE: fast strings, thermal, EIST, limit CPUID, xTPR, turbo; 7, 11 and 12 are read-only and ignored
 const MISC_WRITABLE = (1n << 0n) | (1n << 3n) | (1n << 16n) | (1n << 22n) | (1n << 23n) | (1n << 38n);
+const MISC_MONITOR = 1n << 18n;
 const MISC_IGNORED = (1n << 7n) | (1n << 11n) | (1n << 12n);
 const writeMiscEnable = (cpu: ProcessorDraft, value: bigint): boolean => {
-  if ((value & ~(MISC_WRITABLE | MISC_IGNORED)) !== 0n) return false;
-  cpu.R[SLOT.miscEnable] = (value & MISC_WRITABLE) | (cpu.R[SLOT.miscEnable] & MISC_IGNORED);
+  const writable = MISC_WRITABLE | (announces(cpu.cpuid, 'monitor') ? MISC_MONITOR : 0n);
+  if ((value & ~(writable | MISC_IGNORED)) !== 0n) return false;
+  cpu.R[SLOT.miscEnable] = (value & writable) | (cpu.R[SLOT.miscEnable] & MISC_IGNORED);
   return true;
 };
 

@@ -6,6 +6,7 @@ import {
   EMPTY_MEMORY,
   MemoryDraft,
   preferred,
+  randomWord,
 } from '../core';
 import type { Tier } from '../cpu/engine/block-builder';
 import type { Engine, EngineStop } from '../cpu/engine/engine';
@@ -411,7 +412,8 @@ export class RunningMachine {
   private decide(site: ChoiceSite, alternatives: bigint, value: bigint): bigint {
     const occurrence = this.occurrences[site] ?? 0;
     this.occurrences[site] = occurrence + 1;
-    return answerOf(this.choice, { site, occurrence, alternatives, preferred: value });
+    const usual = site === 'rdrand' ? randomWord(occurrence) % (alternatives - 1n) : value;
+    return answerOf(this.choice, { site, occurrence, alternatives, preferred: usual });
   }
 }
 

@@ -7,6 +7,7 @@ import { ACTIVITY, ProcessorDraft } from '../cpu/processor-draft';
 import { ProcessorPublisher, type ProcessorState } from '../cpu/processor-state';
 import type { ProcessorSignal } from '../platform';
 import type { MachineBus } from './machine-bus';
+import { rowsFor } from './optional-instructions';
 import { instructionRows, type VirtualizedProcessor, virtualizedProcessor } from './virtualized-processor';
 
 /** What the processors of a machine have in common. */
@@ -38,7 +39,7 @@ export class RunningProcessor {
     this.cpu.number = number;
     this.cpu.count = count;
     this.virtualized = virtualizedProcessor(processor, this.cpu, this.memory);
-    this.engine = new Engine(this.cpu, this.memory, instructionRows(), tier);
+    this.engine = new Engine(this.cpu, this.memory, rowsFor(processor, instructionRows()), tier);
   }
 
   load(state: ProcessorState, draft: MemoryDraft): void {

@@ -76,7 +76,7 @@ export const resetProcessor = (cpu: ProcessorDraft, bootstrap = true): void => {
   R[SLOT.xcr0] = 1n;
   R[SLOT.pat] = 0x0007040600070406n;
   R[SLOT.apicBase] = 0xfee00800n | (bootstrap ? BOOTSTRAP : 0n);
-  R[SLOT.miscEnable] = 0x811809n;
+  R[SLOT.miscEnable] = 0x811809n | (cpu.cpuid.features.has('monitor') ? 0x40000n : 0n);
   cpu.msrs = initialMsrs();
   cpu.extended = EXTENDED_AT_RESET;
   cpu.nonRoot = false;

@@ -9,9 +9,11 @@ import { compactedBytes, standardBytes } from '../../state-components';
 import { general, pair, registerOf, setGeneral, setPair } from './operands';
 import { require64, requireEnabled, requireFeature, requirePrivilege } from './privilege';
 import { intercept, systemRow } from './system-row';
+import { MONITOR_ENABLED } from './waiting';
 
 const OSXSAVE = 1 << 27;
 const OSPKE = 1 << 4;
+const MONITOR = 1 << FEATURES.monitor.bit;
 const APIC = 1 << FEATURES.apic.bit;
 const SYSCALL = 1 << FEATURES.syscall.bit;
 const APIC_ENABLED = 1 << 11;
@@ -59,11 +61,13 @@ const identification = (cpu: ProcessorDraft, leaf: number, subleaf: number): Cpu
     case 1: {
       const osxsave = (cpu.W[2 * SLOT.cr4] & CR4.osxsave) !== 0;
       const apic = (cpu.W[2 * SLOT.apicBase] & APIC_ENABLED) !== 0;
+      const monitor = (cpu.W[2 * SLOT.miscEnable] & MONITOR_ENABLED) !== 0;
+      const ecx = monitor ? result.ecx : result.ecx & ~MONITOR;
       const { ebx, edx } = addressing(cpu, result);
       return {
         ...result,
         ebx,
-        ecx: osxsave ? result.ecx | OSXSAVE : result.ecx & ~OSXSAVE,
+        ecx: osxsave ? ecx | OSXSAVE : ecx & ~OSXSAVE,
         edx: apic ? edx : edx & ~APIC,
       };
     }

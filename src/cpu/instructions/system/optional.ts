@@ -3,21 +3,17 @@ import type { SystemRow } from '../../engine/row';
 import { announces, type FeatureName } from '../../presets/features';
 import type { ProcessorDraft } from '../../processor-draft';
 import { CR4, SLOT } from '../../slots';
+import { requireFeature } from './privilege';
 import { intercept, systemRow } from './system-row';
 
 /** Instructions that no processor of the model announces: #UD. Were one announced, it would have to be built. */
 const UNANNOUNCED: Readonly<Record<string, FeatureName>> = {
-  monitor: 'monitor',
-  mwait: 'monitor',
-  rdrand: 'rdrand',
-  rdseed: 'rdseed',
   xbegin: 'rtm',
   xend: 'rtm',
   xtest: 'rtm',
   umonitor: 'waitpkg',
   umwait: 'waitpkg',
   tpause: 'waitpkg',
-  serialize: 'serialize',
 };
 
 /** Of parts that the model does not describe (SGX, TDX, CET, user interrupts, SVM...): #UD on every processor here. */
@@ -49,5 +45,7 @@ export const OPTIONAL_ROWS: readonly SystemRow[] = [
   // SDM Vol. 2, RSM: #UD outside system-management mode, which is not built.
   systemRow('rsm', undefinedOpcode),
   systemRow('getsec', getSecure),
+  // SDM Vol. 2, SERIALIZE: every system row ends a block, and the model executes in order.
+  systemRow('serialize', (cpu) => requireFeature(cpu, 'serialize')),
   systemRow('pause', (cpu, instruction) => intercept(cpu, instruction, { id: 'pause' })),
 ];

@@ -1,0 +1,105 @@
+import { describe, expect, test } from 'vitest';
+import { createMachine, loadImage, type MachineState, type PresetName, processor, step } from '../../src/api';
+import { choiceAt } from '../../src/core';
+
+const guest = (code: readonly number[], edits: readonly string[] = [], name: PresetName = 'skylake') => {
+  const machine = createMachine({ processor: processor(name, edits), memoryBytes: 2 ** 22 });
+  const mode = name === 'pentium' ? 'protected' : 'long';
+  const loaded = loadImage(machine, Uint8Array.from(code), { format: 'raw', mode, load: 0x10_0000 });
+  if (!loaded.ok) throw new Error(loaded.fault.says);
+  return loaded.value;
+};
+const registers = (state: MachineState): readonly bigint[] => state.processors[0].registers;
+/** Without an IDT every exception ends the processor. */
+const faults = (state: MachineState): boolean => step(state).events.some(({ kind }) => kind === 'stopped');
+
+describe('SDM Vol. 2: instructions of features', () => {
+  test.each([
+    ['cmovz', [0x0f, 0x44, 0xc1], 'cmov'],
+    ['cmpxchg16b', [0x48, 0x0f, 0xc7, 0x0f], 'cx16'],
+    ['popcnt', [0xf3, 0x0f, 0xb8, 0xc1], 'popcnt'],
+    ['movbe', [0x0f, 0x38, 0xf0, 0x07], 'movbe'],
+    ['clflushopt', [0x66, 0x0f, 0xae, 0x3f], 'clflushopt'],
+    ['pdep', [0xc4, 0xe2, 0x73, 0xf5, 0xc2], 'bmi2'],
+    ['adcx', [0x66, 0x0f, 0x38, 0xf6, 0xc1], 'adx'],
+    ['rdrand', [0x0f, 0xc7, 0xf0], 'rdrand'],
+    ['monitor', [0x0f, 0x01, 0xc8], 'monitor'],
+    ['mfence', [0x0f, 0xae, 0xf0], 'sse2'],
+  ] as const)('%s is undefined without %s', (_, code, feature) => {
+    const prepared = [0x31, 0xc9, ...code];
+    expect(faults(step(guest(prepared)).state)).toBe(false);
+    expect(faults(step(guest(prepared, [`-${feature}`])).state)).toBe(true);
+  });
+
+  test('TZCNT and LZCNT without their features are BSF and BSR', () => {
+    // mov ecx, 0x50; lzcnt eax, ecx
+    const code = [0xb9, 0x50, 0, 0, 0, 0xf3, 0x0f, 0xbd, 0xc1];
+    const result = (edits: readonly string[]) => registers(step(step(guest(code, edits)).state).state)[0];
+    expect([result([]), result(['-lzcnt'])]).toEqual([25n, 6n]);
+  });
+
+  test('the Pentium has no CMOV', () => {
+    expect(faults(guest([0x0f, 0x44, 0xc1], [], 'pentium'))).toBe(true);
+  });
+
+  test('SERIALIZE and MOVDIR64B where they are announced', () => {
+    const serialize = [0x0f, 0x01, 0xe8];
+    expect(faults(guest(serialize, [], 'sapphire-rapids'))).toBe(false);
+    expect(faults(guest(serialize))).toBe(true);
+    // mov eax, 0x200000; movdir64b rax, [rip-12]: an unaligned destination is refused
+    const move = (target: number) => [
+      0xb8,
+      target,
+      0,
+      0x20,
+      0,
+      0x66,
+      0x0f,
+      0x38,
+      0xf8,
+      0x05,
+      0xf2,
+      0xff,
+      0xff,
+      0xff,
+    ];
+    const moved = step(step(guest(move(0), [], 'sapphire-rapids')).state).state;
+    expect(moved.memory.page(0x200).bytes[0]).toBe(0xb8);
+    expect(faults(step(guest(move(8), [], 'sapphire-rapids')).state)).toBe(true);
+  });
+});
+
+describe('SDM Vol. 2, RDRAND and RDSEED', () => {
+  const RDRAND = [0x48, 0x0f, 0xc7, 0xf0];
+
+  test('a fixed sequence, with CF', () => {
+    const once = step(guest([...RDRAND, ...RDRAND])).state;
+    const twice = step(once).state;
+    expect(once.processors[0].rflags & 0x8d5n).toBe(1n);
+    expect(registers(once)[0]).not.toBe(registers(twice)[0]);
+    expect(registers(step(guest(RDRAND)).state)[0]).toBe(registers(once)[0]);
+  });
+
+  test('a Choice answers; the last answer is failure: 0 and no CF', () => {
+    const answered = step(
+      guest(RDRAND),
+      choiceAt(['rdrand'], () => 7n),
+    ).state;
+    expect([registers(answered)[0], answered.processors[0].rflags & 1n]).toEqual([7n, 1n]);
+    const failed = step(
+      guest(RDRAND),
+      choiceAt(['rdrand'], ({ alternatives }) => alternatives - 1n),
+    ).state;
+    expect([registers(failed)[0], failed.processors[0].rflags & 1n]).toEqual([0n, 0n]);
+  });
+});
+
+describe('SDM Vol. 2, MONITOR and MWAIT', () => {
+  const MWAIT = [0x0f, 0x01, 0xc9];
+
+  test('MWAIT goes on; reserved extensions are refused', () => {
+    expect(faults(step(guest([0x31, 0xc9, ...MWAIT])).state)).toBe(false);
+    // mov cl, 2
+    expect(faults(step(guest([0xb1, 2, ...MWAIT])).state)).toBe(true);
+  });
+});
