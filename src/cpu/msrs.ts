@@ -14,7 +14,10 @@ export interface MsrRow {
   readonly name: string;
   /** The MSR exists only with this feature. */
   readonly feature?: FeatureName;
-  readonly read: (cpu: ProcessorDraft, index: number) => bigint;
+  /** The MSR exists only on parts of one kind: family 5, or family 6 and later. */
+  readonly family?: 'P5' | 'P6';
+  /** Undefined where RDMSR is #GP(0): the MSR is a command. */
+  readonly read: (cpu: ProcessorDraft, index: number) => bigint | undefined;
   readonly write?: (cpu: ProcessorDraft, value: bigint, index: number) => boolean;
 }
 
@@ -56,6 +59,24 @@ const stored = (allows: Check = anything): Pick<MsrRow, 'read' | 'write'> => ({
 
 const named = (name: MsrName): Pick<MsrRow, 'index' | 'name'> => ({ index: MSR[name], name });
 const constant = (value: bigint): Pick<MsrRow, 'read'> => ({ read: () => value });
+
+/** Written to have an effect at once, of which nothing is seen here; read never. */
+const command = (allows: Check = anything): Pick<MsrRow, 'read' | 'write'> => ({
+  read: () => undefined,
+  write: allows,
+});
+
+/** The mitigations that CPUID announces. SDM Vol. 4, 2.1 Architectural MSRs: IA32_SPEC_CTRL */
+const SPECULATION: readonly (readonly [bit: bigint, feature: FeatureName])[] = [
+  [1n, 'ibrs-ibpb'],
+  [2n, 'stibp'],
+  [4n, 'ssbd'],
+];
+const speculationControl: Check = (cpu, value) =>
+  (value & ~SPECULATION.reduce((all, [bit, name]) => (announces(cpu.cpuid, name) ? all | bit : all), 0n)) ===
+  0n;
+/** RDCL_NO, IBRS_ALL, SKIP_L1DFL_VMENTRY, MDS_NO, PSCHANGE_MC_NO, TAA_NO, SBDR_SSDP_NO, FBSDP_NO, PSDP_NO: nothing of it exists here. */
+const ARCHITECTURAL_CAPABILITIES = 0xe16bn;
 
 const VARIABLE_RANGES = 10;
 
@@ -113,9 +134,17 @@ const writeFeatureControl = (cpu: ProcessorDraft, value: bigint): boolean => {
 // SDM Vol. 4, IA32_MISC_ENABLE: fast strings, thermal, EIST, limit CPUID, xTPR, turbo; 7, 11 and 12 are read-only and ignored
 const MISC_WRITABLE = (1n << 0n) | (1n << 3n) | (1n << 16n) | (1n << 22n) | (1n << 23n) | (1n << 38n);
 const MISC_MONITOR = 1n << 18n;
+/** XD bit disable: CPUID no longer announces NX. */
+const MISC_NO_EXECUTE = 1n << 34n;
 const MISC_IGNORED = (1n << 7n) | (1n << 11n) | (1n << 12n);
+/** IA32_MISC_ENABLE hides NX from CPUID. */
+export const noExecuteDisabled = (cpu: ProcessorDraft): boolean =>
+  (cpu.R[SLOT.miscEnable] & MISC_NO_EXECUTE) !== 0n;
 const writeMiscEnable = (cpu: ProcessorDraft, value: bigint): boolean => {
-  const writable = MISC_WRITABLE | (announces(cpu.cpuid, 'monitor') ? MISC_MONITOR : 0n);
+  const writable =
+    MISC_WRITABLE |
+    (announces(cpu.cpuid, 'monitor') ? MISC_MONITOR : 0n) |
+    (announces(cpu.cpuid, 'nx') ? MISC_NO_EXECUTE : 0n);
   if ((value & ~(writable | MISC_IGNORED)) !== 0n) return false;
   cpu.R[SLOT.miscEnable] = (value & writable) | (cpu.R[SLOT.miscEnable] & MISC_IGNORED);
   return true;
@@ -147,6 +176,21 @@ const defaultType: Check = (_, value) => (value & ~0xcffn) === 0n && isMemoryTyp
 
 /** Every MSR outside virtualization. SDM Vol. 4, 2.1 Architectural MSRs; an index that is not here is #GP(0). */
 export const MSR_ROWS: readonly MsrRow[] = [
+  { ...named('P5_MC_ADDR'), ...constant(0n) },
+  { ...named('P5_MC_TYPE'), ...constant(0n) },
+  { ...named('P5_CESR'), family: 'P5', ...stored(within(0x3ff_ffffn)) },
+  { ...named('P5_CTR'), count: 2, family: 'P5', ...stored(within(0xff_ffff_ffffn)) },
+  { ...named('IA32_SPEC_CTRL'), feature: 'ibrs-ibpb', ...stored(speculationControl) },
+  { ...named('IA32_PRED_CMD'), feature: 'ibrs-ibpb', ...command(within(1n)) },
+  { ...named('IA32_BIOS_UPDT_TRIG'), family: 'P6', ...command() },
+  {
+    ...named('IA32_ARCH_CAPABILITIES'),
+    feature: 'arch-capabilities',
+    ...constant(ARCHITECTURAL_CAPABILITIES),
+  },
+  { ...named('IA32_FLUSH_CMD'), feature: 'l1d-flush', ...command(within(1n)) },
+  // No supervisor state component is built.
+  { ...named('IA32_XSS'), feature: 'xsaves', ...stored(within(0n)) },
   {
     ...named('IA32_TIME_STAMP_COUNTER'),
     read: readTimeStamp,
@@ -155,9 +199,10 @@ export const MSR_ROWS: readonly MsrRow[] = [
       return true;
     },
   },
-  { ...named('IA32_PLATFORM_ID'), ...constant(0n) },
+  { ...named('IA32_PLATFORM_ID'), family: 'P6', ...constant(0n) },
   {
     ...named('IA32_APIC_BASE'),
+    family: 'P6',
     feature: 'apic',
     read: (c) => c.R[SLOT.apicBase],
     write: writeApicBase,
@@ -177,8 +222,8 @@ export const MSR_ROWS: readonly MsrRow[] = [
       return true;
     },
   },
-  { ...named('IA32_BIOS_SIGN_ID'), ...stored() },
-  { ...named('MSR_PLATFORM_INFO'), ...constant(30n << 8n) },
+  { ...named('IA32_BIOS_SIGN_ID'), family: 'P6', ...stored() },
+  { ...named('MSR_PLATFORM_INFO'), family: 'P6', ...constant(30n << 8n) },
   // Fixed ranges and write-combining, no SMRR. SDM Vol. 3A, 12.11.1 MTRR Feature Identification
   { ...named('IA32_MTRRCAP'), feature: 'mtrr', ...constant(0x500n | BigInt(VARIABLE_RANGES)) },
   {
@@ -192,11 +237,11 @@ export const MSR_ROWS: readonly MsrRow[] = [
   },
   { ...named('IA32_SYSENTER_ESP'), feature: 'sep', ...bySlot(SLOT.sysenterEsp, canonical) },
   { ...named('IA32_SYSENTER_EIP'), feature: 'sep', ...bySlot(SLOT.sysenterEip, canonical) },
-  { ...named('IA32_MCG_CAP'), ...constant(0n) },
-  { ...named('IA32_MCG_STATUS'), ...stored(within(0xfn)) },
-  { ...named('IA32_MISC_ENABLE'), read: (c) => c.R[SLOT.miscEnable], write: writeMiscEnable },
+  { ...named('IA32_MCG_CAP'), family: 'P6', ...constant(0n) },
+  { ...named('IA32_MCG_STATUS'), family: 'P6', ...stored(within(0xfn)) },
+  { ...named('IA32_MISC_ENABLE'), family: 'P6', read: (c) => c.R[SLOT.miscEnable], write: writeMiscEnable },
   // LBR and BTF. SDM Vol. 3B, 18.4.1 IA32_DEBUGCTL MSR
-  { ...named('IA32_DEBUGCTL'), ...bySlot(SLOT.debugctl, within(3n)) },
+  { ...named('IA32_DEBUGCTL'), family: 'P6', ...bySlot(SLOT.debugctl, within(3n)) },
   ...ranges,
   fixedRange('IA32_MTRR_FIX64K_00000'),
   fixedRange('IA32_MTRR_FIX16K', 2),
@@ -244,9 +289,14 @@ const X2APIC_MSRS = { first: 0x800, last: 0x8ff } as const;
 const isApicRegister = (cpu: ProcessorDraft, index: number): boolean =>
   index >= X2APIC_MSRS.first && index <= X2APIC_MSRS.last && announces(cpu.cpuid, 'x2apic');
 
+const FAMILY_P5 = 5;
+const familyOf = ({ cpuid }: ProcessorDraft): 'P5' | 'P6' =>
+  ((cpuid.lookup(1, 0).eax >> 8) & 0xf) <= FAMILY_P5 ? 'P5' : 'P6';
+
 const find = (cpu: ProcessorDraft, index: number): MsrRow | undefined => {
   const row = BY_INDEX.get(index >>> 0);
-  return row?.feature === undefined || announces(cpu.cpuid, row.feature) ? row : undefined;
+  if (row?.feature !== undefined && !announces(cpu.cpuid, row.feature)) return undefined;
+  return row?.family === undefined || row.family === familyOf(cpu) ? row : undefined;
 };
 
 /** The value that RDMSR gives; undefined where it is #GP(0). Also what VM-exit MSR areas store. SDM Vol. 2, RDMSR */

@@ -70,6 +70,6 @@ const comparedMsrs = (cpu: ProcessorDraft) => {
  */
 export const readGuestMsrs = (cpu: ProcessorDraft): Readonly<Record<string, bigint>> => {
   const msrs: Record<string, bigint> = {};
-  for (const { name, index, row } of comparedMsrs(cpu)) msrs[name] = row.read(cpu, index);
+  for (const { name, index, row } of comparedMsrs(cpu)) msrs[name] = row.read(cpu, index) ?? 0n;
   return msrs;
 };

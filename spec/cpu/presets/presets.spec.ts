@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { ModelError, Unbuilt } from '../../../src/core';
 import { VECTOR } from '../../../src/cpu/event';
-import { MSR_ROWS, readMsr, writeMsr } from '../../../src/cpu/msrs';
+import { MSR_ROWS, msrsOf, readMsr, writeMsr } from '../../../src/cpu/msrs';
 import {
   announces,
   FEATURES,
@@ -202,6 +202,43 @@ describe('MSRs', () => {
     cpu.virtualization = { readMsr: () => 7n } as unknown as Virtualization;
     expect(readMsr(cpu, 0x480)).toBe(7n);
     expect(writeMsr(cpu, 0x480, 7n)).toBe(false);
+  });
+
+  it('each part has the MSRs of its family and features', () => {
+    const has = (name: PresetName, index: number): boolean => {
+      const { cpu } = machine64();
+      return msrsOf(Object.assign(cpu, { cpuid: processor(name).cpuid })).some(([one]) => one === index);
+    };
+    const present = (index: number): readonly boolean[] => PRESET_NAMES.map((name) => has(name, index));
+    expect(present(0x11)).toEqual([true, false, false, false]);
+    expect(present(0x1a0)).toEqual([false, true, true, true]);
+    expect(present(0x1b)).toEqual([false, true, true, true]);
+    expect(present(0x48)).toEqual([false, false, false, true]);
+    expect(present(0xda0)).toEqual([false, false, true, true]);
+    expect(present(0xc0000080)).toEqual([false, true, true, true]);
+    expect(present(0x10)).toEqual([true, true, true, true]);
+  });
+
+  it('commands are written and never read', () => {
+    const { cpu } = machine64(['+ibrs-ibpb', '+l1d-flush']);
+    for (const index of [0x49, 0x10b]) {
+      expect(readMsr(cpu, index)).toBeUndefined();
+      expect(writeMsr(cpu, index, 1n)).toBe(true);
+      expect(writeMsr(cpu, index, 2n)).toBe(false);
+    }
+    expect(writeMsr(cpu, 0x48, 1n)).toBe(true);
+    expect(writeMsr(cpu, 0x48, 2n)).toBe(false);
+  });
+
+  it('MISC_ENABLE hides MONITOR and NX from CPUID', () => {
+    const machine = machine64();
+    const { cpu } = machine;
+    const now = readMsr(cpu, 0x1a0)!;
+    expect(cpuid(machine, 1)[2] & 8).toBe(8);
+    expect(cpuid(machine, 0x80000001)[3] & (1 << 20)).not.toBe(0);
+    expect(writeMsr(cpu, 0x1a0, (now & ~(1n << 18n)) | (1n << 34n))).toBe(true);
+    expect(cpuid(machine, 1)[2] & 8).toBe(0);
+    expect(cpuid(machine, 0x80000001)[3] & (1 << 20)).toBe(0);
   });
 
   it('every row has its own index', () => {

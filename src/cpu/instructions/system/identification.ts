@@ -1,6 +1,6 @@
 import type { CpuidResult } from '../../cpuid';
 import type { Instruction } from '../../decode/instruction';
-import { readMsr, readTimeStamp, writeMsr } from '../../msrs';
+import { noExecuteDisabled, readMsr, readTimeStamp, writeMsr } from '../../msrs';
 import { FEATURES } from '../../presets/features';
 import type { ProcessorDraft } from '../../processor-draft';
 import { isLoadableBase } from '../../segments';
@@ -13,6 +13,7 @@ import { MONITOR_ENABLED } from './waiting';
 
 const OSXSAVE = 1 << 27;
 const OSPKE = 1 << 4;
+const NO_EXECUTE = 1 << FEATURES.nx.bit;
 const MONITOR = 1 << FEATURES.monitor.bit;
 const APIC = 1 << FEATURES.apic.bit;
 const SYSCALL = 1 << FEATURES.syscall.bit;
@@ -79,8 +80,10 @@ const identification = (cpu: ProcessorDraft, leaf: number, subleaf: number): Cpu
       return cpu.cpuid.lookup(0, 0).eax >= 0xb ? topology(cpu, subleaf, result) : result;
     case 0x0d:
       return stateSizes(cpu, subleaf, result);
-    case 0x80000001:
-      return cpu.mode64 ? result : { ...result, edx: result.edx & ~SYSCALL };
+    case 0x80000001: {
+      const hidden = (cpu.mode64 ? 0 : SYSCALL) | (noExecuteDisabled(cpu) ? NO_EXECUTE : 0);
+      return { ...result, edx: result.edx & ~hidden };
+    }
     default:
       return result;
   }
