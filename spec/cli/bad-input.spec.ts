@@ -52,6 +52,13 @@ const CASES: readonly (readonly [string, readonly string[], RegExp])[] = [
   ['truncated image', ['run', 'short.elf'], /short\.elf: .*the file looks truncated/],
   ['memory too small', ['run', HELLO, '--memory', '4K'], /p_paddr: .* give the machine at least 0x/],
   ['no size', ['run', HELLO, '--memory', 'lots'], /--memory lots: not a size; write bytes with K, M or G/],
+  ['no processors', ['run', HELLO, '--cpus', '0'], /--cpus 0: not a number from 1 to 255; write it as in/],
+  ['no seed', ['run', HELLO, '--seed', 'x'], /--seed x: not a number from 0 to 4294967295/],
+  [
+    'several processors under a monitor',
+    ['check', 'hello', '--cpus', '2'],
+    /--cpus 2: the monitor runs guests of one processor; leave it out\n/,
+  ],
   ['no whole pages', ['run', HELLO, '--memory', '5000'], /--memory 5000: not a positive multiple of 4K/],
   ['no memory', ['run', HELLO, '--memory', '0'], /--memory 0: not a positive multiple/],
   [

@@ -59,6 +59,13 @@ describe('vtmodel run', () => {
     expect(io.out).toBe('x');
   });
 
+  it('--cpus gives processors that wait; messages name the one that runs', async () => {
+    // INT3 without an IDT
+    const io = code(0xcc);
+    expect(await io.command(...RAW, '--cpus', '3', '--seed', '5')).toBe(3);
+    expect(io.err).toMatch(/triple fault: .* at processor 0, RIP 0x/);
+  });
+
   it('--serial FILE takes every byte as it is', async () => {
     // mov dx, 0x3f8; mov al, 0xff; out dx, al; mov al, 0; out 0xf4, al
     const io = code(0x66, 0xba, 0xf8, 0x03, 0xb0, 0xff, 0xee, 0xb0, 0x00, 0xe6, 0xf4);
