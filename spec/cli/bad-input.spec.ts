@@ -18,6 +18,14 @@ const CASES: readonly (readonly [string, readonly string[], RegExp])[] = [
     ['run'],
     /image: missing; give one, as in vtmodel run kernel\.elf, or --firmware FILE or --resume FILE/,
   ],
+  ['missing firmware', ['run', '--firmware', 'nosuch.bin'], /nosuch\.bin: firmware: no such file/],
+  [
+    'firmware that is none',
+    ['run', '--firmware', HELLO],
+    /size: \d+ bytes are no firmware image; give one of 64/,
+  ],
+  ['firmware and an image', ['run', HELLO, '--firmware', 'a'], /looks for something to boot itself/],
+  ['firmware and a load address', ['run', '--firmware', 'a', '--load', '0'], /--load: there is no image/],
   ['missing file', ['run', 'nosuch.elf'], /nosuch\.elf: image: no such file or directory; give the path/],
   [
     'no bundled guest of that name',
