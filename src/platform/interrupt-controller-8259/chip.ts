@@ -59,7 +59,7 @@ const SPURIOUS = 7;
 const levels = (pic: Pic8259State): number => (pic.allLevel ? 0xff : pic.level);
 
 /** The interrupt request register. */
-export const requestsOf = (pic: Pic8259State): number => {
+const requestsOf = (pic: Pic8259State): number => {
   const level = levels(pic);
   return (pic.lines & level) | (pic.edges & ~level);
 };

@@ -1,2 +1,2 @@
-export { type Pic8259State, requestsOf } from './chip';
+export type { Pic8259State } from './chip';
 export { type PicPairState, picPair } from './pair';
