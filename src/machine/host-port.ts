@@ -1,5 +1,3 @@
-import type { MemoryRange } from '../core';
-
 /**
  * How a monitor reaches its processor. A monitor is a pure machine: it is given the reply to its last request and answers with the next one. A request is one
  * host instruction, which the model executes from a stub in host memory on the processor where the monitor runs, with all its faults and, when that
@@ -77,7 +75,7 @@ export interface HostLayout {
   /** Host memory that is the guest's RAM: guest-physical ranges in ascending order, each contiguous in the host. */
   readonly guestMemory: readonly { readonly guest: number; readonly host: number; readonly bytes: number }[];
   /** Where the guest reaches real devices, at equal addresses in the host; the pages of local APICs, which software moves, are not here. */
-  readonly deviceMemory: readonly MemoryRange[];
+  readonly deviceMemory: readonly { readonly base: number; readonly bytes: number }[];
   /** The guest's initial state, as the bare machine would start with it. */
   readonly guest: GuestStart;
 }
