@@ -1,6 +1,7 @@
 // npm run bench [-- --smoke] [-- --markdown] [-- --runs N] [-- --thread-time] [-- ROW...]
 import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
+import { coldCode } from './cold';
 import { computeGenerated, computeOnClosures } from './compute';
 import { type Effort, type Measure, type Row, useThreadTime } from './measure';
 import { flatLoop, realModeLoop } from './narrow';
@@ -15,6 +16,7 @@ const ROWS: Readonly<Record<string, Row>> = {
   generated: computeGenerated,
   flat32: flatLoop,
   real16: realModeLoop,
+  cold: coldCode,
   step: singleStep,
   snapshot: snapshotAndFork,
   walk: nestedWalks,
