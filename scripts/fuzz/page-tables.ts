@@ -263,4 +263,4 @@ const compared = (
   return `${mode}: ${kind} of a ${PAGE_SIZES[pageBits]} page`;
 };
 
-export const pageTables: Part = { name: 'page-table sets', cases: 20_000, attempt };
+export const pageTables: Part = { name: 'page-table sets', cases: 100_000, attempt };

@@ -129,4 +129,4 @@ const attempt = (seed: number, index: number): readonly string[] => {
 const shown = (_: string, value: unknown): unknown =>
   typeof value === 'bigint' ? value.toString(16) : value instanceof Uint8Array ? hexBytes(value) : value;
 
-export const streams: Part = { name: 'instruction streams', cases: 200_000, attempt };
+export const streams: Part = { name: 'instruction streams', cases: 1_000_000, attempt };

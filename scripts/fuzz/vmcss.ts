@@ -281,4 +281,4 @@ const attempt = (seed: number, index: number): readonly string[] => {
   return ['unbuilt' in after ? `entered, then ${after.unbuilt}` : `entered, then ${after.value.stop.kind}`];
 };
 
-export const vmcss: Part = { name: 'VMCSs', cases: 20_000, attempt };
+export const vmcss: Part = { name: 'VMCSs', cases: 100_000, attempt };

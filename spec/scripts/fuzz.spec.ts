@@ -62,7 +62,7 @@ describe('npm run fuzz', () => {
   it('--help says what it does', async () => {
     const { status, out } = await run('--help');
     expect(status).toBe(0);
-    expect(out).toMatch(/200,000 instruction streams, 20,000 page-table sets, 20,000 VMCSs/);
+    expect(out).toMatch(/1,000,000 instruction streams, 100,000 page-table sets, 100,000 VMCSs/);
   });
 });
 
