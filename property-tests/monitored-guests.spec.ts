@@ -1,18 +1,14 @@
 // Random guest programs under the hardware-assisted monitor are equivalent and contained, and no innocuous instruction of theirs exits.
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type CriteriaReport, checkCriteria } from '../src/criteria';
 import type { Monitor } from '../src/machine';
 import { hardwareAssistedMonitor } from '../src/vmm/hardware-assisted';
 import type { ExitReason } from '../src/vmx';
 import { guestMachine, guestProgram } from './arbitraries';
+import { areContained } from './contained';
 import { brokenMonitors } from './mutants/monitors';
-import { holdsAsync, isRefutedAsync, MONITORED, Refutation, whereBuiltAsync } from './theorem';
+import { holdsAsync, isRefutedAsync, MONITORED } from './theorem';
 
 const PROGRAMS = 1000;
-/** Few programs reach it: those that a bad call or return sent astray. */
-const MOST_INSTRUCTIONS = 20_000;
-
 /** Exits that the programs must reach, each 20 times or more. */
 const REACHED = [
   'exceptionOrNmi',
@@ -51,42 +47,6 @@ const UNREACHABLE = [
   'entryFailureMsrLoading',
 ] as const satisfies readonly ExitReason[];
 
-const checked = async (guest: Parameters<typeof checkCriteria>[0], monitor: Monitor<unknown>) => {
-  for await (const step of checkCriteria(guest, monitor, { maxInstructions: MOST_INSTRUCTIONS }))
-    if (step.kind === 'report') return step;
-  throw new Error('a check without a report');
-};
-
-const shown = ({ equivalence, resourceControl, efficiency, end }: CriteriaReport): string =>
-  JSON.stringify({
-    end,
-    instruction: equivalence.divergence?.instruction,
-    differences: equivalence.divergence?.differences,
-    violations: resourceControl.violations,
-    needless: efficiency.needless,
-  });
-
-/** The monitor says that it cannot emulate an instruction on device memory, and ends: programs that went astray reach such. */
-const isBeyondMonitor = ({ equivalence: { divergence } }: CriteriaReport): boolean => {
-  const end = divergence?.monitored.end;
-  return end?.kind === 'monitor-stopped' && end.reason.startsWith('the monitor does not emulate ');
-};
-
-const areContained = (
-  monitor: () => Monitor<unknown>,
-  seen: (report: CriteriaReport) => void = () => {},
-  beyond: () => void = () => {},
-) =>
-  fc.asyncProperty(guestProgram(), (program) =>
-    whereBuiltAsync(async () => {
-      const report = await checked(guestMachine(program), monitor());
-      if (isBeyondMonitor(report)) beyond();
-      fc.pre(!isBeyondMonitor(report));
-      seen(report);
-      if (!report.holds) throw new Refutation(shown(report));
-    }),
-  );
-
 const median = (values: readonly number[]): number => values.toSorted((a, b) => a - b)[values.length >> 1];
 
 describe('random guest programs under the hardware-assisted monitor', () => {
@@ -96,6 +56,8 @@ describe('random guest programs under the hardware-assisted monitor', () => {
     let beyond = 0;
     await holdsAsync(
       areContained(
+        guestProgram(),
+        guestMachine,
         () => hardwareAssistedMonitor(MONITORED) as Monitor<unknown>,
         ({ instructions, efficiency }) => {
           lengths.push(instructions);
@@ -126,7 +88,7 @@ describe('the theorem rejects', () => {
   it.each(Object.keys(broken) as (keyof typeof broken)[])('the monitor that %s', async (name) => {
     expect(
       await isRefutedAsync(
-        areContained(() => broken[name] as Monitor<unknown>),
+        areContained(guestProgram(), guestMachine, () => broken[name] as Monitor<unknown>),
         300,
       ),
     ).toBe(true);
