@@ -152,12 +152,12 @@ export class ProcessorDraft {
   }
 
   // ---- leaving an instruction
-  /** Ends the instruction with an exception; nothing of it has been written. */
+  /** Ends the instruction with an exception; nothing of it has been written. Real-address mode knows no error codes. SDM Vol. 3B, 21.1.4 Interrupt and Exception Handling */
   raise(vector: number, errorCode?: number, address?: bigint): never {
     this.interruption = {
       vector,
       type: EVENT_TYPE.hardwareException,
-      ...(errorCode === undefined ? {} : { errorCode }),
+      ...(errorCode === undefined || !this.protectedMode ? {} : { errorCode }),
       ...(address === undefined ? {} : { address }),
     };
     throw LEFT;

@@ -88,7 +88,7 @@ const deliverAsked = (cpu: ProcessorDraft, event: InterruptionEvent): DeliveryOu
     if (intercepted(cpu, second, current)) return exited(cpu, current);
     // CR2 keeps the address of a page fault that becomes a double fault.
     record(cpu, second);
-    const next = combine(current, second);
+    const next = combine(current, second, cpu.protectedMode);
     if (next === 'triple-fault') return shutDown(cpu);
     // SDM Vol. 3C, 28.2.4: a double fault that exits is no exit during the delivery of another event.
     if (next !== second && intercepted(cpu, next, undefined)) return exited(cpu, undefined);

@@ -47,13 +47,20 @@ export const DOUBLE_FAULT: InterruptionEvent = Object.freeze({
   type: EVENT_TYPE.hardwareException,
   errorCode: 0,
 });
+/** In real-address mode, which knows no error codes. */
+const REAL_DOUBLE_FAULT: InterruptionEvent = Object.freeze({
+  vector: VECTOR.df,
+  type: EVENT_TYPE.hardwareException,
+});
 
 /** What to deliver when `second` arises in the delivery of `first`; 'triple-fault' for shutdown. */
 export const combine = (
   first: InterruptionEvent,
   second: InterruptionEvent,
+  protectedMode: boolean,
 ): InterruptionEvent | 'triple-fault' => {
   const outcome = OUTCOMES[classOf(first)][classOf(second)];
   if (outcome === 'serial') return second;
-  return outcome === 'double' ? DOUBLE_FAULT : 'triple-fault';
+  if (outcome !== 'double') return 'triple-fault';
+  return protectedMode ? DOUBLE_FAULT : REAL_DOUBLE_FAULT;
 };
