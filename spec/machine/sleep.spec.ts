@@ -8,6 +8,7 @@ import {
   run,
   serialize,
 } from '../../src/api';
+import { several } from './several';
 
 const MIB = 2 ** 20;
 const read32 = (bytes: Uint8Array, at: number): number => new DataView(bytes.buffer).getUint32(at, true);
@@ -105,6 +106,15 @@ describe('the sleeping state S3', () => {
     const outcome = deserialize(serialize(state));
     if (!outcome.ok) throw new Error(outcome.fault.says);
     expect(run(outcome.value, { maxInstructions: 100 }).stop).toMatchObject({ kind: 'exit', code: 0x33 });
+  });
+  it('is one of all processors', () => {
+    // mov dx, 0x604; mov ax, 0x2400; out dx, ax
+    const sleeps = [...[0x66, 0xba, 0x04, 0x06], ...[0x66, 0xb8, 0x00, 0x24], ...[0x66, 0xef]];
+    for (let seed = 0; seed < 8; seed++) {
+      let state = several([sleeps, [0xeb, 0xfe]], { seed });
+      while (state.processors[0].hidden.activity === 0) state = run(state, { maxInstructions: 1 }).state;
+      expect(state.processors.map(({ hidden }) => hidden.activity)).toEqual([3, 3]);
+    }
   });
   it('has no end when nothing can wake it', () => {
     expect(run(loaded(out16(0x604, 0x2400)), { maxInstructions: 100 }).stop).toEqual({ kind: 'stuck' });

@@ -4,7 +4,8 @@ import type { InterruptionEvent } from '../cpu/event';
 import type { ProcessorDraft } from '../cpu/processor-draft';
 import type { BusEvent } from '../machine/machine-bus';
 import type { MachineState } from '../machine/machine-state';
-import { RunningMachine, type StopReason } from '../machine/running-machine';
+import { RunningMachine } from '../machine/running-machine';
+import type { StopReason } from '../machine/stop-reason';
 import {
   acceptInterrupt,
   type Board,

@@ -1,7 +1,7 @@
 import type { Choice, MemoryRoot } from '../core';
 import type { Tier } from '../cpu/engine/block-builder';
 import type { MachineState } from '../machine/machine-state';
-import type { StopReason } from '../machine/running-machine';
+import type { StopReason } from '../machine/stop-reason';
 import type { DeviceEffect } from '../platform';
 import type { VmExit } from '../vmx';
 import type { GuestRegisters } from './guest-registers';

@@ -2,7 +2,7 @@ import { differingFrames, hex, type MemoryRoot } from '../core';
 import { msrName } from '../cpu/msrs';
 import { ia32ePaging } from '../cpu/paging-format';
 import { eptPaging, eptRoot } from '../ept';
-import type { StopReason } from '../machine/running-machine';
+import type { StopReason } from '../machine/stop-reason';
 import { type VmExit, Vmx } from '../vmx';
 import { type EptReach, eptReach } from './ept-reach';
 import type { GuestInstruction } from './guest-instruction';

@@ -16,7 +16,6 @@ export * from './monitored-machine';
 export { permittedChoices } from './permitted-choices';
 export * from './processor-description';
 export * from './run';
-export type { StopReason } from './running-machine';
 export {
   deserialize,
   isSnapshot,
@@ -27,3 +26,4 @@ export {
   stateHash,
 } from './serialize';
 export { type ArchitecturalEvent, type StepResult, step } from './step';
+export * from './stop-reason';

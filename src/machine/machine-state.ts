@@ -1,7 +1,8 @@
-import type { ChoiceSite, MemoryRange, MemoryRoot } from '../core';
+import type { MemoryRange, MemoryRoot } from '../core';
 import type { Processor } from '../cpu/presets';
 import type { ProcessorState } from '../cpu/processor-state';
 import { type Board, type BoardConfig, createBoard } from '../platform';
+import type { Occurrences } from './decisions';
 import type { HostLayout, HostRequest, Monitor } from './host-port';
 import type { Turn } from './interleaving';
 
@@ -53,7 +54,6 @@ export interface MachineState {
   readonly board: Board;
   /** By number; the first is the bootstrap processor. */
   readonly processors: readonly ProcessorState[];
-  /** How often each choice site was asked. */
-  readonly occurrences: Readonly<Partial<Record<ChoiceSite, number>>>;
+  readonly occurrences: Occurrences;
   readonly monitor: AttachedMonitor | undefined;
 }

@@ -5,7 +5,8 @@ import { statusFlagsOf } from '../cpu/status-flags';
 import type { GeneralRegisters, HostReply, HostRequest } from './host-port';
 import { stubOffset, VECTOR_ENTRIES, VECTOR_ENTRY_BYTES } from './host-stub';
 import type { AttachedMonitor, MonitorProgress } from './machine-state';
-import type { RunningMachine, StopReason } from './running-machine';
+import type { RunningMachine } from './running-machine';
+import type { StopReason } from './stop-reason';
 
 const NOTHING = 0n;
 const RSP = SLOT.rsp;

@@ -4,7 +4,7 @@ import { HEAT } from '../cpu/engine/engine';
 import type { DeviceEffect } from '../platform';
 import { giveBack, takeIdleMachine } from './machine-pool';
 import type { MachineState } from './machine-state';
-import type { StopReason } from './running-machine';
+import type { StopReason } from './stop-reason';
 
 /** How a run goes; every option has a default. */
 export interface RunOptions {

@@ -1,56 +1,21 @@
-import {
-  answerOf,
-  answersAt,
-  type Choice,
-  type ChoiceSite,
-  EMPTY_MEMORY,
-  MemoryDraft,
-  preferred,
-  randomWord,
-} from '../core';
+import { answersAt, type Choice, EMPTY_MEMORY, MemoryDraft } from '../core';
 import type { Tier } from '../cpu/engine/block-builder';
 import type { Engine, EngineStop } from '../cpu/engine/engine';
 import type { LinearMemory } from '../cpu/engine/linear-memory';
 import { resetProcessor } from '../cpu/presets';
 import { ACTIVITY, type ProcessorDraft } from '../cpu/processor-draft';
 import type { ProcessorState } from '../cpu/processor-state';
-import { FLAG } from '../cpu/slots';
-import { type DeviceEffect, isAsleep, type ResetCause, resetBoard } from '../platform';
-import { chosen, sliceLength, type Turn } from './interleaving';
+import { type DeviceEffect, type ResetCause, resetBoard } from '../platform';
+import { Decisions } from './decisions';
 import { MachineBus } from './machine-bus';
 import { type MachineConfig, type MachineState, processorCount } from './machine-state';
 import { MonitorPort } from './monitor-port';
 import { showRom } from './physical-map';
 import { RunningProcessor, type Surroundings } from './running-processor';
+import type { StopReason } from './stop-reason';
+import { Turns } from './turns';
 import type { VirtualizedProcessor } from './virtualized-processor';
 import { startInRealMode, startWithoutFirmware } from './wake';
-
-/** Why a run ended. */
-export type StopReason =
-  | { readonly kind: 'limit' }
-  /** The guest wrote to the debug-exit port; `status` is (code << 1) | 1. */
-  | { readonly kind: 'exit'; readonly code: number; readonly status: number }
-  /** All processors wait for something that nothing will bring. */
-  | { readonly kind: 'stuck' }
-  /** A fault during the delivery of a double fault: the processor is in the shutdown state. */
-  | { readonly kind: 'triple-fault' }
-  /** Deliveries follow each other without end and without an instruction between them. */
-  | { readonly kind: 'delivery-loop' }
-  /** The monitor gave up its guest. */
-  | { readonly kind: 'monitor-stopped'; readonly reason: string }
-  /** Software switched the machine off. */
-  | { readonly kind: 'power-off' }
-  /** Software reset the machine, and there is no firmware to go on with. */
-  | { readonly kind: 'reset' }
-  /** A listener asked for it. */
-  | { readonly kind: 'interrupted' };
-
-/** Interrupts of devices cannot wake it. */
-const isDeaf = (cpu: ProcessorDraft): boolean =>
-  !cpu.nonRoot && (!cpu.flag(FLAG.if) || cpu.activity === ACTIVITY.waitForSipi);
-
-/** Deadlines that may pass in vain while all processors sleep. */
-const MOST_WAKELESS = 65_536;
 
 /** A machine under way: the draft of a state with its engines. It belongs to nobody; `load` and `publish` move states in and out. */
 export class RunningMachine {
@@ -61,22 +26,13 @@ export class RunningMachine {
   engine!: Engine;
   memory!: LinearMemory;
   virtualized: VirtualizedProcessor | undefined;
-  private current!: RunningProcessor;
+  current!: RunningProcessor;
   private draft: MemoryDraft;
-  private choice: Choice = preferred;
-  private occurrences: Partial<Record<ChoiceSite, number>> = {};
+  private readonly decisions = new Decisions();
   private readonly port: MonitorPort;
   private published: MachineState | undefined;
   private stop: StopReason | undefined;
-  private seed = 0;
-  /** Machine clock at which the slice of the current processor ends. */
-  private until = Number.POSITIVE_INFINITY;
-  /** Processors that had nothing to do at machine clock `idleAt`, by number. */
-  private readonly idle = new Set<number>();
-  private idleAt = -1;
-  /** Deadlines that passed since all processors fell asleep, and how many instructions had retired then. */
-  private wakeless = 0;
-  private asleepAt = -1;
+  private readonly turns: Turns;
   /** A reset that software asked for: it comes after the instruction in execution. */
   private resets: ResetCause | undefined;
   onEffect: ((effect: DeviceEffect) => void) | undefined;
@@ -90,7 +46,7 @@ export class RunningMachine {
     this.bus = new MachineBus(
       () => this.engine.now(),
       () => this.deadlineChanged(),
-      (value, bytes) => Number(this.decide('timer-count', 1n << BigInt(8 * bytes), BigInt(value))),
+      (value, bytes) => Number(this.decisions.decide('timer-count', 1n << BigInt(8 * bytes), BigInt(value))),
       (units) => {
         this.engine.clockStart += units;
         this.deadlineChanged();
@@ -102,7 +58,7 @@ export class RunningMachine {
       bus: this.bus,
       draft: this.draft,
       clock: { now: (): number => this.engine.now() },
-      decide: (site, alternatives, value) => this.decide(site, alternatives, value),
+      decide: (site, alternatives, value) => this.decisions.decide(site, alternatives, value),
     };
     const count = processorCount(config);
     this.processors = Array.from(
@@ -112,6 +68,7 @@ export class RunningMachine {
     for (const { memory } of this.processors)
       memory.peers = this.processors.map((one) => one.memory).filter((one) => one !== memory);
     this.select(this.processors[0]);
+    this.turns = new Turns(this);
     this.port = new MonitorPort(this);
     this.bus.onEffect = (effect) => this.effect(effect);
     this.bus.onRemapped = (rom) => {
@@ -157,15 +114,13 @@ export class RunningMachine {
 
   load(state: MachineState): void {
     if (this.holds(state)) return;
-    const { processor, until } = state.turn;
     this.draft = new MemoryDraft(state.memory);
-    this.select(this.processors[processor]);
+    this.select(this.processors[state.turn.processor]);
     for (const one of this.processors) one.load(state.processors[one.number], this.draft);
     this.engine.clockStart = state.clock - this.engine.retired;
     this.bus.load(state.board, state.ram);
-    this.seed = state.config.seed ?? 0;
-    this.until = until;
-    this.occurrences = { ...state.occurrences };
+    this.turns.load(state.turn, state.config.seed ?? 0);
+    this.decisions.load(state.occurrences);
     this.port.load(state.monitor);
     this.published = state;
   }
@@ -178,13 +133,11 @@ export class RunningMachine {
       config: before.config,
       ram: before.ram,
       clock: this.engine.now(),
-      turn: this.publishTurn(before.turn),
+      turn: this.turns.publish(before.turn),
       memory: this.publishMemory(),
       board: this.bus.board,
       processors: this.publishProcessors(),
-      occurrences: sameCounts(before.occurrences, this.occurrences)
-        ? before.occurrences
-        : Object.freeze({ ...this.occurrences }),
+      occurrences: this.decisions.publish(before.occurrences),
       monitor: this.port.publish(),
     });
     this.published = state;
@@ -198,14 +151,6 @@ export class RunningMachine {
     return Object.freeze(states);
   }
 
-  private publishTurn(before: Turn): Turn {
-    const { until } = this;
-    const processor = this.current.number;
-    return before.processor === processor && before.until === until
-      ? before
-      : Object.freeze({ processor, until });
-  }
-
   /** The present contents of memory as a value. */
   publishMemory(): MachineState['memory'] {
     this.memory.published();
@@ -214,8 +159,8 @@ export class RunningMachine {
 
   /** Runs until `instructions` have retired or something ends the run. */
   run(instructions: number, choice: Choice): StopReason {
-    const { bus } = this;
-    this.choice = choice;
+    const { bus, turns } = this;
+    this.decisions.choice = choice;
     const asks = answersAt(choice, 'undefined-flags');
     const { processors } = this;
     for (let i = 0; i < processors.length; i++) {
@@ -224,8 +169,8 @@ export class RunningMachine {
       engine.stopRequested = false;
     }
     this.stop = undefined;
-    this.asleepAt = -1;
-    this.idleAt = -1;
+    this.resets = undefined;
+    turns.begin();
     let left = instructions;
     while (this.stop === undefined) {
       if (this.resets !== undefined) {
@@ -240,13 +185,13 @@ export class RunningMachine {
         this.cpu.boundaryWork = true;
         continue;
       }
-      if (now >= this.until) {
-        const stop = this.nextTurn(now);
+      if (now >= turns.until) {
+        const stop = turns.next(now);
         if (stop !== undefined) return stop;
         continue;
       }
       const before = engine.retired;
-      const reason = engine.run(Math.min(left, bus.deadline - now, this.until - now));
+      const reason = engine.run(Math.min(left, bus.deadline - now, turns.until - now));
       const stop = this.afterRun(reason);
       left -= engine.retired - before;
       if (stop !== undefined) return stop;
@@ -260,7 +205,7 @@ export class RunningMachine {
       case 'stopped':
         return undefined;
       case 'inactive':
-        return this.inactive();
+        return this.turns.inactive();
       case 'host-port':
         return this.port.turn();
       case 'triple-fault':
@@ -270,83 +215,13 @@ export class RunningMachine {
     }
   }
 
-  /** The current processor has nothing to do: its slice ends. */
-  private inactive(): StopReason | undefined {
-    const { engine, cpu } = this;
-    if (cpu.activity === ACTIVITY.shutdown) return { kind: 'triple-fault' };
-    if (this.processors.length === 1) return this.waitForDeadline();
-    const now = engine.now();
-    this.until = now;
-    this.idleNow(now).add(this.current.number);
-    return undefined;
-  }
-
-  /** The current processor is interrupted after its instruction. */
-  private endSlice(): void {
-    const { engine } = this;
-    this.until = Math.min(this.until, engine.now() + 1);
-    engine.goal = Math.min(engine.goal, engine.retired + 1);
-  }
-
-  private idleNow(now: number): Set<number> {
-    if (now !== this.idleAt) {
-      this.idle.clear();
-      this.idleAt = now;
-    }
-    return this.idle;
-  }
-
-  /**
-   * The slice has ended: another processor that may run has the next one, or time passes. An NMI is taken before other processors go on, as it would be
-   * if they ran at once: a second one is then latched, and not lost.
-   */
-  private nextTurn(now: number): StopReason | undefined {
-    const { processors, bus, current } = this;
-    const idle = this.idleNow(now);
-    const able = processors.filter((one) => !idle.has(one.number) && one.mayRun(bus));
-    const urgent = able.filter((one) => one.takesNmi);
-    const others = urgent.length > 0 ? urgent : able.filter((one) => one !== current);
-    if (others.length > 0) {
-      const number = chosen(
-        this.seed,
-        now,
-        others.map((one) => one.number),
-      );
-      if (number !== current.number) this.switchTo(processors[number], now);
-    } else if (idle.has(current.number)) return this.waitForDeadline();
-    this.until = now + sliceLength(this.seed, now);
-    return undefined;
-  }
-
-  private switchTo(next: RunningProcessor, now: number): void {
+  /** Another processor goes on at this machine clock. */
+  switchTo(next: RunningProcessor, now: number): void {
     this.current.changed();
     next.changed();
     next.engine.clockStart = now - next.engine.retired;
     next.cpu.boundaryWork = true;
     this.select(next);
-  }
-
-  /** All processors are inactive: the clock jumps to the next deadline. */
-  private waitForDeadline(): StopReason | undefined {
-    const { engine, bus } = this;
-    const deadline = Math.min(bus.deadline, ...this.processors.map((one) => one.deadline));
-    const sleeps = !isAsleep(bus.board) && this.sleepsForEver();
-    if (deadline === Number.POSITIVE_INFINITY || sleeps) return { kind: 'stuck' };
-    const wait = deadline - engine.now();
-    if (wait > 0) engine.clockStart += wait;
-    this.idle.clear();
-    return undefined;
-  }
-
-  /** Deadlines come, but none can wake a processor: interrupts are off, or those that come are of too low a priority. */
-  private sleepsForEver(): boolean {
-    if (this.processors.every(({ cpu }) => isDeaf(cpu))) return true;
-    const { retired } = this;
-    if (retired !== this.asleepAt) {
-      this.asleepAt = retired;
-      this.wakeless = 0;
-    }
-    return ++this.wakeless > MOST_WAKELESS;
   }
 
   /** A reset: processors and devices are as after power-up, memory stays. SDM Vol. 3A, 10.1.1 Processor State After Reset */
@@ -367,7 +242,7 @@ export class RunningMachine {
     }
     const [first] = processors;
     if (this.current !== first) this.switchTo(first, now);
-    this.until = processors.length === 1 ? Number.POSITIVE_INFINITY : now + sliceLength(this.seed, now);
+    this.turns.restart(now);
     bus.arrive(resetBoard(bus.board, now), []);
     if (!hasFirmware && start !== undefined) startInRealMode(first.cpu, start);
     return undefined;
@@ -396,7 +271,10 @@ export class RunningMachine {
         this.end({ kind: 'power-off' });
         return;
       case 'sleep':
-        for (const { cpu } of this.processors) cpu.activity = ACTIVITY.waitForSipi;
+        for (const one of this.processors) {
+          one.cpu.activity = ACTIVITY.waitForSipi;
+          one.changed();
+        }
         return;
       case 'reset':
         this.resets = effect.cause;
@@ -405,22 +283,7 @@ export class RunningMachine {
         return;
       case 'signal':
         this.processors[effect.processor].signal(effect);
-        if (effect.processor !== this.current.number) this.endSlice();
+        if (effect.processor !== this.current.number) this.turns.endSlice();
     }
   }
-
-  private decide(site: ChoiceSite, alternatives: bigint, value: bigint): bigint {
-    const occurrence = this.occurrences[site] ?? 0;
-    this.occurrences[site] = occurrence + 1;
-    const usual = site === 'rdrand' ? randomWord(occurrence) % (alternatives - 1n) : value;
-    return answerOf(this.choice, { site, occurrence, alternatives, preferred: usual });
-  }
 }
-
-const sameCounts = (
-  a: Partial<Record<ChoiceSite, number>>,
-  b: Partial<Record<ChoiceSite, number>>,
-): boolean => {
-  for (const site of Object.keys(b) as ChoiceSite[]) if (a[site] !== b[site]) return false;
-  return true;
-};

@@ -5,7 +5,8 @@ import type { DeviceEffect } from '../platform';
 import type { VmExit } from '../vmx';
 import { giveBack, takeIdleMachine } from './machine-pool';
 import type { MachineState } from './machine-state';
-import type { RunningMachine, StopReason } from './running-machine';
+import type { RunningMachine } from './running-machine';
+import type { StopReason } from './stop-reason';
 
 /** Where an event happened. */
 interface OnProcessor {
