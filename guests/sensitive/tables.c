@@ -57,7 +57,7 @@ void flags_and_time(void) {
 
 /* The UART's scratch register keeps what is written to it. Wider accesses are split into bytes by the bus. */
 void ports(void) {
-  enum { SCRATCH = 0x3FF, NOBODY = 0xE0 };
+  enum { SCRATCH = 0x3FF, NOBODY = 0xEC };
   static const uint8_t out[4] = {0x11, 0x22, 0x33, 0x44};
   uint8_t in[4] = {0};
   uint16_t w;
