@@ -112,6 +112,25 @@ describe('presets', () => {
     expect(processor('skylake', ['-tsc', '+rdtscp']).features.has('tsc')).toBe(true);
   });
 
+  it.each(PRESET_NAMES)(
+    '%s: what an edit adds shows in CPUID, above the highest leaf of the part too',
+    (name) => {
+      for (const one of Object.keys(FEATURES) as FeatureName[]) {
+        const { leaf, subleaf, register, bit, built } = featureBit(one);
+        if (!built) continue;
+        const { cpuid } = processor(name, [`+${one}`]);
+        expect(cpuid.lookup(leaf & 0x80000000, 0).eax >>> 0, one).toBeGreaterThanOrEqual(leaf);
+        expect((cpuid.lookup(leaf, subleaf)[register] >>> bit) & 1, one).toBe(1);
+      }
+    },
+  );
+
+  it('64-bit mode brings the leaf of address widths', () => {
+    const { cpuid, physicalAddressWidth, linearAddressWidth } = processor('pentium', ['+lm']);
+    expect(cpuid.lookup(0x80000008, 0).eax).toBe(0x3024);
+    expect([physicalAddressWidth, linearAddressWidth]).toEqual([36, 48]);
+  });
+
   it('a mistyped name is answered with the one that was meant', () => {
     expect(() => processor('skylake', ['-smpe'])).toThrow("unknown feature 'smpe'; did you mean 'smep'?");
     expect(() => processor('skylark' as PresetName)).toThrow("did you mean 'skylake'?");

@@ -6,6 +6,8 @@ import type { CpuidRow } from './preset';
 
 const EXTENDED = 0x80000000;
 const ADDRESS_WIDTHS = 0x80000008;
+/** MAXPHYADDR where leaf 80000008H does not say it and there is PAE. */
+const PAE_WIDTH = 36;
 const LINEAR_WIDTH = 48 << 8;
 const LINEAR_WIDTH_LA57 = 57 << 8;
 
@@ -32,6 +34,33 @@ const stateRows = (features: ReadonlySet<FeatureName>): readonly CpuidRow[] => {
   ];
 };
 
+/** Leaves of address widths and of features that an edit brought and the part lacks. SDM Vol. 2, CPUID */
+const broughtRows = (rows: readonly CpuidRow[], features: ReadonlySet<FeatureName>): readonly CpuidRow[] => {
+  const there = new Set(rows.map(([leaf, subleaf]) => `${leaf}.${subleaf}`));
+  const wanted = [...features].map(featureBit).map(({ leaf, subleaf }) => ({ leaf, subleaf, eax: 0 }));
+  if (features.has('lm')) wanted.push({ leaf: ADDRESS_WIDTHS, subleaf: 0, eax: PAE_WIDTH });
+  return wanted.flatMap(({ leaf, subleaf, eax }): CpuidRow[] => {
+    const key = `${leaf}.${subleaf}`;
+    if (there.has(key)) return [];
+    there.add(key);
+    return [[leaf, subleaf, eax, 0, 0, 0]];
+  });
+};
+
+/** Leaves 0 and 80000000H, whose EAX is the highest leaf of their range. SDM Vol. 2, CPUID */
+const highestRows = (rows: readonly CpuidRow[]): readonly CpuidRow[] => {
+  const leaves = rows.map(([leaf]) => leaf);
+  const basic = Math.max(...leaves.filter((leaf) => leaf < EXTENDED));
+  const extended = Math.max(...leaves);
+  const reached = (row: CpuidRow): CpuidRow => {
+    const [leaf, subleaf, eax, ...rest] = row;
+    if (leaf === 0) return [leaf, subleaf, Math.max(eax, basic), ...rest];
+    return leaf === EXTENDED ? [leaf, subleaf, Math.max(eax >>> 0, extended), ...rest] : row;
+  };
+  const none = extended >= EXTENDED && !leaves.includes(EXTENDED);
+  return [...rows, ...(none ? [[EXTENDED, 0, 0, 0, 0, 0] as const] : [])].map(reached);
+};
+
 const merged = (
   [leaf, subleaf, eax, ebx, ecx, edx]: CpuidRow,
   features: ReadonlySet<FeatureName>,
@@ -48,10 +77,12 @@ const merged = (
 /** The table of rows with feature flags merged in. SDM Vol. 2, CPUID: a leaf above the maximum gives the highest basic leaf */
 export const cpuidTable = (rows: readonly CpuidRow[], features: ReadonlySet<FeatureName>): CpuidTable => {
   const leaves = new Map<number, Map<number, CpuidResult>>();
-  for (const row of [...rows, ...stateRows(features)]) {
-    const [leaf, subleaf] = row;
+  const owned = [...rows, ...stateRows(features)].filter(([leaf]) => {
     const owner = LEAF_FEATURES.get(leaf);
-    if (owner !== undefined && !features.has(owner)) continue;
+    return owner === undefined || features.has(owner);
+  });
+  for (const row of highestRows([...owned, ...broughtRows(owned, features)])) {
+    const [leaf, subleaf] = row;
     const subleaves = leaves.get(leaf) ?? new Map<number, CpuidResult>();
     leaves.set(leaf, subleaves.set(subleaf, merged(row, features)));
   }
