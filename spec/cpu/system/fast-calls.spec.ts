@@ -80,11 +80,15 @@ describe('SYSENTER', () => {
   });
 
   it.each([
-    ['outside protected mode', () => outsideProtectedMode(enable(machine32()))],
     ['with a null IA32_SYSENTER_CS', () => enable(machine32(), 3n)],
     ['with a null IA32_SYSENTER_CS in IA-32e mode', () => enable(machine64(), 0n)],
   ] as const)('%s is #GP(0)', (_, make) => {
     expect(execute(make(), 'sysenter')).toMatchObject(GP0);
+  });
+
+  it('in real-address mode is #GP without an error code', () => {
+    const left = execute(outsideProtectedMode(enable(machine32())), 'sysenter');
+    expect([left?.vector, left?.errorCode]).toEqual([GP0.vector, undefined]);
   });
 });
 
@@ -113,12 +117,16 @@ describe('SYSEXIT', () => {
   });
 
   it.each([
-    ['outside protected mode', () => outsideProtectedMode(enable(machine32()))],
     ['of a user', () => user(enable(machine64()))],
     ['in virtual-8086 mode', () => inVirtual8086Mode(enable(machine32()))],
     ['with a null IA32_SYSENTER_CS', () => enable(machine32(), 0n)],
   ] as const)('%s is #GP(0)', (_, make) => {
     expect(exit(make())).toMatchObject(GP0);
+  });
+
+  it('in real-address mode is #GP without an error code', () => {
+    const left = exit(outsideProtectedMode(enable(machine32())));
+    expect([left?.vector, left?.errorCode]).toEqual([GP0.vector, undefined]);
   });
 
   it.each([SLOT.rcx, SLOT.rdx])('with REX.W a non-canonical register is #GP(0)', (slot) => {
