@@ -28,6 +28,8 @@ export const CHOICE_SITES = {
     'which of several violated VM-entry rules is reported (default: the first in the manual)',
   '16-bit-task':
     'bits 31:16 of the general registers after a switch to a 16-bit task (default: all ones, as processors leave them)',
+  'lar-limit':
+    'bits 19:16 of the result of LAR (default: those of the descriptor, as Intel processors leave them)',
   rdrand:
     'the value of RDRAND and RDSEED, the last answer being failure (default: a fixed sequence that never fails)',
 } as const;

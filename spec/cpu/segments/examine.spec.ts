@@ -14,7 +14,8 @@ import {
 const SELECTOR = 0x80;
 const UNTOUCHED = 0x5a5a5a5an;
 const LIMIT = 0x1234;
-const FLAGS_OF_DESCRIPTOR = 0x40;
+/** D, and bits 19:16 of the limit, which LSL adds to the others. */
+const FLAGS_OF_DESCRIPTOR = 0x45;
 
 interface Outcome {
   readonly zero: boolean;
@@ -128,13 +129,23 @@ describe.each(MNEMONICS)('%s', (mnemonic) => {
 describe('results', () => {
   it('LAR: 16 bits of attributes, 32 with the flags; nothing without ZF', () => {
     expect(examine(machine32(), 'lar', 0x92, 0, 16).result).toBe(0x5a5a9200n);
-    expect(examine(machine32(), 'lar', 0x92, 0, 32).result).toBe(0x00409200n);
-    expect(examine(machine64(), 'lar', 0x92, 0, 64).result).toBe(0x00409200n);
+    expect(examine(machine32(), 'lar', 0x92, 0, 32).result).toBe(0x00459200n);
+    expect(examine(machine64(), 'lar', 0x92, 0, 64).result).toBe(0x00459200n);
     expect(examine(machine32(), 'lar', 0x80).result).toBe(UNTOUCHED);
+  });
+  it('LAR: bits 19:16 are undefined, and a Choice', () => {
+    const machine = machine32();
+    const asked: unknown[] = [];
+    machine.cpu.decide = (...question) => {
+      asked.push(question);
+      return 0xan;
+    };
+    expect(examine(machine, 'lar', 0x92).result).toBe(0x004a9200n);
+    expect(asked).toEqual([['lar-limit', 16n, 5n]]);
   });
   it('LSL: the limit in bytes', () => {
     expect(examine(machine32(), 'lsl', 0x92, 0, 16).result).toBe(0x5a5a1234n);
-    expect(examine(machine64(), 'lsl', 0x92, 0, 64).result).toBe(0x1234n);
+    expect(examine(machine64(), 'lsl', 0x92, 0, 64).result).toBe(0x51234n);
     expect(examine(machine32(), 'lsl', 0x8c).result).toBe(UNTOUCHED);
   });
 });

@@ -154,7 +154,7 @@ describe('LDTR and TR', () => {
 describe('examining descriptors', () => {
   const zero = (machine: Machine): boolean => (machine.cpu.rflags & 0x40n) !== 0n;
   it.each([
-    ['lar', SELECTOR.data, 0x00c09300n],
+    ['lar', SELECTOR.data, 0x00cf9300n],
     ['lar', SELECTOR.tss, 0x00008900n],
     ['lsl', SELECTOR.data, 0xffffffffn],
     ['lsl', SELECTOR.tss, 0x67n],

@@ -318,6 +318,25 @@ describe('what only some processors have', () => {
   );
 });
 
+// SDM Vol. 2, MONITOR, MWAIT: #GP(0) for RCX in 64-bit mode, for ECX elsewhere
+describe('MONITOR and MWAIT', () => {
+  it.each([
+    ['monitor', 1n << 32n],
+    ['mwait', (1n << 32n) | 1n],
+  ])('%s: bits 63:32 of RCX count in 64-bit mode alone', (mnemonic, rcx) => {
+    for (const [machine, outcome] of [
+      [machine64(['+monitor']), GP0],
+      [machine32(['+monitor']), undefined],
+    ] as const) {
+      machine.cpu.R[SLOT.miscEnable] = 1n << 18n;
+      machine.cpu.R[SLOT.rcx] = rcx;
+      const left = execute(machine, mnemonic);
+      if (outcome === undefined) expect(left).toBeUndefined();
+      else expect(left).toMatchObject(outcome);
+    }
+  });
+});
+
 it('HLT stops the processor after itself', () => {
   const machine = machine64();
   expect(execute(machine, 'hlt')).toBeUndefined();

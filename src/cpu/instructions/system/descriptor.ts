@@ -102,7 +102,7 @@ const examinable = (
 const examineInto =
   (
     types: { readonly long: readonly number[]; readonly legacy: readonly number[] },
-    result: (found: Examined) => number,
+    result: (found: Examined, cpu: ProcessorDraft) => number,
   ) =>
   (cpu: ProcessorDraft, instruction: Instruction): void => {
     requireProtectedMode(cpu);
@@ -110,12 +110,16 @@ const examineInto =
     const succeeds = found !== undefined && examinable(cpu, found, types);
     if (succeeds) {
       const { number, width } = registerOf(instruction.operands[0]);
-      setGeneral(cpu, number, width, BigInt(result(found) >>> 0));
+      setGeneral(cpu, number, width, BigInt(result(found, cpu) >>> 0));
     }
     setZero(cpu, succeeds);
   };
 
 const RIGHTS_MASK = 0x00f0ff00;
+
+// SDM Vol. 2, LAR: bits 19:16, where the descriptor has a part of its limit, are undefined
+const accessRights = ({ upper }: Examined, cpu: ProcessorDraft): number =>
+  (upper & RIGHTS_MASK) | (Number(cpu.decide('lar-limit', 1n << 4n, BigInt((upper >>> 16) & 0xf))) << 16);
 
 const verify =
   (permits: (rights: number) => boolean) =>
@@ -146,10 +150,7 @@ export const DESCRIPTOR_ROWS = [
   systemRow('ltr', loadRegister('ltr', loadTaskRegister)),
   systemRow('sldt', storeRegister('sldt', SLOT.ldtr)),
   systemRow('str', storeRegister('str', SLOT.tr)),
-  systemRow(
-    'lar',
-    examineInto(RIGHTS_TYPES, ({ upper }) => upper & RIGHTS_MASK),
-  ),
+  systemRow('lar', examineInto(RIGHTS_TYPES, accessRights)),
   systemRow(
     'lsl',
     examineInto(LIMIT_TYPES, ({ value }) => value.limit),
