@@ -9,6 +9,7 @@ import { EPT_RIGHTS, EptTables, walk } from '../../../src/ept';
 import { checkVmEntry } from '../../../src/vmx';
 import { AT, CODE, inGuest, VmxMachine } from '../dynamics/machine';
 
+const SYSENTER = [0x0f, 0x34];
 const GP = { vector: VECTOR.gp, type: EVENT_TYPE.hardwareException, errorCode: 0x10 } as const;
 
 describe('saving', () => {
@@ -71,6 +72,17 @@ describe('28.2.3 NMI unblocking due to IRET', () => {
     const event = { ...GP, vector: VECTOR.df, errorCode: 0 };
     machine.vmx.performExit(machine.cpu, { reason: 'exceptionOrNmi', event }, undefined);
     expect(machine.field('vmExitInterruptionInfo')).toBe(0x8000_0b08n);
+  });
+});
+
+describe('28.2.2 Information for VM Exits Due to Vectored Events', () => {
+  it('of a guest in real-address mode no exception has an error code', () => {
+    const machine = inGuest([], { exceptionBitmap: 1 << VECTOR.gp });
+    machine.cpu.R[SLOT.cr0] = 0x30n;
+    const raised = machine.execute(...SYSENTER).interruption;
+    expect(deliver(machine.cpu, raised!)).toBe('exited');
+    expect(machine.field('vmExitInterruptionInfo')).toBe(0x8000_030dn);
+    expect(machine.field('vmExitInterruptionErrorCode')).toBe(0n);
   });
 });
 
