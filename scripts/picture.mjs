@@ -11,7 +11,7 @@ const HEIGHT = 706;
 /** name: x, y, width, height, what is in it. */
 const BOXES = {
   api: [40, 50, 200, 58, ['what the package exports,', 'name by name']],
-  cli: [280, 50, 200, 58, ['vtmodel check, run, unbuilt:', 'one file a command']],
+  cli: [280, 50, 200, 58, ['check, run, processor,', 'unbuilt: a file a command']],
   criteria: [160, 150, 320, 58, ['observations, equivalence,', 'resource control, efficiency']],
   vmm: [580, 150, 340, 58, ['monitors as values: resume(state, reply)', 'gives the next state and request']],
   machine: [
@@ -26,9 +26,9 @@ const BOXES = {
   ],
   vmx: [40, 392, 320, 58, ['VMCS, VM-entry rules, VM exits,', 'VMX instructions, capabilities']],
   ept: [40, 494, 150, 58, ['formats, EPT walk,', '2-D walk']],
-  cpu: [210, 494, 150, 58, ['decoder, rows, engine,', 'events, presets']],
-  platform: [400, 494, 170, 58, ['UART, local APIC, PIC,', 'fw_cfg, debug exit']],
-  image: [590, 494, 150, 58, ['multiboot, ELF, raw:', 'bytes to a plan']],
+  cpu: [210, 494, 150, 58, ['decoder, rows, engine,', 'events, tasks, presets']],
+  platform: [400, 494, 170, 58, ['APICs, 8259, 8254, clock,', 'PCI, ACPI, UART, fw_cfg']],
+  image: [590, 494, 150, 58, ['multiboot, ELF, raw, ROM:', 'bytes to a plan']],
   iommu: [760, 494, 160, 58, ['remapping units', '(not yet there)']],
   core: [
     40,
