@@ -28,7 +28,7 @@ const BOXES = {
   ept: [40, 494, 150, 58, ['formats, EPT walk,', '2-D walk']],
   cpu: [210, 494, 150, 58, ['decoder, rows, engine,', 'events, tasks, presets']],
   platform: [400, 494, 170, 58, ['APICs, 8259, 8254, clock,', 'PCI, ACPI, UART, fw_cfg']],
-  image: [590, 494, 150, 58, ['multiboot, ELF, raw, ROM:', 'bytes to a plan']],
+  image: [590, 494, 150, 58, ['multiboot, ELF, raw,', 'ROM: bytes to a plan']],
   iommu: [760, 494, 160, 58, ['remapping units', '(not yet there)']],
   core: [
     40,
