@@ -91,9 +91,12 @@ export abstract class DerivedPages {
     const { cpu } = this;
     const { W } = cpu;
     const root = cpu.nonRoot ? cpu.virtualization!.translationRoot(cpu) : 0;
-    // Numbers of 52 bits: the key and PKRU, the upper half of CR3 and IA32_PKRS.
-    const keyAndPkru = key + (userKeys(W) >>> 0) * KEY_LIMIT;
-    const cr3AndPkrs = (W[CR3_HIGH]! & 0xfffff) + (supervisorKeys(W) >>> 0) * KEY_LIMIT;
+    // Numbers of 52 bits: the key and PKRU, the upper half of CR3 and IA32_PKRS; small integers where no keys are in use, as nearly always.
+    const pkru = userKeys(W);
+    const pkrs = supervisorKeys(W);
+    const cr3High = W[CR3_HIGH]! & 0xfffff;
+    const keyAndPkru = pkru === 0 ? key : key + (pkru >>> 0) * KEY_LIMIT;
+    const cr3AndPkrs = pkrs === 0 ? cr3High : cr3High + (pkrs >>> 0) * KEY_LIMIT;
     return this.fast.select(keyAndPkru, W[CR3_HIGH - 1]!, cr3AndPkrs, root);
   }
 
