@@ -67,6 +67,16 @@ const CASES: readonly (readonly [string, readonly string[], RegExp])[] = [
     ['check', 'hello', '--cpus', '2'],
     /--cpus 2: the monitor runs guests of one processor; leave it out\n/,
   ],
+  [
+    'a misspelt processor of a checked guest, as it was written',
+    ['check', 'hello', '--processor', 'skylak,-smep'],
+    /--processor skylak,-smep: unknown processor 'skylak' \(did you mean 'skylake'\?\); there are /,
+  ],
+  [
+    'a boot sector without a load address',
+    ['run', 'code.bin'],
+    /code\.bin: format: .*; give a load address for a raw image, as in --load 0x7c00 --mode real/,
+  ],
   ['no whole pages', ['run', HELLO, '--memory', '5000'], /--memory 5000: not a positive multiple of 4K/],
   ['no memory', ['run', HELLO, '--memory', '0'], /--memory 0: not a positive multiple/],
   [
@@ -134,6 +144,7 @@ describe('bad input', () => {
     const io = new MemoryIo();
     io.files.set('short.elf', readFileSync(HELLO).subarray(0, 70));
     io.files.set('empty.elf', new Uint8Array());
+    io.files.set('code.bin', Uint8Array.of(0xf4));
     io.files.set('saved.vtm', new TextEncoder().encode('VTMODEL\n...'));
     expect(await io.command(...argv)).toBe(2);
     expect(io.err).toMatch(/^vtmodel: [^\n]+\n$/);

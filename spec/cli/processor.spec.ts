@@ -53,6 +53,6 @@ describe('vtmodel processor', () => {
   it('an error says what was meant', async () => {
     const io = new MemoryIo();
     expect(await io.command('processor', 'skylark')).toBe(2);
-    expect(io.err).toMatch(/unknown processor 'skylark'; did you mean 'skylake'\?/);
+    expect(io.err).toMatch(/unknown processor 'skylark' \(did you mean 'skylake'\?\);/);
   });
 });

@@ -112,6 +112,28 @@ describe('vtmodel run', () => {
     expect(io.err).toMatch(/\nrax 0{16} {2}rcx /);
   });
 
+  it('in real mode messages say CS too, and the report has the segments', async () => {
+    // jmp 0x1000:0x5, where jmp $ is
+    const io = code(0xea, 0x05, 0, 0, 0x10, 0xeb, 0xfe);
+    const words = ['run', 'code.bin', '--load', '0x10000', '--mode', 'real'];
+    expect(await io.command(...words, '--max-instructions', '2')).toBe(0);
+    expect(io.err).toContain('at CS 0x1000, RIP 0x5 (jmp 0x5)\n');
+    io.onPause = (one) => one.interrupt();
+    expect(await io.command(...words)).toBe(130);
+    expect(io.err).toContain('\nreal mode, paging off, CPL 0, active, clock ');
+    expect(io.err).toMatch(/\ncs 0x1000 base 0x10000 {2}ss 0x0 base 0x0 {2}ds /);
+  });
+
+  it('the report knows virtual-8086 mode', async () => {
+    // mov esp, 0x9000; the frame of IRET, with CS 0x1000 and EIP 0x21; iretd; there: jmp $
+    const frame = [0x6a, 0, 0x6a, 0, 0x6a, 0, 0x6a, 0, 0x6a, 0, 0x68, 0, 0x80, 0, 0, 0x68, 2, 0, 2, 0];
+    const io = code(0xbc, 0, 0x90, 0, 0, ...frame, 0x68, 0, 0x10, 0, 0, 0x6a, 0x21, 0xcf, 0xeb, 0xfe);
+    io.onPause = (one) => one.interrupt();
+    expect(await io.command('run', 'code.bin', '--load', '0x10000', '--mode', 'protected')).toBe(130);
+    expect(io.err).toContain('\nvirtual-8086 mode, paging off, CPL 3, active, clock ');
+    expect(io.err).toContain('cs 0x1000 base 0x10000');
+  });
+
   it.each([
     // lidt [rip+0] of zeros; ud2
     ['triple fault', [0x0f, 0x01, 0x1d, 2, 0, 0, 0, 0x0f, 0x0b, 0, 0, 0, 0, 0, 0, 0, 0], /triple fault/],

@@ -132,7 +132,7 @@ describe('raw images', () => {
   });
   it('are not guessed', () => {
     expect(errorOf(CODE).says).toBe(
-      "guest.bin: format: neither a multiboot header nor an ELF file; give format 'raw' with a load address",
+      'guest.bin: format: neither a multiboot header nor an ELF file; give a load address for a raw image, as in --load 0x7c00 --mode real for a boot sector',
     );
     expect(errorOf(new Uint8Array(0), { load: 0 }).field).toBe('file');
   });

@@ -1,4 +1,4 @@
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { type PresetName, processor } from '../cpu/presets';
 import { type CheckOptions, type CriteriaReport, checkCriteria, type Progress } from '../criteria';
 import { HOST_FEATURES, type MachineState } from '../machine';
@@ -30,7 +30,7 @@ Examples:
   vtmodel check                         all bundled guests
   vtmodel check kernel sensitive        two of them
   vtmodel check kernel.elf --memory 1G  an image of yours
-  vtmodel check boot.bin --format raw --load 0x7c00 --mode long
+  vtmodel check boot.bin --load 0x7c00 --mode real
   vtmodel check --json | jq .holds
 
 Each guest runs twice from the same memory: on the bare machine, and unmodified under the hardware-assisted monitor (VMX, EPT).
@@ -43,6 +43,8 @@ export const describeCheck = (command: Command): Command =>
       .description('Checks equivalence, resource control and efficiency of the hardware-assisted monitor.')
       .argument('[guest...]', 'names of bundled guests, or images (default: all bundled guests)'),
   )
+    .addOption(new Option('--cpus <n>').hideHelp())
+    .addOption(new Option('--seed <n>').hideHelp())
     .option('--max-instructions <n>', 'compare the runs up to this many guest instructions')
     .option('--json', 'the full reports, for programs')
     .option('--quiet', 'no progress')

@@ -66,9 +66,7 @@ export const describeImage = (command: Command): Command =>
     .option(
       '--processor <model>',
       `preset with edits: ${PRESET_NAMES.join(', ')}; as skylake,-smep,+umip (default: ${DEFAULT_PROCESSOR})`,
-    )
-    .option('--cpus <n>', 'number of logical processors (default: 1)')
-    .option('--seed <n>', 'how they take turns: same seed, same run (default: 0)');
+    );
 
 const baseName = (path: string): string => path.replace(/^.*[\\/]/, '').replace(/\.elf$/, '');
 
@@ -114,8 +112,7 @@ const imageOptions = (
 
 /** The machine that the options describe, without an image. */
 const emptyMachine = (options: ImageArguments, edits: readonly string[] = []): MachineState => {
-  const model = [options.processor ?? DEFAULT_PROCESSOR, ...edits].join(',');
-  const processor = processorModel('--processor', model);
+  const processor = processorModel('--processor', options.processor ?? DEFAULT_PROCESSOR, edits);
   const memoryBytes = memorySize(
     '--memory',
     options.memory ?? DEFAULT_MEMORY,

@@ -36,13 +36,14 @@ const EXAMPLES = `
 Examples:
   vtmodel run hello
   vtmodel run kernel.elf --append "console=ttyS0" --module initrd.img --memory 1G
-  vtmodel run boot.bin --format raw --load 0x7c00 --mode protected
+  vtmodel run boot.bin --load 0x7c00 --mode real
   vtmodel run kernel.elf --max-instructions 1e6 --save later.vtm
   vtmodel run --firmware bios.bin --max-instructions 1e9
   vtmodel run --resume later.vtm --trace exits,events
 
-Exit status: the guest's, (code << 1) | 1 of what it writes to port 0xF4; 0 when the limit of instructions was reached; 2 bad input;
-3 the guest is stuck, in a triple fault or in an endless delivery; 4 the guest needs what the model lacks; 130 Ctrl-C.`;
+Exit status: the guest's, (code << 1) | 1 of what it writes to port 0xF4; 0 when the limit of instructions was reached or the guest switched
+the machine off; 2 bad input; 3 the guest is stuck, in a triple fault, in an endless delivery, or has reset a machine without firmware;
+4 the guest needs what the model lacks; 130 Ctrl-C.`;
 
 /** The options of `vtmodel run`. */
 export const describeRun = (command: Command): Command =>
@@ -57,6 +58,8 @@ export const describeRun = (command: Command): Command =>
         'multiboot, ELF64 or raw image, or the name of a bundled guest; not with --resume',
       ),
   )
+    .option('--cpus <n>', 'number of logical processors (default: 1)')
+    .option('--seed <n>', 'how they take turns: same seed, same run (default: 0)')
     .option('--firmware <file>', 'start this firmware at the reset vector instead of an image')
     .option('--debug-port <where>', 'stderr, or a file for what firmware says at port 0x402', 'stderr')
     .option('--serial <where>', 'stdio, or a file for what the guest sends', 'stdio')

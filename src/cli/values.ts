@@ -67,11 +67,11 @@ export const choices = <const T extends string>(
   words: readonly T[],
 ): readonly T[] => value.split(',').map((one) => choice(option, one.trim(), words));
 
-/** A preset with edits: `skylake`, `skylake,-vmx,+umip`. */
-export const processorModel = (option: string, value: string): Processor => {
+/** A preset with edits: `skylake`, `skylake,-vmx,+umip`; `more` edits come after those that were given. */
+export const processorModel = (option: string, value: string, more: readonly string[] = []): Processor => {
   const [name, ...edits] = value.split(',');
   try {
-    return processor(name as PresetName, edits);
+    return processor(name as PresetName, [...edits, ...more]);
   } catch (error) {
     if (!(error instanceof ModelError)) throw error;
     return bad(

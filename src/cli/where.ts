@@ -4,7 +4,7 @@ import { decode, disassemble } from '../cpu/decode';
 import { pagingFeatures } from '../cpu/paging-mode';
 import type { Processor } from '../cpu/presets';
 import type { ProcessorState } from '../cpu/processor-state';
-import { ACCESS_RIGHTS, CR0, EFER } from '../cpu/slots';
+import { ACCESS_RIGHTS, CR0, EFER, FLAG } from '../cpu/slots';
 import { type GuestPaging, walk } from '../ept';
 import type { MachineState } from '../machine';
 import { CONTROLS, FIELD_NAMES, type VMCS_FIELDS, type VmxState } from '../vmx';
@@ -97,15 +97,17 @@ export const instructionAt = (state: MachineState): string => {
 
 const SIZE_NAMES: Readonly<Record<CodeSize, string>> = { 16: '16-bit', 32: '32-bit', 64: '64-bit' };
 
+const modeName = (processor: ProcessorState): string => {
+  const size = codeSize(processor);
+  if (!has(processor.control.cr0, CR0.pe)) return 'real mode';
+  if (inLongMode(processor)) return size === 64 ? '64-bit mode' : `${SIZE_NAMES[size]} compatibility mode`;
+  return has(processor.rflags, FLAG.vm) ? 'virtual-8086 mode' : `${SIZE_NAMES[size]} protected mode`;
+};
+
 /** The operating mode in words, such as `64-bit mode, CPL 3`. */
 export const modeText = (processor: ProcessorState): string => {
   const { control, segments, nonRoot } = processor;
-  const size = codeSize(processor);
-  const mode = !has(control.cr0, CR0.pe)
-    ? 'real mode'
-    : size === 64
-      ? '64-bit mode'
-      : `${SIZE_NAMES[size]} ${inLongMode(processor) ? 'compatibility mode' : 'protected mode'}`;
+  const mode = modeName(processor);
   const paging = has(control.cr0, CR0.pg) ? '' : ', paging off';
   const cpl = (segments.ss.accessRights >> ACCESS_RIGHTS.dplShift) & 3;
   return `${mode}${paging}, CPL ${cpl}${nonRoot ? ', VMX non-root operation' : ''}`;
@@ -116,7 +118,10 @@ export const place = (state: MachineState): string => {
   const instruction = instructionAt(state);
   const { turn, processors } = state;
   const which = processors.length === 1 ? '' : `processor ${turn.processor}, `;
-  return `${which}RIP ${hex(running(state).rip)} ${instruction.startsWith('(') ? instruction : `(${instruction})`}`;
+  const { rip, segments } = running(state);
+  const { selector, base } = segments.cs;
+  const code = base === 0n || codeSize(running(state)) === 64 ? '' : `CS ${hex(selector)}, `;
+  return `${which}${code}RIP ${hex(rip)} ${instruction.startsWith('(') ? instruction : `(${instruction})`}`;
 };
 
 const REGISTERS = ['rax', 'rcx', 'rdx', 'rbx', 'rsp', 'rbp', 'rsi', 'rdi'];
@@ -132,11 +137,12 @@ const FLAGS: readonly (readonly [number, string])[] = [
   [10, 'DF'],
   [11, 'OF'],
 ];
+const SEGMENTS = ['cs', 'ss', 'ds', 'es', 'fs', 'gs'] as const;
 const ACTIVITY = ['active', 'halted', 'shutdown', 'waiting for a startup IPI'];
 
 const reportOne = (state: MachineState): string => {
   const processor = running(state);
-  const { registers, rip, rflags, control, hidden } = processor;
+  const { registers, rip, rflags, control, hidden, segments } = processor;
   const rows = [0, 4, 8, 12].map((first) =>
     registers
       .slice(first, first + 4)
@@ -150,6 +156,9 @@ const reportOne = (state: MachineState): string => {
     `rip ${rip.toString(16).padStart(16, '0')}  ${instructionAt(state)}`,
     `${modeText(processor)}, ${ACTIVITY[hidden.activity]}, clock ${state.clock}`,
     ...rows,
+    SEGMENTS.map((name) => `${name} ${hex(segments[name].selector)} base ${hex(segments[name].base)}`).join(
+      '  ',
+    ),
     `rflags ${hex(rflags)} (${set.join(' ') || 'none set'})  cr0 ${hex(control.cr0)}  cr2 ${hex(control.cr2)}  cr3 ${hex(control.cr3)}  cr4 ${hex(control.cr4)}  efer ${hex(control.efer)}`,
   ].join('\n');
 };

@@ -43,7 +43,7 @@ const detect = (bytes: Uint8Array, options: ImageOptions): Outcome<Format, Image
     options.fileName,
     'format',
     'neither a multiboot header nor an ELF file',
-    "give format 'raw' with a load address",
+    'give a load address for a raw image, as in --load 0x7c00 --mode real for a boot sector',
   );
 };
 

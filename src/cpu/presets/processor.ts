@@ -48,7 +48,7 @@ export interface Processor {
 
 const meant = (word: string, words: readonly string[]): string => {
   const near = nearest(word, words);
-  return near === undefined ? '' : `; did you mean '${near}'?`;
+  return near === undefined ? '' : ` (did you mean '${near}'?)`;
 };
 
 const wanted = (edits: FeatureEdits): readonly (readonly [string, boolean])[] => {
