@@ -1,6 +1,7 @@
 import { type Gva, gva, hex, u64 } from '../core';
 import type { CodeSize } from '../cpu/decode';
 import { decode, disassemble } from '../cpu/decode';
+import { LONGEST_INSTRUCTION } from '../cpu/decode/decoding';
 import { pagingFeatures } from '../cpu/paging-mode';
 import type { Processor } from '../cpu/presets';
 import type { ProcessorState } from '../cpu/processor-state';
@@ -9,7 +10,6 @@ import { type GuestPaging, walk } from '../ept';
 import type { MachineState } from '../machine';
 import { CONTROLS, FIELD_NAMES, type VMCS_FIELDS, type VmxState } from '../vmx';
 
-const LONGEST_INSTRUCTION = 15;
 const has = (register: bigint, bit: number): boolean => (register & BigInt(bit >>> 0)) !== 0n;
 
 const inLongMode = ({ control }: ProcessorState): boolean => has(control.efer, EFER.lma);

@@ -51,7 +51,6 @@ const FLAT_CODE_32 = 0xc09b;
 const FLAT_CODE_64 = 0xa09b;
 const FLAT_DATA = 0xc093;
 const NO_LDT = 0x1_0082;
-const BUSY_TSS = 0x8b;
 const CR0_REAL = 0x10n;
 const CR0_PROTECTED = 0x11n;
 const CR0_LONG = 0x8000_0011n;
@@ -118,7 +117,6 @@ const loadedProcessor = (reset: ProcessorState, plan: ImagePlan): ProcessorState
     fs: data,
     gs: data,
     ldtr: { selector: 0, base: 0n, limit: 0xffff, accessRights: NO_LDT },
-    tr: { selector: 0, base: 0n, limit: 0xffff, accessRights: BUSY_TSS },
   };
   for (const name of SEGMENT_REGISTERS) Object.freeze(segments[name]);
   return Object.freeze({

@@ -1,5 +1,6 @@
 import { high32, low32, ModelError, Unbuilt } from '../../core';
 import { type CodeSize, decode, type Instruction } from '../decode';
+import { LONGEST_INSTRUCTION } from '../decode/decoding';
 import type { ProcessorDraft } from '../processor-draft';
 import { codeBytesLeft, linearRip } from '../segmented-address';
 import { SLOT } from '../slots';
@@ -7,8 +8,6 @@ import { Block, ONE_PAGE } from './block';
 import type { CodeMode } from './code-mode';
 import type { LinearMemory } from './linear-memory';
 import { endsBlock, type InstructionRow } from './row';
-
-const LONGEST_INSTRUCTION = 15;
 
 export interface BlockRequest {
   readonly mode: CodeMode;

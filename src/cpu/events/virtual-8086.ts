@@ -1,25 +1,19 @@
 import type { SegmentNumber } from '../decode/instruction';
 import type { InterruptionEvent } from '../event';
 import type { ProcessorDraft } from '../processor-draft';
-import { isUsable, nullSegment, SEGMENT, SYSTEM_TYPE, setSegmentRaw, typeOf } from '../segments';
+import { nullSegment, SEGMENT, setSegmentRaw } from '../segments';
 import { CR4, FLAG, SLOT } from '../slots';
+import { ioMapBase, readTss } from '../tasks/io-map';
 import { enterThroughVector } from './real-mode';
 
-const MAP_BASE = 0x66;
 const REDIRECTION_BYTES = 32;
 
 /** Whether INT n goes to a protected-mode handler by the interrupt redirection bit map, which ends where the I/O permission bit map begins; #GP(0) when the TSS has none. */
 const isRedirected = (cpu: ProcessorDraft, vector: number): boolean => {
-  const rights = cpu.W[2 * SLOT.tr + 1];
-  const limit = cpu.W[2 * SLOT.trLimit] >>> 0;
-  if (!isUsable(rights) || typeOf(rights) !== SYSTEM_TYPE.busyTss || MAP_BASE + 1 > limit)
-    cpu.generalProtection();
-  const implicit = { implicit: true };
-  const tss = cpu.R[SLOT.trBase];
-  const map = Number(cpu.mmu.read(tss + BigInt(MAP_BASE), 2, implicit));
-  const at = map - REDIRECTION_BYTES + (vector >> 3);
-  if (at < 0 || at > limit) cpu.generalProtection();
-  return ((Number(cpu.mmu.read(tss + BigInt(at), 1, implicit)) >> (vector & 7)) & 1) !== 0;
+  const map = ioMapBase(cpu);
+  const bits = map === undefined ? undefined : readTss(cpu, map - REDIRECTION_BYTES + (vector >> 3), 1);
+  if (bits === undefined) cpu.generalProtection();
+  return ((bits >> (vector & 7)) & 1) !== 0;
 };
 
 /** Whether INT n in this mode goes to a handler of the 8086 program itself. SDM Vol. 3B, 21.3.3 Class 3-Software Interrupt Handling in Virtual-8086 Mode */

@@ -3,29 +3,20 @@ import type { Instruction, Operand } from '../../decode/instruction';
 import { ioBreakpoint } from '../../events';
 import type { ProcessorDraft } from '../../processor-draft';
 import { linearAddress } from '../../segmented-address';
-import { isUsable, SEGMENT, SYSTEM_TYPE, typeOf } from '../../segments';
+import { SEGMENT } from '../../segments';
 import { FLAG, SLOT } from '../../slots';
+import { ioMapBase, readTss } from '../../tasks/io-map';
 import { general, registerOf, setGeneral, uncheckedLinear } from './operands';
 import { ioPrivilege } from './privilege';
 import { intercept, systemRow } from './system-row';
 
 type PortBytes = 1 | 2 | 4;
 
-const MAP_BASE = 0x66;
-
 /** Whether the I/O permission bit map of the TSS lets a port be used; two bytes are always read. SDM Vol. 1, 19.5.2 */
 const mapPermits = (cpu: ProcessorDraft, port: number, bytes: PortBytes): boolean => {
-  const rights = cpu.W[2 * SLOT.tr + 1];
-  const type = typeOf(rights);
-  if (!isUsable(rights) || (type !== SYSTEM_TYPE.busyTss && type !== SYSTEM_TYPE.tss)) return false;
-  const limit = cpu.W[2 * SLOT.trLimit] >>> 0;
-  const tss = cpu.R[SLOT.trBase];
-  const implicit = { implicit: true };
-  if (MAP_BASE + 1 > limit) return false;
-  const at = Number(cpu.mmu.read(tss + BigInt(MAP_BASE), 2, implicit)) + (port >> 3);
-  if (at + 1 > limit) return false;
-  const bits = Number(cpu.mmu.read(tss + BigInt(at), 2, implicit));
-  return ((bits >> (port & 7)) & ((1 << bytes) - 1)) === 0;
+  const map = ioMapBase(cpu);
+  const bits = map === undefined ? undefined : readTss(cpu, map + (port >> 3), 2);
+  return bits !== undefined && ((bits >> (port & 7)) & ((1 << bytes) - 1)) === 0;
 };
 
 const requirePort = (cpu: ProcessorDraft, port: number, bytes: PortBytes): void => {

@@ -5,7 +5,7 @@ import type { ProcessorDraft } from '../../processor-draft';
 import { overflowFlag } from '../../status-flags';
 import { general, memoryOf, readMemory, registerOf } from './operands';
 import { ioPrivilege } from './privilege';
-import { systemRow } from './system-row';
+import { systemRow, undefinedOpcode } from './system-row';
 
 const raise = (cpu: ProcessorDraft, vector: number, type: EventType, instruction: Instruction): never =>
   cpu.interrupt({ vector, type, instructionLength: instruction.length });
@@ -36,8 +36,6 @@ const bound = (cpu: ProcessorDraft, instruction: Instruction): void => {
   const upper = signed(readMemory(cpu, bounds, bytes, bytes));
   if (index < lower || index > upper) cpu.raise(VECTOR.br);
 };
-
-const undefinedOpcode = (cpu: ProcessorDraft): void => cpu.invalidOpcode();
 
 export const INTERRUPT_ROWS = [
   systemRow('int', interrupt),

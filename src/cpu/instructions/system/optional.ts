@@ -4,7 +4,7 @@ import { announces, type FeatureName } from '../../presets/features';
 import type { ProcessorDraft } from '../../processor-draft';
 import { CR4, SLOT } from '../../slots';
 import { requireFeature } from './privilege';
-import { intercept, systemRow } from './system-row';
+import { intercept, systemRow, undefinedOpcode } from './system-row';
 
 /** Instructions that no processor of the model announces: #UD. Were one announced, it would have to be built. */
 const UNANNOUNCED: Readonly<Record<string, FeatureName>> = {
@@ -29,8 +29,6 @@ const unannounced = ([mnemonic, feature]: readonly [string, FeatureName]): Syste
     if (announces(cpu.cpuid, feature)) cpu.unbuilt(mnemonic);
     cpu.invalidOpcode();
   });
-
-const undefinedOpcode = (cpu: ProcessorDraft): void => cpu.invalidOpcode();
 
 // SDM Vol. 2, GETSEC: #UD while CR4.SMXE is 0, before any exit
 const getSecure = (cpu: ProcessorDraft, instruction: Instruction): void => {

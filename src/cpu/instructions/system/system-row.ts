@@ -11,6 +11,9 @@ export const systemRow = (mnemonic: string, execute: Execute): SystemRow => ({
   execute,
 });
 
+/** An instruction that the processor does not have, or that is undefined by name. */
+export const undefinedOpcode: Execute = (cpu) => cpu.invalidOpcode();
+
 /** The place of interception of an instruction, in non-root operation. */
 export const intercept = (
   cpu: ProcessorDraft,
