@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { Operand } from '../../../src/cpu/decode/instruction';
 import { VECTOR } from '../../../src/cpu/event';
 import { CR4, SLOT } from '../../../src/cpu/slots';
+import { GP0 } from '../faults';
 import {
   asUser,
   execute,
@@ -13,7 +14,6 @@ import {
   type SystemProcessor,
 } from '../system/system-processor';
 
-const GP0 = { vector: VECTOR.gp, errorCode: 0 };
 const DESCRIPTOR = 0x2000n;
 const CANONICAL_48 = 0xffff_aaaa_aaaa_aaaan;
 const CANONICAL_57 = 0xffaa_aaaa_aaaa_aaaan;

@@ -1,12 +1,11 @@
 // SDM Vol. 3A, 4.1.2 Paging-Mode Enabling, 4.4.1 PDPTE Registers, 4.10.4.1 Operations that Invalidate TLBs
 import { describe, expect, it } from 'vitest';
 import type { Operand } from '../../../src/cpu/decode/instruction';
-import { VECTOR } from '../../../src/cpu/event';
 import { SEGMENT, setSegmentRaw } from '../../../src/cpu/segments';
 import { CR0, CR4, EFER, PDPTE_REGISTERS, SLOT } from '../../../src/cpu/slots';
+import { GP0 } from '../faults';
 import { execute, machine32, machine64, register, type SystemProcessor } from '../system/system-processor';
 
-const GP0 = { vector: VECTOR.gp, errorCode: 0 };
 const TABLE = 0x8000n;
 
 const control = (number: number): Operand => ({ kind: 'control', number });

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { VECTOR } from '../../../src/cpu/event';
 import { ACCESS_RIGHTS, SLOT } from '../../../src/cpu/slots';
+import { GP, NP, SS, TS } from '../faults';
 import {
   asUser,
   execute,
@@ -59,11 +60,6 @@ const far =
   };
 const call = far('call_far');
 const jump = far('jmp_far');
-
-const GP = (errorCode: number) => ({ vector: VECTOR.gp, errorCode });
-const NP = (errorCode: number) => ({ vector: VECTOR.np, errorCode });
-const TS = (errorCode: number) => ({ vector: VECTOR.ts, errorCode });
-const SS = (errorCode: number) => ({ vector: VECTOR.ss, errorCode });
 
 const user32 = (): SystemProcessor => {
   const machine = machine32();

@@ -4,6 +4,7 @@ import { VECTOR } from '../../../src/cpu/event';
 import { SEGMENT, setSegmentRaw } from '../../../src/cpu/segments';
 import { CR0, CR4, EFER, SLOT } from '../../../src/cpu/slots';
 import type { Virtualization } from '../../../src/cpu/virtualization';
+import { GP0 } from '../faults';
 import {
   asUser,
   execute,
@@ -26,7 +27,6 @@ const read = (machine: SystemProcessor, number: number): bigint => {
 };
 const bits = (...values: number[]): bigint => BigInt(values.reduce((all, bit) => all | bit, 0) >>> 0);
 const PAGED = bits(CR0.pe, CR0.pg, CR0.ne, CR0.et);
-const GP0 = { vector: VECTOR.gp, errorCode: 0 };
 
 // SDM Vol. 2, MOV—Move to/from Control Registers
 describe('MOV to CR0', () => {

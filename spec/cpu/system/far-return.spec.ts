@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { VECTOR } from '../../../src/cpu/event';
 import { setSegmentRaw } from '../../../src/cpu/segments';
 import { ACCESS_RIGHTS, SLOT } from '../../../src/cpu/slots';
+import { GP, NP, SS } from '../faults';
 import {
   execute,
   GDT,
@@ -14,9 +14,6 @@ import {
 } from './system-processor';
 
 const X = 0x80;
-const GP = (errorCode: number) => ({ vector: VECTOR.gp, errorCode });
-const NP = (errorCode: number) => ({ vector: VECTOR.np, errorCode });
-const SS = (errorCode: number) => ({ vector: VECTOR.ss, errorCode });
 const CODE32 = 0x00cf_0000_0000_ffffn;
 
 /** A descriptor at `X` with these attributes. */

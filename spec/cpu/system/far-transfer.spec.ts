@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { VECTOR } from '../../../src/cpu/event';
 import { ACCESS_RIGHTS, FLAG, SLOT } from '../../../src/cpu/slots';
+import { GP } from '../faults';
 import {
   asUser,
   execute,
@@ -29,7 +30,6 @@ const frame = ({ cpu, memory }: SystemProcessor, values: readonly (bigint | numb
     memory.write(cpu.R[SLOT.rsp] + BigInt(n * bytes), bytes, BigInt(value));
   });
 };
-const GP = (errorCode: number) => ({ vector: VECTOR.gp, errorCode });
 
 // SDM Vol. 2, JMP, CALL: far forms
 describe('far JMP and CALL', () => {

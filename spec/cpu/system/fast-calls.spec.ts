@@ -2,10 +2,9 @@ import { describe, expect, it } from 'vitest';
 import { VECTOR } from '../../../src/cpu/event';
 import { SEGMENT, segmentRaw, setSegmentRaw } from '../../../src/cpu/segments';
 import { CR0, FLAG, SLOT } from '../../../src/cpu/slots';
+import { GP0, UD } from '../faults';
 import { asUser, execute, machine32, machine64, SELECTOR, type SystemProcessor } from './system-processor';
 
-const GP0 = { vector: VECTOR.gp, errorCode: 0 };
-const UD = { vector: VECTOR.ud };
 const ENTRY = 0xffff8000_00001000n;
 const ENTRY_STACK = 0xffff8000_00002000n;
 

@@ -4,6 +4,7 @@ import { SYSTEM_ROWS } from '../../../src/cpu/instructions/system';
 import { ACTIVITY } from '../../../src/cpu/processor-draft';
 import { CR4, FLAG, SLOT } from '../../../src/cpu/slots';
 import type { Virtualization } from '../../../src/cpu/virtualization';
+import { GP0 } from '../faults';
 import {
   asUser,
   execute,
@@ -19,7 +20,6 @@ import {
   TSS,
 } from './system-processor';
 
-const GP0 = { vector: VECTOR.gp, errorCode: 0 };
 const setIopl = ({ cpu }: SystemProcessor, iopl: number): void => {
   cpu.rflags = BigInt((iopl << 12) | 2);
 };

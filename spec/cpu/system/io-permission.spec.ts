@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { VECTOR } from '../../../src/cpu/event';
 import { SEGMENT, setSegmentRaw } from '../../../src/cpu/segments';
 import { ACCESS_RIGHTS, SLOT } from '../../../src/cpu/slots';
+import { GP0 } from '../faults';
 import {
   asUser,
   execute,
@@ -44,7 +45,6 @@ const deny = ({ memory }: SystemProcessor, ...ports: number[]): void => {
     });
   }
 };
-const GP = { vector: VECTOR.gp, errorCode: 0 };
 
 // SDM Vol. 1, 19.5.2 I/O Permission Bit Map
 describe.each([
@@ -58,7 +58,7 @@ describe.each([
         deny(machine, 0x60);
         const hits = port <= 0x60 && 0x60 < port + width / 8;
         const left = atPort(machine, mnemonic, port, width);
-        if (hits) expect(left, `port ${port}, ${width} bits`).toMatchObject(GP);
+        if (hits) expect(left, `port ${port}, ${width} bits`).toMatchObject(GP0);
         else expect(left, `port ${port}, ${width} bits`).toBeUndefined();
         expect(machine.bus.log).toHaveLength(hits ? 0 : 1);
       }
@@ -84,23 +84,23 @@ describe.each([
 
   it('two bytes are read: the second must be within the limit of the TSS', () => {
     expect(atPort(user(make, 14), 'in', 0x60, 8)).toBeUndefined();
-    expect(atPort(user(make, 13), 'in', 0x60, 8)).toMatchObject(GP);
+    expect(atPort(user(make, 13), 'in', 0x60, 8)).toMatchObject(GP0);
     expect(atPort(user(make, 13), 'in', 0x5f, 8)).toBeUndefined();
   });
 
   it('a map base beyond the limit denies every port', () => {
     const machine = user(make);
     machine.memory.write(TSS + 0x66n, 2, 0xffffn, { implicit: true });
-    expect(atPort(machine, 'in', 0, 8)).toMatchObject(GP);
+    expect(atPort(machine, 'in', 0, 8)).toMatchObject(GP0);
   });
 
   it('a TSS without the field, or an unusable TR', () => {
     const machine = user(make);
     machine.cpu.R[SLOT.trLimit] = 0x66n;
-    expect(atPort(machine, 'in', 0, 8)).toMatchObject(GP);
+    expect(atPort(machine, 'in', 0, 8)).toMatchObject(GP0);
     const none = user(make);
     none.cpu.W[2 * SLOT.tr + 1] |= ACCESS_RIGHTS.unusable;
-    expect(atPort(none, 'in', 0, 8)).toMatchObject(GP);
+    expect(atPort(none, 'in', 0, 8)).toMatchObject(GP0);
   });
 
   it('an absent page of the map is a page fault of a supervisor read', () => {
@@ -113,5 +113,5 @@ describe.each([
 it('a 16-bit TSS has no map', () => {
   const machine = user(machine32);
   machine.cpu.W[2 * SLOT.tr + 1] = 0x83;
-  expect(atPort(machine, 'in', 0x60, 8)).toMatchObject(GP);
+  expect(atPort(machine, 'in', 0x60, 8)).toMatchObject(GP0);
 });

@@ -5,6 +5,7 @@ import type { ProcessorDraft } from '../../../src/cpu/processor-draft';
 import { ACCESS_RIGHTS, FLAG, SLOT } from '../../../src/cpu/slots';
 import { NEW_TASK_CHECKS } from '../../../src/cpu/tasks';
 import type { TaskSwitchAttempt, Virtualization } from '../../../src/cpu/virtualization';
+import { GP, NP, SS, TS } from '../faults';
 import { GDT, SELECTOR, STACK, setGate, stackWords, TSS } from '../system/system-processor';
 import {
   atUser,
@@ -25,10 +26,6 @@ import {
 } from './task-machine';
 
 type Machine = ReturnType<typeof taskMachine>;
-const GP = (errorCode: number) => ({ vector: VECTOR.gp, errorCode });
-const NP = (errorCode: number) => ({ vector: VECTOR.np, errorCode });
-const TS = (errorCode: number) => ({ vector: VECTOR.ts, errorCode });
-const SS = (errorCode: number) => ({ vector: VECTOR.ss, errorCode });
 
 const interrupt: InterruptionEvent = {
   vector: 0x40,

@@ -3,12 +3,10 @@ import type { Instruction } from '../../../../src/cpu/decode/instruction';
 import { VECTOR } from '../../../../src/cpu/event';
 import { resetProcessor } from '../../../../src/cpu/presets';
 import { CR0, CR4, SLOT } from '../../../../src/cpu/slots';
+import { GP0, NM, UD } from '../../faults';
 import { execute, machine32, machine64, memoryAt, type SystemProcessor } from '../../system/system-processor';
 
 const AREA = 0x80000n;
-const GP0 = { vector: VECTOR.gp, errorCode: 0 };
-const UD = { vector: VECTOR.ud };
-const NM = { vector: VECTOR.nm };
 
 /** 64-bit mode with CR4.OSFXSR and OSXSAVE, and XCR0 with all that the processor has. */
 const enabled = (edits: readonly string[] = ['+avx']): SystemProcessor => {
