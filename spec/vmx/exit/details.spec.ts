@@ -75,6 +75,40 @@ describe('28.2.3 NMI unblocking due to IRET', () => {
   });
 });
 
+describe('28.1 Architectural State Before a VM Exit', () => {
+  /** The IDT is not mapped, and page faults exit. */
+  const withoutTable = (values: Parameters<typeof inGuest>[1] = {}): VmxMachine => {
+    const machine = inGuest([], { exceptionBitmap: 1 << VECTOR.pf, ...values });
+    machine.memory.absent.add(AT.guestIdt >> 12);
+    return machine;
+  };
+  it('an interrupt whose delivery exits has ended the HLT state', () => {
+    const machine = withoutTable({ guestRflags: 0x202n });
+    machine.cpu.activity = ACTIVITY.hlt;
+    machine.bus.pending = 0x51;
+    machine.boundary();
+    expect(machine.field('idtVectoringInfo')).toBe(0x8000_0051n);
+    expect(machine.field('guestActivityState')).toBe(0n);
+  });
+  it('an exception whose delivery exits has ended blocking by MOV SS and by STI', () => {
+    for (const shadow of ['blockingByMovSs', 'blockingBySti'] as const) {
+      const machine = withoutTable({ guestRflags: 0x102n });
+      machine.cpu[shadow] = true;
+      machine.cpu.pendingDebug = 0x1001;
+      expect(deliver(machine.cpu, GP)).toBe('exited');
+      expect(machine.field('idtVectoringInfo')).toBe(0x8000_0b0dn);
+      expect(machine.field('guestInterruptibilityState')).toBe(0n);
+      expect(machine.field('guestPendingDebugExceptions')).toBe(0n);
+    }
+  });
+  it('an exception that exits itself has not', () => {
+    const machine = inGuest([], { exceptionBitmap: 1 << VECTOR.gp });
+    machine.cpu.blockingByMovSs = true;
+    expect(deliver(machine.cpu, GP)).toBe('exited');
+    expect(machine.field('guestInterruptibilityState')).toBe(2n);
+  });
+});
+
 describe('28.2.2 Information for VM Exits Due to Vectored Events', () => {
   it('of a guest in real-address mode no exception has an error code', () => {
     const machine = inGuest([], { exceptionBitmap: 1 << VECTOR.gp });

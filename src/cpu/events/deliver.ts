@@ -37,6 +37,17 @@ const exited = (cpu: ProcessorDraft, during: InterruptionEvent | undefined): 'ex
   return 'exited';
 };
 
+/**
+ * An event that does not exit itself ends an inactive state and what blocks by STI and MOV SS, also where its delivery exits.
+ * SDM Vol. 3C, 28.1 Architectural State Before a VM Exit
+ */
+const indirectly = (cpu: ProcessorDraft, during: InterruptionEvent | undefined): 'exited' => {
+  cpu.activity = ACTIVITY.active;
+  cpu.blockingBySti = false;
+  cpu.blockingByMovSs = false;
+  return exited(cpu, during);
+};
+
 /** Asks for an exit in place of an event; `during` is the event in whose delivery it arose. */
 const intercepted = (
   cpu: ProcessorDraft,
@@ -69,7 +80,7 @@ const entered = (cpu: ProcessorDraft, event: InterruptionEvent): 'delivered' => 
 
 const shutDown = (cpu: ProcessorDraft): DeliveryOutcome => {
   if (cpu.nonRoot && !completes(cpu, () => cpu.virtualization?.interceptTripleFault(cpu)))
-    return exited(cpu, undefined);
+    return indirectly(cpu, undefined);
   cpu.activity = ACTIVITY.shutdown;
   cpu.boundaryWork = true;
   return 'triple-fault';
@@ -82,16 +93,16 @@ const deliverAsked = (cpu: ProcessorDraft, event: InterruptionEvent): DeliveryOu
   for (let deliveries = 0; deliveries < DELIVERY_LIMIT; deliveries++) {
     if (completes(cpu, () => enterHandler(cpu, current))) return entered(cpu, current);
     const second = cpu.interruption;
-    if (cpu.exit !== undefined || second === undefined) return exited(cpu, current);
+    if (cpu.exit !== undefined || second === undefined) return indirectly(cpu, current);
     cpu.watcher?.undelivered?.(cpu, current, second);
     // SDM Vol. 3C, 26.2 Other Causes of VM Exits: the exception itself is asked for before it becomes a double fault.
-    if (intercepted(cpu, second, current)) return exited(cpu, current);
+    if (intercepted(cpu, second, current)) return indirectly(cpu, current);
     // CR2 keeps the address of a page fault that becomes a double fault.
     record(cpu, second);
     const next = combine(current, second, cpu.protectedMode);
     if (next === 'triple-fault') return shutDown(cpu);
     // SDM Vol. 3C, 28.2.4: a double fault that exits is no exit during the delivery of another event.
-    if (next !== second && intercepted(cpu, next, undefined)) return exited(cpu, undefined);
+    if (next !== second && intercepted(cpu, next, undefined)) return indirectly(cpu, undefined);
     current = next;
   }
   return 'delivery-loop';
