@@ -77,6 +77,11 @@ const CASES: readonly (readonly [string, readonly string[], RegExp])[] = [
     ['run', 'code.bin'],
     /code\.bin: format: .*; give a load address for a raw image, as in --load 0x7c00 --mode real/,
   ],
+  [
+    'a 64-bit image on a processor without 64-bit mode',
+    ['run', 'code.bin', '--load', '0x100000', '--mode', 'long', '--processor', 'pentium'],
+    /code\.bin: mode: the image starts in 64-bit mode, which the processor has not got; give a processor with lm/,
+  ],
   ['no whole pages', ['run', HELLO, '--memory', '5000'], /--memory 5000: not a positive multiple of 4K/],
   ['no memory', ['run', HELLO, '--memory', '0'], /--memory 0: not a positive multiple/],
   [

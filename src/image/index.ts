@@ -10,5 +10,6 @@ export {
   type ImageWrite,
   type PhysicalRange,
   type RegisterName,
+  refuse,
 } from './plan';
 export { readImage } from './read-image';

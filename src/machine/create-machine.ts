@@ -9,6 +9,7 @@ import {
   type PhysicalRange,
   readFirmware,
   readImage,
+  refuse,
 } from '../image';
 import { ACPI_TABLES, acpiTables, afterBios, afterFirmware, biosMemory, type PlacedTable } from '../platform';
 import { FIRST_TURN, ONLY_TURN } from './interleaving';
@@ -163,6 +164,13 @@ export const loadImage = (
 ): Outcome<MachineState, ImageError> => {
   const plan = readImage(bytes, { fileName: 'image', ...options, memoryBytes: machine.config.memoryBytes });
   if (!plan.ok) return fault(plan.fault);
+  if (plan.value.mode === 'long' && !machine.config.processor.features.has('lm'))
+    return refuse(
+      options.fileName ?? 'image',
+      'mode',
+      'the image starts in 64-bit mode, which the processor has not got',
+      'give a processor with lm, or an image of another mode',
+    );
   const draft = new MemoryDraft(machine.memory);
   const withBios = plan.value.afterBios === true && machine.config.memoryBytes >= MIB;
   if (withBios) for (const { address, bytes: content } of biosMemory()) draft.write(address, content);
