@@ -42,6 +42,19 @@ describe('SDM Vol. 2: instructions of features', () => {
     expect(faults(guest([0x0f, 0x44, 0xc1], [], 'pentium'))).toBe(true);
   });
 
+  test('nor RDPMC: #UD, not the #GP of a counter that does not exist', () => {
+    const vector = (name: PresetName): number | undefined => {
+      const machine = createMachine({ processor: processor(name), memoryBytes: 2 ** 21 });
+      const [cpu] = machine.processors;
+      const cs = { selector: 0x1000, base: 0x1_0000n, limit: 0xffff, accessRights: 0x93 };
+      const memory = machine.memory.write(0x1_0000, Uint8Array.of(0x0f, 0x33));
+      const processors = [{ ...cpu, rip: 0n, segments: { ...cpu.segments, cs } }];
+      const [event] = step({ ...machine, memory, processors }).events;
+      return event.kind === 'delivered' ? event.event.vector : undefined;
+    };
+    expect([vector('pentium'), vector('nehalem')]).toEqual([6, 13]);
+  });
+
   test('SERIALIZE and MOVDIR64B where they are announced', () => {
     const serialize = [0x0f, 0x01, 0xe8];
     expect(faults(guest(serialize, [], 'sapphire-rapids'))).toBe(false);

@@ -12,8 +12,8 @@ export interface MsrRow {
   readonly index: number;
   readonly count?: number;
   readonly name: string;
-  /** The MSR exists only with this feature. */
-  readonly feature?: FeatureName;
+  /** The MSR exists only with this feature, or with one of these. */
+  readonly feature?: FeatureName | readonly FeatureName[];
   /** The MSR exists only on parts of one kind: family 5, or family 6 and later. */
   readonly family?: 'P5' | 'P6';
   /** Undefined where RDMSR is #GP(0): the MSR is a command. */
@@ -258,7 +258,7 @@ export const MSR_ROWS: readonly MsrRow[] = [
       return true;
     },
   },
-  { ...named('IA32_EFER'), feature: 'lm', read: (c) => c.R[SLOT.efer], write: writeEfer },
+  { ...named('IA32_EFER'), feature: ['lm', 'nx', 'syscall'], read: (c) => c.R[SLOT.efer], write: writeEfer },
   { ...named('IA32_STAR'), feature: 'syscall', ...bySlot(SLOT.star) },
   { ...named('IA32_LSTAR'), feature: 'syscall', ...bySlot(SLOT.lstar, canonical) },
   { ...named('IA32_CSTAR'), feature: 'syscall', ...bySlot(SLOT.cstar, canonical) },
@@ -295,7 +295,8 @@ const familyOf = ({ cpuid }: ProcessorDraft): 'P5' | 'P6' =>
 
 const find = (cpu: ProcessorDraft, index: number): MsrRow | undefined => {
   const row = BY_INDEX.get(index >>> 0);
-  if (row?.feature !== undefined && !announces(cpu.cpuid, row.feature)) return undefined;
+  const features = row?.feature === undefined ? [] : [row.feature].flat();
+  if (features.length > 0 && !features.some((one) => announces(cpu.cpuid, one))) return undefined;
   return row?.family === undefined || row.family === familyOf(cpu) ? row : undefined;
 };
 

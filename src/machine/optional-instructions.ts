@@ -5,7 +5,19 @@ import type { FeatureName, Processor } from '../cpu/presets';
 const NEEDS: Readonly<Partial<Record<FeatureName, readonly string[]>>> = {
   cx8: ['cmpxchg8b'],
   cx16: ['cmpxchg16b'],
-  cmov: ['cmovcc', 'fcmovb', 'fcmove', 'fcmovbe', 'fcmovu', 'fcmovnb', 'fcmovne', 'fcmovnbe', 'fcmovnu'],
+  // RDPMC came with CMOV in the P6 family.
+  cmov: [
+    'rdpmc',
+    'cmovcc',
+    'fcmovb',
+    'fcmove',
+    'fcmovbe',
+    'fcmovu',
+    'fcmovnb',
+    'fcmovne',
+    'fcmovnbe',
+    'fcmovnu',
+  ],
   movbe: ['movbe'],
   popcnt: ['popcnt'],
   clfsh: ['clflush'],

@@ -193,6 +193,13 @@ describe('MSRs', () => {
     expect(readMsr(legacy.cpu, 0xc0000080)).toBe(BigInt(EFER.lme));
   });
 
+  it('EFER is there for NX without 64-bit mode, and not without any of its features', () => {
+    const narrow = machine32(['-lm', '+nx']);
+    expect(writeMsr(narrow.cpu, 0xc0000080, BigInt(EFER.nxe))).toBe(true);
+    expect(writeMsr(narrow.cpu, 0xc0000080, BigInt(EFER.lme))).toBe(false);
+    expect(readMsr(machine32(['-lm', '-nx', '-syscall']).cpu, 0xc0000080)).toBeUndefined();
+  });
+
   it('APIC_BASE keeps BSP and tells the board', () => {
     const { cpu, bus } = machine64();
     expect(writeMsr(cpu, 0x1b, 0xfee00000n)).toBe(true);
