@@ -5,9 +5,9 @@ import { bytesOf, dataProcessor, execute } from './data-processor';
 const { cf, pf, af, zf, sf, of } = FLAG;
 
 /** The flags that a Choice may set freely, by running with the lowest and the highest answer. */
-const undefinedFlags = (code: string, count: bigint): number => {
+const undefinedFlags = (code: string, count: bigint, mode: 32 | 64 = 64): number => {
   const outcomes = [0n, -1n].map((answer) => {
-    const { cpu } = dataProcessor(64, (alternatives) => BigInt.asUintN(6, answer) & (alternatives - 1n));
+    const { cpu } = dataProcessor(mode, (alternatives) => BigInt.asUintN(6, answer) & (alternatives - 1n));
     cpu.asksUndefinedFlags = true;
     for (const slot of [SLOT.rax, SLOT.rbx, SLOT.rdx]) cpu.R[slot] = 0n;
     Object.assign(cpu.R, { [SLOT.rax]: 0x1234n, [SLOT.rbx]: 0x567n, [SLOT.rcx]: count });
@@ -44,8 +44,28 @@ describe('SDM Vol. 1, Appendix A EFLAGS Cross-Reference: undefined flags', () =>
     ['xadd rax, rbx', '480fc1d8', 0n, 0],
     ['blsr rax, rbx', 'c4e2f8f3cb', 0n, af | pf],
     ['pext rax, rbx, rcx', 'c4e2e2f5c1', 0n, 0],
+    ['shr al, cl beyond the width', 'd2e8', 9n, af | of | cf],
+    ['shrd ax, bx, cl with 17', '660fadd8', 17n, cf | pf | af | zf | sf | of],
+    ['lzcnt rax, rbx', 'f3480fbdc3', 0n, of | sf | af | pf],
+    ['bsr rax, rbx', '480fbdc3', 0n, cf | of | sf | af | pf],
+    ['imul rbx', '48f7eb', 0n, sf | zf | af | pf],
+    ['idiv rbx', '48f7fb', 0n, cf | pf | af | zf | sf | of],
+    ['andn rax, rbx, rcx', 'c4e2e0f2c1', 0n, af | pf],
+    ['bextr rax, rbx, rcx', 'c4e2f0f7c3', 0n, af | sf | pf],
+    ['bzhi rax, rbx, rcx', 'c4e2f0f5c3', 0n, af | pf],
   ])('%s', (_, code, count, mask) => {
     expect(undefinedFlags(code, count)).toBe(mask);
+  });
+
+  test.each([
+    ['aaa', '37', of | sf | zf | pf],
+    ['aas', '3f', of | sf | zf | pf],
+    ['aam', 'd40a', of | af | cf],
+    ['aad', 'd50a', of | af | cf],
+    ['daa', '27', of],
+    ['das', '2f', of],
+  ])('%s', (_, code, mask) => {
+    expect(undefinedFlags(code, 0n, 32)).toBe(mask);
   });
 
   test('asked only on demand, preferred is what is done without', () => {
