@@ -29,6 +29,7 @@ export {
 } from '../cpu/decode';
 export type { Tier } from '../cpu/engine/block-builder';
 export { EVENT_TYPE, type EventType, type InterruptionEvent, VECTOR } from '../cpu/event';
+export type { ExtendedState, X87State } from '../cpu/extended-state';
 export { PAGE_FAULT, type PagingRights } from '../cpu/page-fault';
 export {
   FEATURES,

@@ -1,6 +1,7 @@
 /** VMX: the VMCS and its fields, capability MSRs, the checks of VM entry, exit reasons and VM-instruction errors. */
 
 export type { Bitfield, BitRange, Rule, SectionTitle } from '../core';
+export type { TaskSwitchSource } from '../cpu/virtualization';
 export {
   allowed0,
   allowed1,

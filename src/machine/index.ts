@@ -1,4 +1,5 @@
 export * from './create-machine';
+export type { Occurrences } from './decisions';
 export {
   type ByteDifference,
   difference,
@@ -9,6 +10,7 @@ export {
   type ValueDifference,
 } from './difference';
 export * from './host-port';
+export type { Turn } from './interleaving';
 export { giveBack, takeIdleMachine } from './machine-pool';
 export * from './machine-state';
 export * from './memory-map';
@@ -25,5 +27,5 @@ export {
   serialize,
   stateHash,
 } from './serialize';
-export { type ArchitecturalEvent, type StepResult, step } from './step';
+export { type ArchitecturalEvent, type OnProcessor, type StepResult, step } from './step';
 export * from './stop-reason';

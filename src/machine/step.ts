@@ -9,7 +9,7 @@ import type { RunningMachine } from './running-machine';
 import type { StopReason } from './stop-reason';
 
 /** Where an event happened. */
-interface OnProcessor {
+export interface OnProcessor {
   /** Number of the processor, where the machine has several. */
   readonly processor?: number;
 }
