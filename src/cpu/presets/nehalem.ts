@@ -1,56 +1,7 @@
 import type { FeatureName } from './features';
-import { brandString, genuineIntel, type Preset } from './preset';
+import { brandString, genuineIntel, type Preset, SINCE_NEHALEM } from './preset';
 
-const FEATURES: readonly FeatureName[] = [
-  'sse3',
-  'dtes64',
-  'monitor',
-  'ds-cpl',
-  'vmx',
-  'smx',
-  'est',
-  'tm2',
-  'ssse3',
-  'cx16',
-  'xtpr',
-  'pdcm',
-  'sse4_1',
-  'sse4_2',
-  'popcnt',
-  'fpu',
-  'vme',
-  'de',
-  'pse',
-  'tsc',
-  'msr',
-  'pae',
-  'mce',
-  'cx8',
-  'apic',
-  'sep',
-  'mtrr',
-  'pge',
-  'mca',
-  'cmov',
-  'pat',
-  'pse36',
-  'clfsh',
-  'ds',
-  'acpi',
-  'mmx',
-  'fxsr',
-  'sse',
-  'sse2',
-  'ss',
-  'tm',
-  'pbe',
-  'lahf64',
-  'nx',
-  'rdtscp',
-  'lm',
-  'syscall',
-  'invariant-tsc',
-];
+const FEATURES: readonly FeatureName[] = [...SINCE_NEHALEM, 'smx'];
 
 /** The first part with EPT and VPID; no unrestricted guest. SDM Vol. 2, CPUID */
 export const NEHALEM: Preset = {
