@@ -36,7 +36,7 @@ const FACTS_FOR_MONITORS = [
   '^src/vmx/exit/exit-reasons\\.ts$',
   '^src/vmx/instructions/instruction-errors\\.ts$',
   '^src/ept/(entry|eptp)\\.ts$',
-  '^src/cpu/(decode/|msr-index\\.ts$)',
+  '^src/cpu/(decode/|msr-index\\.ts$|tasks/task-layout\\.ts$)',
   // What instructions make of values, without any state
   '^src/cpu/instructions/data/pure-[a-z-]+\\.ts$',
   '^src/cpu/engine/computed-flags\\.ts$',

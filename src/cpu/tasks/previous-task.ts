@@ -1,7 +1,8 @@
 import { VECTOR } from '../event';
 import type { ProcessorDraft } from '../processor-draft';
 import { segmentRaw, selectorError } from '../segments';
-import { LINK, layoutOf, TaskMemory } from './task-state';
+import { LINK, layoutOf } from './task-layout';
+import { TaskMemory } from './task-state';
 
 /** The selector in the previous-task link of the current TSS; #TS(TR) when its limit does not hold it. SDM Vol. 3A, 8.4 Task Linking */
 export const previousTask = (cpu: ProcessorDraft): number => {

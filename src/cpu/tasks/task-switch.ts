@@ -21,15 +21,8 @@ import {
 import { CR0, FLAG, SLOT } from '../slots';
 import type { TaskSwitchSource } from '../virtualization';
 import { loadSelectors, loadTaskSegments, loadTaskTable } from './new-task';
-import {
-  LINK,
-  layoutOf,
-  readTask,
-  type SavedPoint,
-  saveTask,
-  type TaskImage,
-  TaskMemory,
-} from './task-state';
+import { LINK, layoutOf } from './task-layout';
+import { readTask, type SavedPoint, saveTask, type TaskImage, TaskMemory } from './task-state';
 
 export interface TaskSwitch extends SavedPoint {
   readonly source: TaskSwitchSource;

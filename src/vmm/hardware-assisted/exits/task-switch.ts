@@ -1,7 +1,8 @@
 import { bitfield } from '../../../core';
+import { LINK, layoutOf } from '../../../cpu/tasks/task-layout';
 import { EXIT_REASONS } from '../../../vmx/exit/exit-reasons';
 import { ACTIVITY, BLOCKING, RFLAGS } from '../completion';
-import type { Exit } from '../guest';
+import { type Exit, RSP } from '../guest';
 import { CR0, CR0_MODE, CR4 } from '../initial-vmcs';
 import { eventOf, type InjectedEvent, inject, TYPE, VECTOR } from '../injection';
 import { loadPdptes } from '../paging/pdptes';
@@ -19,14 +20,7 @@ import {
   writeLinear,
 } from '../tasks/descriptors';
 import { loadSegments } from '../tasks/segments';
-import {
-  LINK,
-  layoutOf,
-  loadedRegisters,
-  readTaskState,
-  type TaskState,
-  writeTaskState,
-} from '../tasks/task-state';
+import { loadedRegisters, readTaskState, type TaskState, writeTaskState } from '../tasks/task-state';
 import { flushTranslations } from './control-registers';
 
 const QUALIFICATION = bitfield(EXIT_REASONS.taskSwitch.qualification);
@@ -109,7 +103,7 @@ export function* taskSwitch(exit: Exit): Program<Exit> {
   const next = yield* readDescriptor(exit, paging, selector, tables);
   if (old === undefined || next === undefined) return yield* halt('a TSS descriptor is outside the GDT');
 
-  const oldLayout = layoutOf(oldRights);
+  const oldLayout = layoutOf(Number(oldRights));
   yield* writeTaskState(
     exit,
     paging,
@@ -120,9 +114,10 @@ export function* taskSwitch(exit: Exit): Program<Exit> {
     },
   );
   if (!nests) yield* markDescriptor(exit, paging, old.linear, old.rights & ~RIGHTS.busy);
-  const layout = layoutOf(next.rights);
+  const layout = layoutOf(Number(next.rights));
   const task = yield* readTaskState(exit, paging, next.base, layout);
-  if (nests) yield* writeLinear(exit, paging, next.base + LINK, 2, oldSelector);
+  if (nests) yield* writeLinear(exit, paging, next.base + BigInt(LINK), 2, oldSelector);
+  const after = loadedRegisters(exit.registers, task, layout);
   const busy = next.rights | RIGHTS.busy;
   if (source !== SOURCE.iret) yield* markDescriptor(exit, paging, next.linear, busy);
 
@@ -134,7 +129,7 @@ export function* taskSwitch(exit: Exit): Program<Exit> {
       guestCr0: registers.cr0 | CR0.ts,
       guestDr7: dr7 & ~LOCAL_ENABLES,
       guestRip: task.rip,
-      guestRsp: loadedRegisters(exit.registers, task, layout)[4],
+      guestRsp: after[RSP],
       guestRflags: task.rflags | (nests ? NESTED : 0n) | ALWAYS_ONE,
       guestInterruptibilityState: (blocking & ~ended) | begun,
       guestActivityState: ACTIVITY.active,
@@ -144,5 +139,5 @@ export function* taskSwitch(exit: Exit): Program<Exit> {
   yield* loadSegments(exit, task);
   if (event?.errorCode !== undefined) yield* pushErrorCode(exit, event.errorCode, layout.bytes);
   if (task.traps) yield* trap();
-  return { ...exit, registers: loadedRegisters(exit.registers, task, layout) };
+  return { ...exit, registers: after };
 }
