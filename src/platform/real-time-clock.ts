@@ -1,5 +1,6 @@
 // Motorola MC146818A Real-Time Clock plus RAM data sheet: Address Map, Registers
 import { freeze, produce } from 'immer';
+import { fromBcd, toBcd } from './bcd';
 import { clockAt, ISA_ACCESS, ticksAt } from './clock-rate';
 import {
   type BoardConfig,
@@ -55,14 +56,11 @@ export interface RtcState {
 /** 2024-01-01 00:00:00 UTC: a machine without a date of its own starts here. */
 export const DEFAULT_DATE = 1_704_067_200;
 
-const decimal = (value: number): number => Math.floor(value / 10) * 16 + (value % 10);
-const binary = (value: number): number => (value >>> 4) * 10 + (value & 15);
-
 const holds = ({ memory }: RtcState, bit: number): boolean => (memory[REGISTER.b] & bit) !== 0;
 
 /** How a number stands in a register: binary, or BCD. */
-const written = (state: RtcState, value: number): number => (holds(state, B.binary) ? value : decimal(value));
-const read = (state: RtcState, value: number): number => (holds(state, B.binary) ? value : binary(value));
+const written = (state: RtcState, value: number): number => (holds(state, B.binary) ? value : toBcd(value));
+const read = (state: RtcState, value: number): number => (holds(state, B.binary) ? value : fromBcd(value));
 
 const writtenHours = (state: RtcState, hours: number): number =>
   holds(state, B.hours24)

@@ -1,4 +1,5 @@
 // Intel 8254 Programmable Interval Timer data sheet (231164): Operational Description, Mode Definitions
+import { fromBcd, toBcd } from '../bcd';
 
 /** One of the three counters. Ticks are those of the 1.193182-MHz clock input since power-up. */
 export interface Counter {
@@ -96,12 +97,6 @@ export const nextEdge = (counter: Counter, tick: number): number => {
   }
 };
 
-const decimal = (value: number): number =>
-  [1000, 100, 10, 1].reduce((sum, place) => sum * 16 + (Math.floor(value / place) % 10), 0);
-
-const binary = (value: number): number =>
-  (value >>> 12) * 1000 + ((value >>> 8) & 15) * 100 + ((value >>> 4) & 15) * 10 + (value & 15);
-
 /** The counting element as software reads it, 16 bits. */
 const reading = (counter: Counter, tick: number): number => {
   const { mode, bcd, count, start } = counter;
@@ -115,7 +110,7 @@ const reading = (counter: Counter, tick: number): number => {
     value = count - (count % 2) - 2 * (within < half ? within : within - half);
   }
   const wrapped = count === 0 ? 0 : ((value % modulus) + modulus) % modulus;
-  return bcd ? decimal(wrapped) : wrapped;
+  return bcd ? toBcd(wrapped) : wrapped;
 };
 
 const status = (counter: Counter, tick: number): number =>
@@ -127,7 +122,7 @@ const status = (counter: Counter, tick: number): number =>
 
 const load = (counter: Counter, value: number, tick: number): Counter => {
   const { bcd } = counter;
-  const count = (bcd ? binary(value) : value) || (bcd ? 10_000 : 0x1_0000);
+  const count = (bcd ? fromBcd(value) : value) || (bcd ? 10_000 : 0x1_0000);
   if (isPeriodic(counter) && counter.start >= 0) return { ...counter, next: count };
   if (isTriggered(counter)) return { ...counter, count };
   const stopped = counter.gate ? -1 : 0;

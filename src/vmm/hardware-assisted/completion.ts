@@ -1,4 +1,5 @@
 import type { HostRequest } from '../../machine/host-port';
+import { RIGHTS } from './access-rights';
 import { controlWrites, switched } from './controls';
 import { type Exit, withGuest } from './guest';
 import { type Program, tell, vmread, vmwrite } from './program';
@@ -11,7 +12,6 @@ const SHADOWS = BLOCKING.bySti | BLOCKING.byMovSs;
 const SINGLE_STEP = 1n << 14n;
 const ENABLED_BREAKPOINT = 1n << 12n;
 const BRANCH_TRAP = 2n;
-const LONG_CODE = 1n << 13n;
 const IA32E_MODE = 1n << 10n;
 const FOUR_GIB = 1n << 32n;
 export const ACTIVITY = { active: 0n, hlt: 1n } as const;
@@ -21,7 +21,7 @@ function* nextRip(rip: bigint, length: bigint): Program<bigint> {
   const next = BigInt.asUintN(64, rip + length);
   if (rip >= FOUR_GIB || next < FOUR_GIB) return next;
   const [rights, efer] = yield* vmread('guestCsAccessRights', 'guestIa32Efer');
-  return (rights & LONG_CODE) !== 0n && (efer & IA32E_MODE) !== 0n ? next : BigInt.asUintN(32, next);
+  return (rights & RIGHTS.long) !== 0n && (efer & IA32E_MODE) !== 0n ? next : BigInt.asUintN(32, next);
 }
 
 /** What the emulation of an instruction leaves to say. */

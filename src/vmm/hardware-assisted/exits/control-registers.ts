@@ -1,5 +1,6 @@
 import { bitfield, shiftRight } from '../../../core';
 import { EXIT_REASONS } from '../../../vmx/exit/exit-reasons';
+import { RIGHTS } from '../access-rights';
 import { complete, setControls } from '../completion';
 import { type Exit, RSP, withRegister } from '../guest';
 import { CR0, CR0_HELD, CR0_MODE, CR4, EFER } from '../initial-vmcs';
@@ -10,7 +11,6 @@ import { ask, halt, type Program, resultOf, tell, value, vmread, vmwrite, vmwrit
 
 const QUALIFICATION = bitfield(EXIT_REASONS.controlRegisterAccess.qualification);
 const ACCESS = { movTo: 0n, movFrom: 1n, clts: 2n, lmsw: 3n } as const;
-const LONG_CODE = 1n << 13n;
 const TYPE = 0xfn;
 const TSS16 = [1n, 3n];
 const SINGLE_CONTEXT = 1;
@@ -45,13 +45,13 @@ function* writeCr0(exit: Exit, wanted: bigint, now: bigint): Program<Exit> {
   const paged = (now & CR0_MODE.pg) !== 0n;
   const pae = (cr4 & CR4.pae) !== 0n;
   const longMode = pages && (efer & EFER.lme) !== 0n;
-  const in64BitMode = (efer & EFER.lma) !== 0n && (cs & LONG_CODE) !== 0n;
+  const in64BitMode = (efer & EFER.lma) !== 0n && (cs & RIGHTS.long) !== 0n;
   const refused =
     shiftRight(wanted, 32n) !== 0n ||
     (pages && (next & CR0.pe) === 0n) ||
     ((next & CR0_MODE.nw) !== 0n && (next & CR0_MODE.cd) === 0n) ||
     (!pages && paged && (in64BitMode || (cr4 & CR4.pcide) !== 0n)) ||
-    (pages && !paged && longMode && (!pae || (cs & LONG_CODE) !== 0n || TSS16.includes(tr & TYPE)));
+    (pages && !paged && longMode && (!pae || (cs & RIGHTS.long) !== 0n || TSS16.includes(tr & TYPE)));
   if (refused) return yield* generalProtection(exit);
   // SDM Vol. 3A, 4.4.1 PDPTE Registers: a change of PG, CD or NW loads them
   const loads = ((next ^ now) & (CR0_MODE.pg | CR0_MODE.cd | CR0_MODE.nw)) !== 0n;
@@ -126,7 +126,7 @@ export function* controlRegisterAccess(exit: Exit): Program<Exit> {
   switch (accessType) {
     case ACCESS.movTo: {
       const whole = register === RSP ? rsp : exit.registers[register];
-      const in64BitMode = (efer & EFER.lma) !== 0n && (cs & LONG_CODE) !== 0n;
+      const in64BitMode = (efer & EFER.lma) !== 0n && (cs & RIGHTS.long) !== 0n;
       return yield* movTo(exit, controlRegister, in64BitMode ? whole : BigInt.asUintN(32, whole), seen);
     }
     case ACCESS.movFrom:

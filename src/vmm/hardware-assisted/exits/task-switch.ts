@@ -1,6 +1,7 @@
 import { bitfield } from '../../../core';
 import { LINK, layoutOf } from '../../../cpu/tasks/task-layout';
 import { EXIT_REASONS } from '../../../vmx/exit/exit-reasons';
+import { RIGHTS } from '../access-rights';
 import { ACTIVITY, BLOCKING, RFLAGS } from '../completion';
 import { type Exit, RSP } from '../guest';
 import { CR0, CR0_MODE, CR4 } from '../initial-vmcs';
@@ -14,7 +15,6 @@ import {
   globalTable,
   implicitly,
   markDescriptor,
-  RIGHTS,
   readDescriptor,
   segmentFields,
   writeLinear,
@@ -56,7 +56,7 @@ function* loadCr3(exit: Exit, paging: PagingRegisters, { cr3 }: TaskState): Prog
 /** An error code goes onto the stack of the new task. SDM Vol. 3A, 6.13 Error Code */
 function* pushErrorCode(exit: Exit, errorCode: bigint, bytes: 2 | 4): Program<void> {
   const [rsp, rights] = yield* vmread('guestRsp', 'guestSsAccessRights');
-  const width = (rights & (1n << 14n)) !== 0n ? 32 : 16;
+  const width = (rights & RIGHTS.big) !== 0n ? 32 : 16;
   const top = BigInt.asUintN(width, rsp - BigInt(bytes));
   const linear = yield* linearAddress(yield* readCodeSegment(), STACK, top, bytes, true);
   const paging = yield* readPagingRegisters();

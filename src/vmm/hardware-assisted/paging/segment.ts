@@ -1,5 +1,6 @@
 import { fault, isCanonical, type Outcome, ok } from '../../../core';
 import type { SegmentNumber } from '../../../cpu/decode';
+import { RIGHTS } from '../access-rights';
 import { CR4, EFER } from '../initial-vmcs';
 import { VECTOR } from '../injection';
 import { type Program, vmread } from '../program';
@@ -12,7 +13,6 @@ export interface SegmentFault {
 const NAMES = ['Es', 'Cs', 'Ss', 'Ds', 'Fs', 'Gs'] as const;
 const STACK = 2;
 const FS = 4;
-const RIGHTS = { write: 2n, expandDown: 4n, code: 8n, long: 1n << 13n, big: 1n << 14n, unusable: 1n << 16n };
 
 /** How the guest's code segment makes it run. */
 export interface CodeSegment {
@@ -44,8 +44,8 @@ const isRefused = (
 ): boolean => {
   const code = (rights & RIGHTS.code) !== 0n;
   if ((rights & RIGHTS.unusable) !== 0n) return true;
-  // Bit 1 of the type: data is writable, code is readable.
-  if (writes ? code || (rights & RIGHTS.write) === 0n : code && (rights & RIGHTS.write) === 0n) return true;
+  if (writes ? code || (rights & RIGHTS.writable) === 0n : code && (rights & RIGHTS.readable) === 0n)
+    return true;
   const last = offset + bytes - 1n;
   if (code || (rights & RIGHTS.expandDown) === 0n) return last > limit;
   const top = (rights & RIGHTS.big) !== 0n ? 0xffff_ffffn : 0xffffn;

@@ -1,5 +1,6 @@
 import { shiftRight } from '../../../core';
 import type { VmcsField } from '../../../vmx/vmcs/fields';
+import { RIGHTS } from '../access-rights';
 import type { Exit } from '../guest';
 import { readPieces, writePieces } from '../paging/physical';
 import { locate, type PagingRegisters } from '../paging/walk';
@@ -12,16 +13,6 @@ export interface SegmentValue {
   readonly limit: bigint;
   readonly rights: bigint;
 }
-
-/** Access rights. SDM Vol. 3C, 25.4.1 Guest Register State */
-export const RIGHTS = {
-  accessed: 1n,
-  busy: 2n,
-  ordinary: 1n << 4n,
-  present: 1n << 7n,
-  granular: 1n << 15n,
-  unusable: 1n << 16n,
-} as const;
 
 const GLOBAL_OR_LOCAL = 4n;
 const INDEX = 0xfff8n;

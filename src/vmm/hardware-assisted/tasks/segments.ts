@@ -1,4 +1,5 @@
 import { hex, shiftRight } from '../../../core';
+import { RIGHTS } from '../access-rights';
 import type { Exit } from '../guest';
 import { type PagingRegisters, readPagingRegisters } from '../paging/walk';
 import { halt, type Program, tell, vmwrites } from '../program';
@@ -7,7 +8,6 @@ import {
   implicitly,
   isNull,
   markDescriptor,
-  RIGHTS,
   readDescriptor,
   type SegmentValue,
   segmentFields,
@@ -16,7 +16,6 @@ import {
 import type { TaskState } from './task-state';
 
 const VIRTUAL_8086 = 1n << 17n;
-const TYPE = { writable: 2n, readable: 2n, conforming: 4n, code: 8n } as const;
 const LDT_TYPE = 2n;
 const SEGMENTS = ['Es', 'Cs', 'Ss', 'Ds', 'Fs', 'Gs'] as const;
 type SegmentName = (typeof SEGMENTS)[number];
@@ -35,16 +34,16 @@ const privilegeOf = (rights: bigint): bigint => shiftRight(rights, 5n) & 3n;
 const isAllowed = (name: SegmentName, rights: bigint, selector: bigint, cpl: bigint): boolean => {
   const requested = selector & 3n;
   const privilege = privilegeOf(rights);
-  const code = (rights & TYPE.code) !== 0n;
-  const conforming = code && (rights & TYPE.conforming) !== 0n;
+  const code = (rights & RIGHTS.code) !== 0n;
+  const conforming = code && (rights & RIGHTS.conforming) !== 0n;
   if ((rights & RIGHTS.ordinary) === 0n || (rights & RIGHTS.present) === 0n) return false;
   switch (name) {
     case 'Cs':
       return code && (conforming ? privilege <= requested : privilege === requested);
     case 'Ss':
-      return !code && (rights & TYPE.writable) !== 0n && privilege === cpl && requested === cpl;
+      return !code && (rights & RIGHTS.writable) !== 0n && privilege === cpl && requested === cpl;
     default:
-      if (code && (rights & TYPE.readable) === 0n) return false;
+      if (code && (rights & RIGHTS.readable) === 0n) return false;
       return conforming || (privilege >= cpl && privilege >= requested);
   }
 };
