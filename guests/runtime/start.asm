@@ -1,9 +1,6 @@
 ; From the multiboot loader (32-bit protected mode, paging off) to main() in 64-bit mode.
 ; The first 4 GiB are identity-mapped by 2 MiB pages; the APIC's page is uncacheable.
 
-MAGIC   equ 0x1BADB002
-FLAGS   equ 1 << 1                      ; MEMINFO: pass us the memory sizes
-
 PRESENT equ 1 << 0
 WRITE   equ 1 << 1
 PWT     equ 1 << 3
@@ -18,9 +15,7 @@ CR4_PAE equ 1 << 5
 EFER    equ 0xC0000080
 LME     equ 1 << 8
 
-section .multiboot
-        align 4
-        dd MAGIC, FLAGS, -(MAGIC + FLAGS)
+%include "runtime/multiboot.inc"
 
 section .text
 bits 32

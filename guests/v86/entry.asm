@@ -1,24 +1,16 @@
 ; From the kernel into virtual-8086 mode and back. Arguments in EAX, EDX (-mregparm=3).
 bits 32
 VECTORS equ 0x41
-HAS_ERROR_CODE equ 1<<8 | 1<<10 | 1<<11 | 1<<12 | 1<<13 | 1<<14 | 1<<17 | 1<<21
 KERNEL_DATA equ 0x10
 
 global entry_stub, v86_enter, v86_leave
 TSS_ESP0 equ 4
 extern trap, task
 
+%include "runtime/stubs.inc"
+
 section .text
-%assign v 0
-%rep VECTORS
-stub_%[v]:
-  %if v >= 32 || !(HAS_ERROR_CODE & (1 << v))
-        push    dword 0
-  %endif
-        push    dword v
-        jmp     all_traps
-  %assign v v + 1
-%endrep
+        stubs   VECTORS
 
 all_traps:
         pushad
@@ -56,11 +48,7 @@ v86_leave:
 section .rodata
         align 4
 entry_stub:
-%assign v 0
-%rep VECTORS
-        dd      stub_%[v]
-  %assign v v + 1
-%endrep
+        stub_table VECTORS
 
 section .bss
 kernel_esp: resd 1

@@ -92,7 +92,7 @@ const timeRegister = (state: RtcState, register: number, seconds: number): numbe
     case REGISTER.year:
       return written(state, date.getUTCFullYear() % 100);
     default:
-      return written(state, Math.floor(date.getUTCFullYear() / 100));
+      return written(state, Math.floor(date.getUTCFullYear() / 100) % 100);
   }
 };
 

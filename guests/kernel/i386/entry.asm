@@ -1,7 +1,6 @@
 ; The ways into the kernel and out of it. All of them build the same struct frame. Arguments in EAX, EDX (-mregparm=3).
 bits 32
 VECTORS equ 0x81
-HAS_ERROR_CODE equ 1<<8 | 1<<10 | 1<<11 | 1<<12 | 1<<13 | 1<<14 | 1<<17 | 1<<21
 USER_CS equ 0x18 | 3
 USER_SS equ 0x20 | 3
 FLAG_IF equ 1 << 9
@@ -14,17 +13,10 @@ F_ESP   equ 20
 global entry_stub, sysenter_entry, trap_return, switch_stacks, double_fault_task
 extern trap, syscall, double_fault
 
+%include "runtime/stubs.inc"
+
 section .text
-%assign v 0
-%rep VECTORS
-stub_%[v]:
-  %if v >= 32 || !(HAS_ERROR_CODE & (1 << v))
-        push    dword 0
-  %endif
-        push    dword v
-        jmp     all_traps
-  %assign v v + 1
-%endrep
+        stubs   VECTORS
 
 all_traps:
         pushad
@@ -84,8 +76,4 @@ double_fault_task:
 section .rodata
         align 4
 entry_stub:
-%assign v 0
-%rep VECTORS
-        dd      stub_%[v]
-  %assign v v + 1
-%endrep
+        stub_table VECTORS

@@ -1,7 +1,6 @@
 ; The ways into the kernel and out of it. All of them build the same struct frame.
 bits 64
 VECTORS equ 0x81
-HAS_ERROR_CODE equ 1<<8 | 1<<10 | 1<<11 | 1<<12 | 1<<13 | 1<<14 | 1<<17 | 1<<21
 USER_SS equ 0x20 | 3
 USER_CS equ 0x28 | 3
 
@@ -15,6 +14,7 @@ global entry_stub, syscall_entry, trap_return, switch_stacks
 extern trap, syscall
 
 %include "runtime/registers.inc"
+%include "runtime/stubs.inc"
 
 ; Exchange GS bases only on the way from or to CPL 3.
 %macro swapgs_if_user 0
@@ -25,16 +25,7 @@ extern trap, syscall
 %endmacro
 
 section .text
-%assign v 0
-%rep VECTORS
-stub_%[v]:
-  %if v >= 32 || !(HAS_ERROR_CODE & (1 << v))
-        push    0
-  %endif
-        push    v
-        jmp     all_traps
-  %assign v v + 1
-%endrep
+        stubs   VECTORS
 
 all_traps:
         swapgs_if_user
@@ -91,8 +82,4 @@ switch_stacks:
 section .rodata
         align 8
 entry_stub:
-%assign v 0
-%rep VECTORS
-        dq      stub_%[v]
-  %assign v v + 1
-%endrep
+        stub_table VECTORS

@@ -1,11 +1,6 @@
 ; From the multiboot loader to main(), in 32-bit protected mode with paging off. Arguments in EAX (-mregparm=3).
 
-MAGIC   equ 0x1BADB002
-FLAGS   equ 1 << 1                      ; MEMINFO: pass us the memory sizes
-
-section .multiboot
-        align 4
-        dd MAGIC, FLAGS, -(MAGIC + FLAGS)
+%include "runtime/multiboot.inc"
 
 section .text
 bits 32
