@@ -9,3 +9,6 @@ export const flatSegment = (selector: number, accessRights: number) => ({
   limit: 0xffff_ffff,
   accessRights,
 });
+
+/** The five data-segment registers, all with one content. */
+export const dataSegments = <S>(data: S) => ({ es: data, ss: data, ds: data, fs: data, gs: data });

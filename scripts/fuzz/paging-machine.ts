@@ -1,5 +1,5 @@
 import { createMachine, type MachineState, type Processor } from '../../src/api';
-import { flatSegment, words } from './flat-machine';
+import { dataSegments, flatSegment, words } from './flat-machine';
 import type { Access, Mode } from './reference-walk';
 
 export const PAGE = 4096;
@@ -201,11 +201,7 @@ export const aboutTo = (
         hidden: { ...cpu.hidden, pdptes },
         segments: {
           ...cpu.segments,
-          es: data,
-          ss: data,
-          ds: data,
-          fs: data,
-          gs: data,
+          ...dataSegments(data),
           cs: flatSegment(user ? 0x2b : 8, codeRights),
         },
       },

@@ -1,7 +1,7 @@
 // Machines in which random bytes run, one for each mode; the handler of every exception skips a byte.
 
 import { createMachine, type MachineState, processor } from '../../src/api';
-import { flatSegment, words } from './flat-machine';
+import { dataSegments, flatSegment, words } from './flat-machine';
 
 /** Physical addresses of tables, handlers and what the streams use. */
 export const AT = {
@@ -150,11 +150,7 @@ export const machines = (): Readonly<Record<Mode, MachineState>> => {
           },
           segments: {
             ...cpu.segments,
-            es: data,
-            ss: data,
-            ds: data,
-            fs: data,
-            gs: data,
+            ...dataSegments(data),
             cs: user ? flatSegment(SELECTOR.code3, 0xa0fb) : flatSegment(SELECTOR.code64, 0xa09b),
             ldtr: { selector: 0, base: 0n, limit: 0, accessRights: 0x1_0000 },
             tr: { selector: SELECTOR.task, base: BigInt(AT.tss), limit: 0x67, accessRights: 0x8b },

@@ -1,21 +1,13 @@
 import { describe, expect, test } from 'vitest';
 import { processor } from '../../../src/cpu/presets';
 import { createMachine, loadImage, type MachineState } from '../../../src/machine';
-import { exceptionOf32, little, runToHalt, TIERS } from './paged-guest';
+import { exceptionOf32, little, runToHalt, segmentDescriptor, TIERS } from './paged-guest';
 
 const CODE = 0x1_0000;
 const GDT = 0x6000;
 const IDT = 0x5000;
 const HANDLERS = 0x7000;
 const BASE = 0x2_0000;
-
-const descriptor = (base: number, limit: number, rights: number): number[] => [
-  ...little(limit & 0xffff, 2),
-  ...little(base & 0xff_ffff, 3),
-  rights & 255,
-  ((rights >> 8) & 0xf0) | ((limit >> 16) & 15),
-  base >>> 24,
-];
 
 /** Flat code 8, flat data 10H, code of one byte granularity at `BASE` 18H, the same with another base 20H. */
 const guest = (limit: number, based: readonly number[]): MachineState => {
@@ -27,10 +19,10 @@ const guest = (limit: number, based: readonly number[]): MachineState => {
   let { memory } = loaded.value;
   const gdt = [
     ...little(0, 8),
-    ...descriptor(0, 0xfffff, 0xc09b),
-    ...descriptor(0, 0xfffff, 0xc093),
-    ...descriptor(BASE, limit, 0x409b),
-    ...descriptor(BASE + 0x1000, limit, 0x409b),
+    ...segmentDescriptor(0, 0xfffff, 0xc09b),
+    ...segmentDescriptor(0, 0xfffff, 0xc093),
+    ...segmentDescriptor(BASE, limit, 0x409b),
+    ...segmentDescriptor(BASE + 0x1000, limit, 0x409b),
   ];
   memory = memory.write(GDT, Uint8Array.from(gdt)).write(BASE, Uint8Array.from(based));
   // mov al, 2; hlt

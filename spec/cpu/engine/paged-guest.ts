@@ -43,6 +43,15 @@ export const little = (value: number | bigint, bytes: number): number[] =>
     Number((BigInt.asUintN(64, BigInt(value)) >> BigInt(8 * i)) & 255n),
   );
 
+/** The eight bytes of a code- or data-segment descriptor; the limit as the descriptor holds it, rights in the format of the VMCS. */
+export const segmentDescriptor = (base: number, limit: number, rights: number): number[] => [
+  ...little(limit & 0xffff, 2),
+  ...little(base & 0xff_ffff, 3),
+  rights & 255,
+  ((rights >> 8) & 0xf0) | ((limit >> 16) & 15),
+  base >>> 24,
+];
+
 const words = (values: readonly bigint[]): Uint8Array =>
   Uint8Array.from(values.flatMap((value) => little(value, 8)));
 

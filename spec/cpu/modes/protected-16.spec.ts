@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { type MachineState, run } from '../../../src/machine';
-import { little } from '../engine/paged-guest';
+import { little, segmentDescriptor } from '../engine/paged-guest';
 import { AT, flat, monitorVector, SELECTOR, stackValues, virtualGuest } from './virtual-guest';
 
 const HLT = 0xf4;
@@ -23,23 +23,16 @@ const NARROW = {
   userStack: 0x73,
 };
 
-const entry = (base: number, limit: number, rights: number): number[] => [
-  ...little(limit & 0xffff, 2),
-  ...little(base & 0xff_ffff, 3),
-  rights & 255,
-  ((rights >> 8) & 0xf0) | ((limit >> 16) & 15),
-  base >>> 24,
-];
 /** Descriptors after those of the monitor, by `NARROW`. */
 const DESCRIPTORS = [
-  ...entry(CODE, 0xffff, 0x9b),
-  ...entry(DATA, 0xffff, 0x93),
-  ...entry(STACK, 0xffff, 0x93),
-  ...entry(DATA, 0x0fff, 0x97),
-  ...entry(DATA, 0x0fff, 0x4097),
-  ...entry(CODE, 0xffff, 0x409b),
-  ...entry(CODE, 0xffff, 0xfb),
-  ...entry(STACK, 0xffff, 0xf3),
+  ...segmentDescriptor(CODE, 0xffff, 0x9b),
+  ...segmentDescriptor(DATA, 0xffff, 0x93),
+  ...segmentDescriptor(STACK, 0xffff, 0x93),
+  ...segmentDescriptor(DATA, 0x0fff, 0x97),
+  ...segmentDescriptor(DATA, 0x0fff, 0x4097),
+  ...segmentDescriptor(CODE, 0xffff, 0x409b),
+  ...segmentDescriptor(CODE, 0xffff, 0xfb),
+  ...segmentDescriptor(STACK, 0xffff, 0xf3),
 ];
 const segment = (selector: number, base: number, accessRights = 0x93, limit = 0xffff) => ({
   ...{ selector, base: BigInt(base), limit, accessRights },

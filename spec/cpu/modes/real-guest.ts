@@ -10,13 +10,16 @@ const HLT = 0xf4;
 
 type Segment = MachineState['processors'][number]['segments']['cs'];
 
-/** A segment register of real-address mode as reset and loads leave it. */
-export const realSegment = (selector: number): Segment => ({
+/** A segment register whose selector counts paragraphs of 16 bytes. */
+export const inParagraphs = (selector: number, accessRights: number): Segment => ({
   selector,
   base: BigInt(selector) * 16n,
   limit: 0xffff,
-  accessRights: 0x93,
+  accessRights,
 });
+
+/** One of real-address mode as reset and loads leave it. */
+export const realSegment = (selector: number): Segment => inParagraphs(selector, 0x93);
 
 export interface RealGuest {
   readonly code: readonly number[];

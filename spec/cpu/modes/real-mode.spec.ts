@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { type MachineState, processor } from '../../../src/api';
 import { createMachine, run } from '../../../src/machine';
-import { little } from '../engine/paged-guest';
+import { little, segmentDescriptor } from '../engine/paged-guest';
 import { AT, type RealGuest, realGuest, realSegment, runReal, stackOf, vectorOf } from './real-guest';
 
 const HLT = 0xf4;
@@ -274,19 +274,12 @@ describe('interrupts and exceptions in real-address mode', () => {
 
 // SDM Vol. 3A, 10.9.1 Switching to Protected Mode, 10.9.2 Switching Back to Real-Address Mode
 describe('mode switching', () => {
-  const descriptor = (base: number, limit: number, rights: number): number[] => [
-    ...little(limit & 0xffff, 2),
-    ...little(base & 0xff_ffff, 3),
-    rights & 255,
-    ((rights >> 8) & 0xf0) | ((limit >> 16) & 15),
-    base >>> 24,
-  ];
   const tables = {
     12288: [
       ...little(0, 8),
-      ...descriptor(0x1_0000, 0xffff, 0x9b),
-      ...descriptor(0, 0xfffff, 0x8093),
-      ...descriptor(0x1_0000, 0xfffff, 0xc09b),
+      ...segmentDescriptor(0x1_0000, 0xffff, 0x9b),
+      ...segmentDescriptor(0, 0xfffff, 0x8093),
+      ...segmentDescriptor(0x1_0000, 0xfffff, 0xc09b),
     ],
     131072: [...little(0x1f, 2), ...little(0x3000, 4)],
   };

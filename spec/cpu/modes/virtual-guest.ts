@@ -1,6 +1,7 @@
 import { processor } from '../../../src/cpu/presets';
 import { createMachine, type MachineState } from '../../../src/machine';
-import { little } from '../engine/paged-guest';
+import { little, segmentDescriptor } from '../engine/paged-guest';
+import { inParagraphs } from './real-guest';
 
 /** Physical addresses of the monitor's tables and stack, and of the 8086 program. */
 export const AT = {
@@ -30,13 +31,7 @@ const FIRST_MAP_BYTE = 0x88;
 const PORT_BYTES = 16;
 const TSS_LIMIT = FIRST_MAP_BYTE + PORT_BYTES;
 
-const descriptor = (rights: number, base = 0, limit = 0xfffff): number[] => [
-  ...little(limit & 0xffff, 2),
-  ...little(base & 0xff_ffff, 3),
-  rights & 255,
-  ((rights >> 8) & 0xf0) | ((limit >> 16) & 15),
-  base >>> 24,
-];
+const FLAT_LIMIT = 0xf_ffff;
 
 type Segments = MachineState['processors'][number]['segments'];
 type Segment = Segments['cs'];
@@ -47,12 +42,7 @@ export const flat = (selector: number, accessRights: number): Segment => ({
   accessRights,
 });
 /** A segment register of virtual-8086 mode. */
-export const paragraph = (selector: number): Segment => ({
-  selector,
-  base: BigInt(selector) * 16n,
-  limit: 0xffff,
-  accessRights: 0xf3,
-});
+export const paragraph = (selector: number): Segment => inParagraphs(selector, 0xf3);
 
 export interface VirtualGuest {
   readonly code: readonly number[];
@@ -83,12 +73,12 @@ export const virtualGuest = (guest: VirtualGuest): MachineState => {
   put(AT.program, code);
   put(AT.gdt, [
     ...little(0, 8),
-    ...descriptor(0xc09b),
-    ...descriptor(0xc093),
-    ...descriptor(0xc0fb),
-    ...descriptor(0xc09f),
-    ...descriptor(0x8b, AT.tss, TSS_LIMIT),
-    ...descriptor(0x9b, 0, 0xffff),
+    ...segmentDescriptor(0, FLAT_LIMIT, 0xc09b),
+    ...segmentDescriptor(0, FLAT_LIMIT, 0xc093),
+    ...segmentDescriptor(0, FLAT_LIMIT, 0xc0fb),
+    ...segmentDescriptor(0, FLAT_LIMIT, 0xc09f),
+    ...segmentDescriptor(AT.tss, TSS_LIMIT, 0x8b),
+    ...segmentDescriptor(0, 0xffff, 0x9b),
   ]);
   for (let vector = 0; vector < VECTORS; vector++) {
     const { rights = 0xee, selector = SELECTOR.code } = gates[vector] ?? {};

@@ -1,6 +1,6 @@
 import { type FeatureEdits, processor } from '../../../src/cpu/presets';
 import { createMachine, loadImage, type MachineState } from '../../../src/machine';
-import { AT, little } from '../engine/paged-guest';
+import { AT, little, segmentDescriptor } from '../engine/paged-guest';
 
 const VECTORS = 32;
 const HANDLER_SPACING = 16;
@@ -21,8 +21,6 @@ export interface LegacyGuest {
   readonly efer?: bigint;
   readonly pdptes?: readonly bigint[];
 }
-
-const descriptor = (rights: number): number[] => [...[0xff, 0xff, 0, 0, 0], ...[rights & 255, 0xcf, 0]];
 
 const gate = (vector: number): number[] => [
   ...little(AT.handlers + vector * HANDLER_SPACING, 2),
@@ -51,7 +49,11 @@ export const legacyGuest = (guest: LegacyGuest): MachineState => {
   put(AT.directory, little(AT.table | 7, size));
   put(AT.table, Array.from({ length: 512 }, (_, page) => little((page << 12) | 7, size)).flat());
   put(AT.directoryPointers, little(AT.directory | 1, 8));
-  put(AT.gdt, [...little(0, 8), ...descriptor(0x9b), ...descriptor(0x93)]);
+  put(AT.gdt, [
+    ...little(0, 8),
+    ...segmentDescriptor(0, 0xf_ffff, 0xc09b),
+    ...segmentDescriptor(0, 0xf_ffff, 0xc093),
+  ]);
   put(AT.idt, Array.from({ length: VECTORS }, (_, vector) => gate(vector)).flat());
   for (let vector = 0; vector < VECTORS; vector++) put(AT.handlers + vector * HANDLER_SPACING, [HLT]);
   for (const [address, bytes] of Object.entries(parts)) put(Number(address), bytes);
