@@ -19,6 +19,9 @@ export interface TaskLayout {
   readonly trap?: number;
 }
 
+/** Flags that a new task takes from its TSS; the reserved ones stay as they must be. SDM Vol. 1, 3.4.3 EFLAGS Register */
+export const LOADED_FLAGS = 0x3f7fd5n;
+
 /** The selector of the previous task, in both layouts. */
 export const LINK = 0;
 

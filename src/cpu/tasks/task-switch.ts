@@ -21,7 +21,7 @@ import {
 import { CR0, FLAG, SLOT } from '../slots';
 import type { TaskSwitchSource } from '../virtualization';
 import { loadSelectors, loadTaskSegments, loadTaskTable } from './new-task';
-import { LINK, layoutOf } from './task-layout';
+import { LINK, LOADED_FLAGS, layoutOf } from './task-layout';
 import { readTask, type SavedPoint, saveTask, type TaskImage, TaskMemory } from './task-state';
 
 export interface TaskSwitch extends SavedPoint {
@@ -40,7 +40,6 @@ const IMPLICIT = { implicit: true } as const;
 const LOCAL_TABLE = 4;
 /** L0 to L3 and LE. SDM Vol. 3B, 18.2.4 Debug Control Register (DR7) */
 const LOCAL_ENABLES = 0x155;
-const LOADED_FLAGS = 0x3f7fd5n;
 
 const AVAILABLE: readonly number[] = [SYSTEM_TYPE.tss16, SYSTEM_TYPE.tss];
 const BUSY_TYPES: readonly number[] = [SYSTEM_TYPE.busyTss16, SYSTEM_TYPE.busyTss];

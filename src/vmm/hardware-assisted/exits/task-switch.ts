@@ -1,5 +1,5 @@
 import { bitfield } from '../../../core';
-import { LINK, layoutOf } from '../../../cpu/tasks/task-layout';
+import { LINK, LOADED_FLAGS, layoutOf } from '../../../cpu/tasks/task-layout';
 import { EXIT_REASONS } from '../../../vmx/exit/exit-reasons';
 import { RIGHTS } from '../access-rights';
 import { ACTIVITY, BLOCKING, RFLAGS } from '../completion';
@@ -130,7 +130,7 @@ export function* taskSwitch(exit: Exit): Program<Exit> {
       guestDr7: dr7 & ~LOCAL_ENABLES,
       guestRip: task.rip,
       guestRsp: after[RSP],
-      guestRflags: task.rflags | (nests ? NESTED : 0n) | ALWAYS_ONE,
+      guestRflags: (task.rflags & LOADED_FLAGS) | (nests ? NESTED : 0n) | ALWAYS_ONE,
       guestInterruptibilityState: (blocking & ~ended) | begun,
       guestActivityState: ACTIVITY.active,
     }),
