@@ -134,7 +134,7 @@ const CASES: readonly (readonly [string, readonly string[], RegExp])[] = [
   [
     'check: a part without unrestricted guest',
     ['check', HELLO, '--processor', 'nehalem'],
-    /--processor: the monitor needs Unrestricted guest, which nehalem lacks; choose skylake or sapphire-rapids/,
+    /--processor: the monitor needs Unrestricted guest, which nehalem lacks; choose skylake, sapphire-rapids or everything/,
   ],
   [
     'check: no host',

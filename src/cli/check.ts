@@ -64,7 +64,7 @@ const requireVmx = (preset: PresetName): void => {
   const lacks = part.features.has('vmx') ? missingControls(vmxCapabilities(part)) : ['VMX'];
   if (lacks.length > 0)
     throw new BadInput(
-      `--processor: the monitor needs ${lacks.join(' and ')}, which ${preset} lacks; choose skylake or sapphire-rapids`,
+      `--processor: the monitor needs ${lacks.join(' and ')}, which ${preset} lacks; choose skylake, sapphire-rapids or everything`,
     );
 };
 

@@ -26,12 +26,14 @@ export const describeProcessorCommand = (command: Command): Command =>
       'after',
       `
 A preset announces what the real part has and the model has built; whatever else is in the tables is shown as not announced. Edits are taken from left to right:
-+x adds a feature and what it needs, -x takes it away and what needs it. The same names go to --processor of vtmodel run and vtmodel check.
++x adds a feature and what it needs, -x takes it away and what needs it. The same names go to --processor of vtmodel run and vtmodel check. The preset everything is
+no real part: it has each feature and each VMX control that is built.
 
 Examples:
   vtmodel processor                              the presets
   vtmodel processor skylake                      everything about one
   vtmodel processor skylake,-pku,+la57           with edits
+  vtmodel processor everything                   every control that is built, and those that are not
   vtmodel processor nehalem | grep -i guest      one control, feature or MSR
   vtmodel processor sapphire-rapids --format json   for a program: MSRs as hexadecimal text`,
     );

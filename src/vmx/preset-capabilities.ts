@@ -1,4 +1,4 @@
-import { type BitRange, type bitfield, maskOf } from '../core';
+import type { BitRange, bitfield } from '../core';
 import { cr4Bits } from '../cpu/control-registers';
 import { type PresetName, type Processor, processor } from '../cpu/presets';
 import { BUILT_CONTROLS } from './built-controls';
@@ -10,10 +10,8 @@ import {
   VMX_MISC,
   type VmxCapabilities,
 } from './capabilities';
-import { PARTS, type VmxPart } from './preset-parts';
+import { EVERYTHING, PARTS, type VmxPart } from './preset-parts';
 import { CONTROLS, type Control, type ControlRow } from './vmcs/controls';
-import type { FieldRow } from './vmcs/field-row';
-import { VMCS_FIELDS } from './vmcs/fields';
 
 /** The allowed-1 settings of a control MSR are its upper half. */
 const HIGH_HALF = 32n;
@@ -68,15 +66,6 @@ const COMMON = {
   // VMXE must be 1.
   ia32VmxCr4Fixed0: 0x2000n,
 };
-
-/** Index bits 9:1 of the highest field encoding, in place. SDM Vol. 3D, A.9 VMCS Enumeration */
-const HIGHEST_FIELD_INDEX: bigint = (Object.values(VMCS_FIELDS) as readonly FieldRow[]).reduce(
-  (highest, row) => {
-    const index = BigInt(row.encoding & 0x3fe);
-    return index > highest ? index : highest;
-  },
-  0n,
-);
 
 /** What IA32_VMX_MISC may say, beside numbers: the model has the HLT activity state alone, and no writes to read-only fields. */
 const BUILT_MISC = compose(VMX_MISC, { preemptionTimerRate: 0x1fn, activityHlt: 1n, cr3TargetCount: 0x1ffn });
@@ -134,9 +123,6 @@ export const vmxCapabilities = ({ name, cpuid }: Pick<Processor, 'name' | 'cpuid
 /** The capabilities of the preset `skylake`. */
 export const SKYLAKE_CAPABILITIES: VmxCapabilities = vmxCapabilities(processor('skylake'));
 
-const allOnes = <L extends Record<string, BitRange>>(layout: ReturnType<typeof bitfield<L>>): bigint =>
-  maskOf(64) & ~layout.reserved(64);
-
 /** A made-up processor with every control and feature of the tables: for rules whose control the presets lack. */
 export const FULL_CAPABILITIES: VmxCapabilities = {
   ...COMMON,
@@ -151,13 +137,9 @@ export const FULL_CAPABILITIES: VmxCapabilities = {
     anyErrorCode: 1n,
     nestedException: 1n,
   }),
-  ia32VmxMisc: VMX_MISC.set(
-    VMX_MISC.set(allOnes(VMX_MISC) & maskOf(32), 'cr3TargetCount', 4n),
-    'preemptionTimerRate',
-    5n,
-  ),
+  ia32VmxMisc: EVERYTHING.misc,
   // Every CR4 bit with a name, up to FRED (bit 32).
   ia32VmxCr4Fixed1: 0x1_1bff_7fffn,
-  ia32VmxVmcsEnum: HIGHEST_FIELD_INDEX,
-  ia32VmxEptVpidCap: EPT_VPID_CAP.set(allOnes(EPT_VPID_CAP), 'maxHlatPrefixSize', 52n),
+  ia32VmxVmcsEnum: EVERYTHING.vmcsEnum,
+  ia32VmxEptVpidCap: EVERYTHING.eptVpid,
 };

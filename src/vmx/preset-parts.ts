@@ -1,5 +1,9 @@
+import { maskOf } from '../core';
 import type { PresetName } from '../cpu/presets';
-import type { ControlField } from './capabilities';
+import { type ControlField, EPT_VPID_CAP, VMX_MISC } from './capabilities';
+import { CONTROLS, type ControlRow } from './vmcs/controls';
+import type { FieldRow } from './vmcs/field-row';
+import { VMCS_FIELDS } from './vmcs/fields';
 
 /** VMX of a real part, as its capability MSRs report it. SDM Vol. 3D, Appendix A VMX Capability Reporting Facility */
 export interface VmxPart {
@@ -65,9 +69,46 @@ const SAPPHIRE_RAPIDS: VmxPart = {
   eptVpid: 0xf01_06f3_41c1n,
 };
 
+const everyControl = (field: ControlField): number =>
+  Object.values<ControlRow>(CONTROLS)
+    .filter((row) => row.field === field)
+    .reduce((mask, { bit }) => mask | (1 << bit), 0);
+
+/** Index bits 9:1 of the highest field encoding, in place. SDM Vol. 3D, A.9 VMCS Enumeration */
+const HIGHEST_FIELD_INDEX = Object.values<FieldRow>(VMCS_FIELDS).reduce((highest, { encoding }) => {
+  const index = BigInt(encoding & 0x3fe);
+  return index > highest ? index : highest;
+}, 0n);
+
+const allOnes = (layout: { reserved(width: number): bigint }): bigint => maskOf(64) & ~layout.reserved(64);
+
+/** No real part: every control and capability that has a name. The preset of that name and the made-up processor of the rules begin here. */
+export const EVERYTHING: VmxPart = {
+  revision: 0x7fn,
+  controls: {
+    pinBasedControls: everyControl('pinBasedControls'),
+    primaryProcBasedControls: everyControl('primaryProcBasedControls'),
+    secondaryProcBasedControls: everyControl('secondaryProcBasedControls'),
+    tertiaryProcBasedControls: everyControl('tertiaryProcBasedControls'),
+    vmExitControls: everyControl('vmExitControls'),
+    secondaryVmExitControls: everyControl('secondaryVmExitControls'),
+    vmEntryControls: everyControl('vmEntryControls'),
+    vmFunctionControls: everyControl('vmFunctionControls'),
+  },
+  misc: VMX_MISC.set(
+    VMX_MISC.set(allOnes(VMX_MISC) & maskOf(32), 'cr3TargetCount', 4n),
+    'preemptionTimerRate',
+    5n,
+  ),
+  vmcsEnum: HIGHEST_FIELD_INDEX,
+  eptVpid: EPT_VPID_CAP.set(allOnes(EPT_VPID_CAP), 'maxHlatPrefixSize', 52n),
+};
+
 /** By preset; a part without VMX has none. */
 export const PARTS: Readonly<Partial<Record<PresetName, VmxPart>>> = {
   nehalem: NEHALEM,
   skylake: SKYLAKE,
   'sapphire-rapids': SAPPHIRE_RAPIDS,
+  // 512 entries in an MSR area, as all parts have.
+  everything: { ...EVERYTHING, misc: VMX_MISC.set(EVERYTHING.misc, 'maxMsrs', 0n) },
 };

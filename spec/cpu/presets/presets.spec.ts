@@ -79,7 +79,8 @@ describe('presets', () => {
     ['pentium', 0x525, 32, 32],
     ['nehalem', 0x106e5, 36, 48],
     ['skylake', 0x50654, 46, 48],
-    ['sapphire-rapids', 0x806f8, 52, processor('sapphire-rapids').features.has('la57') ? 57 : 48],
+    ['sapphire-rapids', 0x806f8, 52, 57],
+    ['everything', 0x806f8, 52, 57],
   ] as const)('%s: signature and address widths', (name, signature, physical, linear) => {
     const { cpuid, physicalAddressWidth, linearAddressWidth } = processor(name);
     expect(cpuid.lookup(1, 0).eax).toBe(signature);
@@ -96,6 +97,14 @@ describe('presets', () => {
       if (exists)
         expect((cpuid.lookup(leaf, subleaf)[register] >>> bit) & 1, one).toBe(features.has(one) ? 1 : 0);
     }
+  });
+
+  it('`everything` announces all that is built, but what is on request and what software alone announces', () => {
+    const { features } = processor('everything');
+    const left = (Object.keys(FEATURES) as FeatureName[]).filter((name) => !features.has(name));
+    for (const name of left.filter((one) => one !== 'hypervisor'))
+      expect(!featureBit(name).built || featureBit(name).onRequest, name).toBeTruthy();
+    expect(features.has('hypervisor')).toBe(false);
   });
 
   it('the Pentium has no long mode, VMX or CMOV; its leaves beyond 1 are leaf 1, and announce nothing', () => {
@@ -236,13 +245,13 @@ describe('MSRs', () => {
       return msrsOf(Object.assign(cpu, { cpuid: processor(name).cpuid })).some(([one]) => one === index);
     };
     const present = (index: number): readonly boolean[] => PRESET_NAMES.map((name) => has(name, index));
-    expect(present(0x11)).toEqual([true, false, false, false]);
-    expect(present(0x1a0)).toEqual([false, true, true, true]);
-    expect(present(0x1b)).toEqual([false, true, true, true]);
-    expect(present(0x48)).toEqual([false, false, false, true]);
-    expect(present(0xda0)).toEqual([false, false, true, true]);
-    expect(present(0xc0000080)).toEqual([false, true, true, true]);
-    expect(present(0x10)).toEqual([true, true, true, true]);
+    expect(present(0x11)).toEqual([true, false, false, false, false]);
+    expect(present(0x1a0)).toEqual([false, true, true, true, true]);
+    expect(present(0x1b)).toEqual([false, true, true, true, true]);
+    expect(present(0x48)).toEqual([false, false, false, true, true]);
+    expect(present(0xda0)).toEqual([false, false, true, true, true]);
+    expect(present(0xc0000080)).toEqual([false, true, true, true, true]);
+    expect(present(0x10)).toEqual([true, true, true, true, true]);
   });
 
   it('commands are written and never read', () => {

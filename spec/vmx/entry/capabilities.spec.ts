@@ -16,7 +16,8 @@ import {
   vmxCapabilities,
   vmxMisc,
 } from '../../../src/vmx';
-import { CONTROLS, type Control } from '../../../src/vmx/vmcs';
+import { BUILT_CONTROLS } from '../../../src/vmx/built-controls';
+import { CONTROLS, type Control, type ControlRow } from '../../../src/vmx/vmcs';
 
 describe('A VMX Capability Reporting Facility', () => {
   it('A.1: reports the region that software must provide', () => {
@@ -81,6 +82,14 @@ describe('A VMX Capability Reporting Facility', () => {
     expect(partHasControl('nehalem', 'virtualizeApicAccesses')).toBe(true);
     expect(partHasControl('pentium', 'hltExiting')).toBe(false);
     expect(revisionIdentifier(vmxCapabilities(processor('sapphire-rapids')))).toBe(0x13);
+  });
+
+  it('`everything` has each control that is built, and no other beside those that are always 1', () => {
+    const capabilities = vmxCapabilities(processor('everything'));
+    for (const [name, { default1 }] of Object.entries<ControlRow>(CONTROLS))
+      expect(controlSupported(capabilities, name as Control), name).toBe(
+        BUILT_CONTROLS.has(name as Control) || default1 === true,
+      );
   });
 
   it('A.8: CR4 bits that may be 1 are those of the features', () => {

@@ -1,6 +1,7 @@
 import { ModelError, nearest, Unbuilt } from '../../core';
 import type { CpuidTable } from '../cpuid';
 import { cpuidTable } from './cpuid-table';
+import { EVERYTHING } from './everything';
 import {
   addFeature,
   FEATURES,
@@ -22,12 +23,13 @@ const PRESETS = {
   nehalem: NEHALEM,
   skylake: SKYLAKE,
   'sapphire-rapids': SAPPHIRE_RAPIDS,
+  everything: EVERYTHING,
 } as const satisfies Record<string, Preset>;
 
 /** A processor that the model has. */
 export type PresetName = keyof typeof PRESETS;
 
-/** Every preset, oldest first. */
+/** Every preset, oldest first; `everything` is no real part. */
 export const PRESET_NAMES = Object.keys(PRESETS) as readonly PresetName[];
 
 /** The real part behind a preset, with what the model does not announce of it. */
