@@ -67,6 +67,15 @@ describe('a step', () => {
     expect(steps(guest(HLT), 2).events).toEqual([{ kind: 'stopped', stop: { kind: 'stuck' } }]);
   });
 
+  // SDM Vol. 2, WBINVD: the time it takes varies with size and kind of the caches.
+  test('takes time where WBINVD writes back caches', () => {
+    const before = guest(0x0f, 0x09, ...INC_EAX, HLT);
+    const { state } = step(before);
+    expect(state.clock - before.clock).toBe(300_001);
+    expect(step(state).state.clock - state.clock).toBe(1);
+    expect(isEqual(difference(run(before, { maxInstructions: 2 }).state, step(state).state))).toBe(true);
+  });
+
   test('n of them give the state of one run of n instructions', () => {
     const before = guest(...INC_EAX, ...PRINT, ...INC_EAX, ...INC_EAX, HLT);
     for (let count = 0; count <= 6; count++) {

@@ -15,6 +15,8 @@ export interface Bus {
   /** Task priority as CR8 shows it (0 to 15). */
   readTaskPriority(): number;
   writeTaskPriority(value: number): void;
+  /** WBINVD writes back and invalidates the caches, which only takes time. */
+  writeBackCaches(): void;
   /** An INIT reaches the processor: its local APIC is in the state after it. */
   initialize(): void;
   /** IA32_APIC_BASE is written, reserved bits are clear: false where the change of mode is #GP(0). */

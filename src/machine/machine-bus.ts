@@ -20,6 +20,7 @@ import {
   settle,
   settleTimer,
   tscDeadlineOf,
+  WRITE_BACK,
   withCr8,
   withLocalApic,
   writeApicBase,
@@ -186,6 +187,10 @@ export class MachineBus implements Bus {
     this.onInternal?.('CR8');
     const apic = localApicOf(this.board, this.processor);
     if (apic !== undefined) this.changeApic({ state: withCr8(apic, value), effects: NO_EFFECTS });
+  }
+
+  writeBackCaches(): void {
+    this.elapse(WRITE_BACK);
   }
 
   initialize(): void {

@@ -7,6 +7,9 @@ export const CLOCK_HZ = 3_000_000_000;
 /** What an access to a chip on the ISA bus takes: a microsecond, by which software that polls a clock waits. */
 export const ISA_ACCESS = CLOCK_HZ / 1_000_000;
 
+/** What WBINVD takes: some megabytes of caches reach memory in a tenth of a millisecond. SDM Vol. 2, WBINVD */
+export const WRITE_BACK = CLOCK_HZ / 10_000;
+
 /** Ticks of a counter at `hertz` that have passed at a clock value; exact. */
 export const ticksAt = (clock: number, hertz: number): number => {
   const seconds = Math.floor(clock / CLOCK_HZ);

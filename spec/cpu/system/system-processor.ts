@@ -46,6 +46,9 @@ export class RecordingBus implements Bus {
   writeTaskPriority(value: number): void {
     this.priority = value;
   }
+  writeBackCaches(): void {
+    this.log.push('write back');
+  }
   initialize(): void {
     this.log.push('init');
   }

@@ -108,6 +108,7 @@ export class QuietBus implements Bus {
   }
   readTaskPriority = () => 0;
   writeTaskPriority = () => {};
+  writeBackCaches = () => {};
   initialize = () => {};
   apicBaseWritten = () => true;
   readApic = () => undefined;

@@ -117,6 +117,7 @@ const cacheControl =
   (cpu: ProcessorDraft, instruction: Instruction): void => {
     requirePrivilege(cpu);
     intercept(cpu, instruction, { id });
+    if (id === 'wbinvd') cpu.bus.writeBackCaches();
   };
 
 const halt = (cpu: ProcessorDraft, instruction: Instruction): void => {
