@@ -108,8 +108,14 @@ export class MemoryDraft {
   private root: TrieNode;
   private owner: Owner = { token: 'owner' };
 
-  constructor(base: MemoryRoot) {
+  /** `base` is what was published last. */
+  constructor(private base: MemoryRoot) {
     this.root = base.trie;
+  }
+
+  /** Whether something may have been written since the last publication. */
+  get isWritten(): boolean {
+    return this.root.owner === this.owner;
   }
 
   /** The page for reading; the shared zero page where nothing was written. */
@@ -151,11 +157,13 @@ export class MemoryDraft {
     }
   }
 
-  /** The contents so far as a value, in O(1); from here on every page is shared and copied before it is written. */
+  /** The contents so far as a value, in O(1), the last one when nothing was written; from here on every page is shared and copied before it is written. */
   publish(): MemoryRoot {
-    const root = new MemoryRoot(this.root);
-    this.owner = { token: 'owner' };
-    return root;
+    if (this.isWritten) {
+      this.base = new MemoryRoot(this.root);
+      this.owner = { token: 'owner' };
+    }
+    return this.base;
   }
 }
 

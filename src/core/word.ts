@@ -14,7 +14,8 @@ export const maskOf = (width: number): bigint => MASKS[width];
 export const u64 = (value: bigint): bigint => BigInt.asUintN(64, value);
 
 /** A 64-bit value from its two int32 halves. */
-export const join = (low: number, high: number): bigint => (BigInt(high >>> 0) << 32n) | BigInt(low >>> 0);
+export const join = (low: number, high: number): bigint =>
+  high === 0 ? BigInt(low >>> 0) : (BigInt(high >>> 0) << 32n) | BigInt(low >>> 0);
 
 /** Bits 31:0 as int32. */
 export const low32 = (value: bigint): number => Number(BigInt.asIntN(32, value));

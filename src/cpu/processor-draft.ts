@@ -1,4 +1,4 @@
-import { type ChoiceSite, Unbuilt } from '../core';
+import { type ChoiceSite, join, Unbuilt } from '../core';
 import type { Bus } from './bus';
 import type { CpuidTable } from './cpuid';
 import { EVENT_TYPE, type InterruptionEvent, VECTOR } from './event';
@@ -104,7 +104,8 @@ export class ProcessorDraft {
   }
   /** All of RFLAGS; reading computes the lazy status flags. */
   get rflags(): bigint {
-    return (this.R[SLOT.rflags]! & ~BigInt(STATUS_FLAGS)) | BigInt(statusFlagsOf(this.W)) | 2n;
+    const { W } = this;
+    return join((W[2 * SLOT.rflags]! & ~STATUS_FLAGS) | statusFlagsOf(W) | 2, W[2 * SLOT.rflags + 1]!);
   }
   set rflags(value: bigint) {
     this.R[SLOT.rflags] = value & ~BigInt(STATUS_FLAGS);

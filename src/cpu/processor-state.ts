@@ -100,18 +100,17 @@ const segment = (cpu: ProcessorDraft, index: number): SegmentRegister => {
 
 /** Publishes drafts of one processor as values; parts that did not change since the last time are shared. */
 export class ProcessorPublisher {
+  /** The slots as they were when `last` was published. */
   private readonly published = new Int32Array(SYSTEM_END);
   private last: ProcessorState | undefined;
 
   publish(cpu: ProcessorDraft, virtualization: VirtualizationState | undefined): ProcessorState {
     const { R } = cpu;
-    const registers = new Array<bigint>(16);
-    for (let i = 0; i < 16; i++) registers[i] = R[i];
     const { last } = this;
     const system = last !== undefined && !this.systemChanged(cpu) ? last : this.system(cpu);
     const pdptes = system === last ? last.hidden.pdptes : this.pdptes(cpu, last?.hidden.pdptes);
     const state: ProcessorState = {
-      registers: Object.freeze(registers),
+      registers: this.registers(cpu, last?.registers),
       rip: R[SLOT.rip],
       rflags: cpu.rflags,
       segments: system.segments,
@@ -172,14 +171,35 @@ export class ProcessorPublisher {
     cpu.interruption = undefined;
     cpu.exit = undefined;
     virtualization?.load(state.virtualization);
-    this.published.set(W.subarray(SYSTEM_FIRST, SYSTEM_END), SYSTEM_FIRST);
+    this.published.set(W.subarray(0, SYSTEM_END));
     this.last = state;
   }
 
-  private systemChanged(cpu: ProcessorDraft): boolean {
-    const { W } = cpu;
-    for (let i = SYSTEM_FIRST; i < SYSTEM_END; i++)
-      if (W[i] !== this.published[i] && i !== ENGINE_LOW && i !== ENGINE_LOW + 1) return true;
+  /** Most registers are as they were: a value that did not change is not made anew. */
+  private registers({ R, W }: ProcessorDraft, last: readonly bigint[] | undefined): readonly bigint[] {
+    const { published } = this;
+    const next = new Array<bigint>(16);
+    let changed = last === undefined;
+    for (let i = 0; i < 16; i++) {
+      const low = W[2 * i];
+      const high = W[2 * i + 1];
+      if (last !== undefined && published[2 * i] === low && published[2 * i + 1] === high) next[i] = last[i];
+      else {
+        next[i] = R[i];
+        published[2 * i] = low;
+        published[2 * i + 1] = high;
+        changed = true;
+      }
+    }
+    return changed ? Object.freeze(next) : last!;
+  }
+
+  private systemChanged({ W }: ProcessorDraft): boolean {
+    const { published } = this;
+    published[ENGINE_LOW] = W[ENGINE_LOW];
+    published[ENGINE_LOW + 1] = W[ENGINE_LOW + 1];
+    for (let i = SYSTEM_FIRST; i < SYSTEM_END; i += 2)
+      if (((W[i] ^ published[i]) | (W[i + 1] ^ published[i + 1])) !== 0) return true;
     return false;
   }
 

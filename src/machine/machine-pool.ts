@@ -12,6 +12,9 @@ export const takeIdleMachine = (
   tier: Tier = 'generated',
   state?: MachineState,
 ): RunningMachine => {
+  // Nearly always the one that was given back last.
+  const newest = idle[idle.length - 1];
+  if (state !== undefined && newest?.holds(state) && newest.tier === tier) return idle.pop()!;
   let found = -1;
   for (let i = idle.length - 1; i >= 0; i--) {
     const machine = idle[i];

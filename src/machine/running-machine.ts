@@ -153,7 +153,7 @@ export class RunningMachine {
 
   /** The present contents of memory as a value. */
   publishMemory(): MachineState['memory'] {
-    this.memory.published();
+    if (this.draft.isWritten) this.memory.published();
     return this.draft.publish();
   }
 
