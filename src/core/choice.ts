@@ -21,6 +21,10 @@ export interface Choice {
 /** Every site with what it decides. */
 export const CHOICE_SITES = {
   'undefined-flags': 'the value of status flags that the manual calls undefined (default: Intel processors)',
+  'undefined-result':
+    'a destination that the manual calls undefined, asked when it is: BSF and BSR of zero, BSWAP of 16 bits, SHLD and SHRD of 16 bits beyond 16 (default: Intel processors)',
+  'push-selector':
+    'whether PUSH of a segment register with 32-bit operand leaves the upper half of its slot (1) or clears it (0) (default: 1, Intel processors)',
   'time-stamp': 'what RDTSC, RDTSCP and the TSC and TSC_ADJUST MSRs return (default: the machine clock)',
   'timer-count':
     'what device registers that depend on time return, such as the current count of a timer (default: by the machine clock)',

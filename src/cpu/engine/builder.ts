@@ -13,10 +13,15 @@ export interface PureInput {
 
 /**
  * What a pure operation gives: results of the operation's width, the six status flags after it, or a divide error. `undefinedFlags` are those among
- * the flags that the manual leaves undefined; `flags` holds what Intel processors do.
+ * the flags that the manual leaves undefined, and with `undefinedResults` the results are undefined too; `flags` and `results` hold what Intel processors do.
  */
 export type PureResult =
-  | { readonly results: readonly bigint[]; readonly flags: number; readonly undefinedFlags?: number }
+  | {
+      readonly results: readonly bigint[];
+      readonly flags: number;
+      readonly undefinedFlags?: number;
+      readonly undefinedResults?: boolean;
+    }
   | { readonly divideError: true };
 
 /** An operation too rare or too intricate to be emitted inline: one function for every tier. */

@@ -10,6 +10,8 @@ export interface Shifted {
   readonly flags: number;
   /** Those of them that the manual leaves undefined. */
   readonly undefinedFlags: number;
+  /** The manual leaves the result undefined too. */
+  readonly undefinedResult?: boolean;
 }
 
 const SHIFT_FLAGS = FLAG.cf | FLAG.of | FLAG.af | FLAG.sf | FLAG.zf | FLAG.pf;
@@ -143,5 +145,5 @@ export const doubleShift = (
   const carry = bitOf(word, left ? 3 * width - masked : masked - 1);
   const overflow = left ? bitOf(result, width - 1) !== carry : topBitsDiffer(result, width);
   const step = shifted(result, carry, overflow, width, masked);
-  return masked > width ? { ...step, undefinedFlags: SHIFT_FLAGS } : step;
+  return masked > width ? { ...step, undefinedFlags: SHIFT_FLAGS, undefinedResult: true } : step;
 };

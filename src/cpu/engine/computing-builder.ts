@@ -16,6 +16,7 @@ import type { Builder, DataRow, FlagKind, PureOperation } from './builder';
 import { addFlags, conditionOf, flagIf, resultFlags, subFlags } from './computed-flags';
 import { type ShiftKind, shiftBy } from './computed-shift';
 import { chosenFlags } from './undefined-flags';
+import { chosenResults } from './undefined-results';
 
 /** An unsigned value of known width. */
 export interface Value {
@@ -282,7 +283,7 @@ export class ComputingBuilder implements Builder<Value, boolean> {
     if ('divideError' in result) return this.cpu.raise(VECTOR.de);
     this.statusFlags = result.flags & STATUS_FLAGS;
     this.undefinedFlags(result.undefinedFlags ?? 0);
-    return result.results.map((value) => sized(width, value));
+    return chosenResults(this.cpu, result, width).map((value) => sized(width, value));
   }
 
   // ---- branches

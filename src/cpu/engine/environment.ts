@@ -11,6 +11,7 @@ import { PURE_SLOT, VALUE_HIGH_AT } from './engine-slots';
 import type { LinearMemory } from './linear-memory';
 import type { EnvironmentValues } from './shapes';
 import { chosenFlags } from './undefined-flags';
+import { chosenResults } from './undefined-results';
 
 /** What emitted code needs of the engine. */
 interface Linker {
@@ -77,7 +78,7 @@ export const environmentOf = (
     for (let i = 0; i < count; i++) values.push(R[PURE_SLOT + i]);
     const outcome = operation.compute({ width, values, flags: statusFlagsOf(W) });
     if ('divideError' in outcome) cpu.raise(VECTOR.de);
-    outcome.results.forEach((result, i) => {
+    chosenResults(cpu, outcome, width).forEach((result, i) => {
       R[PURE_SLOT + i] = result;
     });
     const open = cpu.asksUndefinedFlags ? (outcome.undefinedFlags ?? 0) : 0;

@@ -54,7 +54,7 @@ const bitTests = (['bt', 'bts', 'btr', 'btc'] as const).map((kind) =>
   }),
 );
 
-// SDM Vol. 2, BSF, BSR: a zero source leaves the whole destination register as it was.
+// SDM Vol. 2, BSF, BSR: with a zero source the whole register is open, also its upper half with 32 bits.
 const scans = (
   [
     ['bsf', bitScanForward],
@@ -65,10 +65,8 @@ const scans = (
     if (target.kind !== 'register') return;
     const { number, width } = target;
     const whole = width === 32 ? 64 : width;
-    const value = x.read(source);
-    const before = x.register(number, whole);
-    const position = resized(x, pureValue(x, operation, width, [value]), width, whole);
-    x.setRegister(number, whole, x.select(x.isZero(value), before, position));
+    const values = [resized(x, x.read(source), width, whole), x.register(number, whole)];
+    x.setRegister(number, whole, pureValue(x, operation, whole, values));
   }),
 );
 

@@ -1,5 +1,6 @@
 import type { DataRow } from '../../engine/builder';
-import { RAX, RBX, RDX, resized, row, widthOf } from './row';
+import { SWAPPED_WORD } from './pure-bits';
+import { pureValue, RAX, RBX, RDX, resized, row, widthOf } from './row';
 
 const moves = ['mov', 'movnti', 'movdiri'].map((mnemonic) =>
   row(mnemonic, (x, { operands: [target, source] }) => x.write(target, x.read(source))),
@@ -57,8 +58,7 @@ export const MOVE_ROWS: readonly DataRow[] = [
 
   row('bswap', (x, { operands: [target] }) => {
     const width = widthOf(target);
-    // SDM Vol. 2, BSWAP: with 16 bits undefined; processors clear the register's low word.
-    x.write(target, width === 16 ? x.constant(0n, 16) : x.byteSwap(x.read(target)));
+    x.write(target, width === 16 ? pureValue(x, SWAPPED_WORD, 16, []) : x.byteSwap(x.read(target)));
   }),
 
   row('movbe', (x, { operands: [target, source] }) => x.write(target, x.byteSwap(x.read(source)))),

@@ -13,16 +13,18 @@ const lowestSetBit = (value: bigint): number => {
 
 const highestSetBit = (value: bigint): number => value.toString(2).length - 1;
 
-/** BSF and BSR; with a zero source the row keeps the destination. SDM Vol. 2, BSF, BSR */
+/** BSF and BSR. Values: source, destination before, which a zero source leaves undefined: Intel processors keep it. SDM Vol. 2, BSF, BSR */
 const scan = (name: string, find: (value: bigint) => number): PureOperation => ({
   name,
   results: 1,
-  compute: ({ width, values: [source] }) => {
-    const position = source === 0n ? 0n : BigInt(find(source));
+  compute: ({ width, values: [source, before] }) => {
+    const zero = source === 0n;
+    const position = zero ? 0n : BigInt(find(source));
     return {
-      results: [position],
-      flags: (resultFlags(position, width) & PF) | flagIf(source === 0n, ZF),
+      results: [zero ? before : position],
+      flags: (resultFlags(position, width) & PF) | flagIf(zero, ZF),
       undefinedFlags: CF | NOT_CARRY_OR_ZERO,
+      undefinedResults: zero,
     };
   },
 });
@@ -104,6 +106,13 @@ export const BIT_STRING_OFFSETS: ReadonlyMap<Width, ReadonlyMap<Width, PureOpera
     new Map(BIT_STRING_WIDTHS.map((address) => [address, bitStringOffset(operand, address)])),
   ]),
 );
+
+/** BSWAP of a 16-bit register: undefined, and Intel processors clear the word. No flag changes. SDM Vol. 2, BSWAP */
+export const SWAPPED_WORD: PureOperation = {
+  name: 'bswap-16',
+  results: 1,
+  compute: ({ flags }) => ({ results: [0n], flags, undefinedResults: true }),
+};
 
 /** Values: source, control (start in 7:0, length in 15:8). SDM Vol. 2, BEXTR */
 export const bitFieldExtract: PureOperation = {

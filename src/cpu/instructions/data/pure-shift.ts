@@ -27,7 +27,7 @@ const byCountFrom = (kind: 'shld' | 'shrd'): PureOperation => ({
   results: 1,
   compute: ({ width, values: [target, source, count], flags }) => {
     const shifted = doubleShift(kind, target, source, Number(count), width, flags);
-    return { ...shifted, results: [shifted.result] };
+    return { ...shifted, results: [shifted.result], undefinedResults: shifted.undefinedResult === true };
   },
 });
 export const DOUBLE_SHIFTS = { shld: byCountFrom('shld'), shrd: byCountFrom('shrd') } as const;

@@ -43,9 +43,9 @@ export const preparePush = (cpu: ProcessorDraft, bytes: number, values: readonly
 export const pushAll = (cpu: ProcessorDraft, bytes: number, values: readonly bigint[]): void =>
   preparePush(cpu, bytes, values)();
 
-/** Pushes a segment selector: 32-bit operands write its 16 bits and leave the rest of the slot, as Intel processors do. SDM Vol. 2, PUSH */
+/** Pushes a segment selector: with 32-bit operands a Choice decides whether its 16 bits alone are written. SDM Vol. 2, PUSH */
 export const pushSelector = (cpu: ProcessorDraft, bytes: number, selector: number): void => {
-  const written = bytes === 4 ? 2 : bytes;
+  const written = bytes === 4 && cpu.decide('push-selector', 2n, 1n) === 1n ? 2 : bytes;
   cpu.mmu.write(slotAddress(cpu, -bytes, written, true), written, BigInt(selector));
   releaseStack(cpu, -bytes);
 };
