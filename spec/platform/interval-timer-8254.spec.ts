@@ -48,6 +48,42 @@ describe('8254 mode definitions, at counter 2 with its gate in port 0x61', () =>
     d.now = at(102);
     expect([count(d, 2), output(d)]).toEqual([0xffff, true]);
   });
+  // The first byte of a count of two stops the counting and takes the output down, the second one starts it anew.
+  it('mode 0: a count of two bytes stops at the first', () => {
+    const d = gated();
+    program(d, 0xb0, 100);
+    d.now = at(41);
+    d.outb(0x42, 200);
+    d.now = at(90);
+    expect([count(d, 2), output(d)]).toEqual([60, false]);
+    d.outb(0x61, 0);
+    d.outb(0x61, 1);
+    d.now = at(300);
+    expect([count(d, 2), output(d)]).toEqual([60, false]);
+    d.outb(0x42, 0);
+    d.now = at(301);
+    expect(count(d, 2)).toBe(200);
+    d.now = at(501);
+    expect([count(d, 2), output(d)]).toEqual([0, true]);
+  });
+  it('mode 0: the first byte of a count of two takes a high output down', () => {
+    const d = gated();
+    program(d, 0xb0, 100);
+    d.now = at(111);
+    expect([count(d, 2), output(d)]).toEqual([0x1_0000 - 10, true]);
+    d.outb(0x42, 200);
+    expect([count(d, 2), output(d)]).toEqual([0x1_0000 - 10, false]);
+    d.now = at(10 ** 6);
+    expect([count(d, 2), output(d)]).toEqual([0x1_0000 - 10, false]);
+  });
+  it('mode 4: the first byte of a count of two changes nothing', () => {
+    const d = gated();
+    program(d, 0xb8, 100);
+    d.now = at(41);
+    d.outb(0x42, 200);
+    d.now = at(61);
+    expect(count(d, 2)).toBe(40);
+  });
   it('mode 0: the gate stops the count', () => {
     const d = gated();
     program(d, 0xb0, 100);

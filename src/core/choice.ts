@@ -25,6 +25,8 @@ export const CHOICE_SITES = {
     'a destination that the manual calls undefined, asked when it is: BSF and BSR of zero, BSWAP of 16 bits, SHLD and SHRD of 16 bits beyond 16 (default: Intel processors)',
   'push-selector':
     'whether PUSH of a segment register with 32-bit operand leaves the upper half of its slot (1) or clears it (0) (default: 1, Intel processors)',
+  'general-detect':
+    'the fault of MOV DR at a CPL above 0 with DR7.GD set: #GP(0) (0) or #DB (1) (default: 0, as faults based on privilege level come first where the manual orders them; models of Intel processors differ)',
   'time-stamp': 'what RDTSC, RDTSCP and the TSC and TSC_ADJUST MSRs return (default: the machine clock)',
   'timer-count':
     'what device registers that depend on time return, such as the current count of a timer (default: by the machine clock)',

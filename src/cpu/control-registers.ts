@@ -139,6 +139,11 @@ export const writeCr4 = (cpu: ProcessorDraft, value: bigint): void => {
   cpu.boundaryWork = true;
 };
 
+/** XD bit disable of IA32_MISC_ENABLE: CPUID no longer announces NX. SDM Vol. 4, 2.1 Architectural MSRs */
+export const MISC_NO_EXECUTE = 1n << 34n;
+export const noExecuteDisabled = (cpu: ProcessorDraft): boolean =>
+  (cpu.R[SLOT.miscEnable] & MISC_NO_EXECUTE) !== 0n;
+
 /**
  * IA32_EFER as WRMSR writes it: LMA stays. Returns false (#GP(0)) for reserved bits, and for a change of LME while paging.
  * SDM Vol. 3A, 2.2.1 Extended Feature Enable Register
@@ -149,7 +154,8 @@ export const writeEfer = (cpu: ProcessorDraft, value: bigint): boolean => {
     [EFER.lme, 'lm'],
     [EFER.nxe, 'nx'],
   ];
-  const writable = features.reduce((all, [bit, name]) => (announces(cpu.cpuid, name) ? all | bit : all), 0);
+  const known = features.reduce((all, [bit, name]) => (announces(cpu.cpuid, name) ? all | bit : all), 0);
+  const writable = noExecuteDisabled(cpu) ? known & ~EFER.nxe : known;
   const now = cpu.W[2 * SLOT.efer];
   const next = low(value) & ~EFER.lma;
   if (high(value) !== 0n || (next & ~writable) !== 0) return false;

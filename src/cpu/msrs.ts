@@ -1,5 +1,5 @@
 import { hex, isCanonical, maskOf, shiftRight, u64 } from '../core';
-import { writeEfer } from './control-registers';
+import { MISC_NO_EXECUTE, writeEfer } from './control-registers';
 import { MSR, type MsrName } from './msr-index';
 import { announces, type FeatureName, linearAddressWidth, physicalAddressWidth } from './presets/features';
 import type { ProcessorDraft } from './processor-draft';
@@ -134,12 +134,7 @@ const writeFeatureControl = (cpu: ProcessorDraft, value: bigint): boolean => {
 // SDM Vol. 4, IA32_MISC_ENABLE: fast strings, thermal, EIST, limit CPUID, xTPR, turbo; 7, 11 and 12 are read-only and ignored
 const MISC_WRITABLE = (1n << 0n) | (1n << 3n) | (1n << 16n) | (1n << 22n) | (1n << 23n) | (1n << 38n);
 const MISC_MONITOR = 1n << 18n;
-/** XD bit disable: CPUID no longer announces NX. */
-const MISC_NO_EXECUTE = 1n << 34n;
 const MISC_IGNORED = (1n << 7n) | (1n << 11n) | (1n << 12n);
-/** IA32_MISC_ENABLE hides NX from CPUID. */
-export const noExecuteDisabled = (cpu: ProcessorDraft): boolean =>
-  (cpu.R[SLOT.miscEnable] & MISC_NO_EXECUTE) !== 0n;
 const writeMiscEnable = (cpu: ProcessorDraft, value: bigint): boolean => {
   const writable =
     MISC_WRITABLE |

@@ -93,6 +93,18 @@ export const linearAddress = (
   return linear;
 };
 
+/** #GP(0) when PUSHA would come to the end of a 16-bit stack at an odd address, outside protection. SDM Vol. 2, PUSHA/PUSHAD */
+export const checkPushAll = (cpu: ProcessorDraft): void => {
+  const pointer = cpu.W[2 * SLOT.rsp] & 0xffff;
+  if (pointer >= 7 && pointer <= 15 && (pointer & 1) === 1 && !cpu.usesDescriptors) cpu.generalProtection();
+};
+
+/** Linear address of a place in a descriptor table or TSS: of 32 bits outside IA-32e mode. SDM Vol. 3A, 3.5.1 Segment Descriptor Tables */
+export const structureAddress = (cpu: ProcessorDraft, base: bigint, offset: number): bigint => {
+  const linear = base + BigInt(offset);
+  return cpu.longMode ? u64(linear) : BigInt.asUintN(32, linear);
+};
+
 /** Linear address of the next instruction. */
 export const linearRip = (cpu: ProcessorDraft): bigint =>
   cpu.mode64 ? cpu.rip : BigInt.asUintN(32, cpu.R[SLOT.csBase] + cpu.rip);

@@ -3,7 +3,7 @@ import type { SegmentNumber } from './decode/instruction';
 import { VECTOR } from './event';
 import { linearAddressWidth } from './presets/features';
 import type { ProcessorDraft } from './processor-draft';
-import { linearAddressBits } from './segmented-address';
+import { linearAddressBits, structureAddress } from './segmented-address';
 import { ACCESS_RIGHTS, SLOT } from './slots';
 
 /** Segment registers in encoding order. */
@@ -39,7 +39,7 @@ export const SYSTEM_TYPE = {
 
 const NULL_RIGHTS = ACCESS_RIGHTS.unusable;
 /** Byte of a descriptor that holds type, S, DPL and P. */
-export const ATTRIBUTES_BYTE = 5n;
+export const ATTRIBUTES_BYTE = 5;
 /** The busy flag in the type of a TSS descriptor. SDM Vol. 3A, 8.2.2 TSS Descriptor */
 export const BUSY = 2;
 
@@ -159,8 +159,7 @@ export const descriptorAddress = (cpu: ProcessorDraft, selector: number, bytes =
   const limit = cpu.W[2 * (local ? SLOT.ldtrLimit : SLOT.gdtrLimit)] >>> 0;
   const offset = selector & 0xfff8;
   if (offset + bytes - 1 > limit) return undefined;
-  const linear = u64(cpu.R[local ? SLOT.ldtrBase : SLOT.gdtrBase] + BigInt(offset));
-  if (!cpu.longMode) return BigInt.asUintN(32, linear);
+  const linear = structureAddress(cpu, cpu.R[local ? SLOT.ldtrBase : SLOT.gdtrBase], offset);
   return isReachable(cpu, linear) ? linear : undefined;
 };
 
@@ -180,9 +179,14 @@ export const readDescriptor = (
 export const accessed = (cpu: ProcessorDraft, descriptor: Descriptor): SegmentValue => {
   const { selector, base, limit, rights, linear } = descriptor;
   if ((rights & TYPE.accessed) === 0)
-    cpu.mmu.write(u64(linear + ATTRIBUTES_BYTE), 1, BigInt((rights & 0xff) | TYPE.accessed), {
-      implicit: true,
-    });
+    cpu.mmu.write(
+      structureAddress(cpu, linear, ATTRIBUTES_BYTE),
+      1,
+      BigInt((rights & 0xff) | TYPE.accessed),
+      {
+        implicit: true,
+      },
+    );
   return { selector, base, limit, rights: rights | TYPE.accessed };
 };
 
@@ -285,6 +289,8 @@ export const loadTaskRegister = (cpu: ProcessorDraft, selector: number): void =>
   const types = cpu.longMode ? [SYSTEM_TYPE.tss] : [SYSTEM_TYPE.tss16, SYSTEM_TYPE.tss];
   const value = readSystemDescriptor(cpu, selector, types);
   const rights = value.rights | BUSY;
-  cpu.mmu.write(u64(value.linear + ATTRIBUTES_BYTE), 1, BigInt(rights & 0xff), { implicit: true });
+  cpu.mmu.write(structureAddress(cpu, value.linear, ATTRIBUTES_BYTE), 1, BigInt(rights & 0xff), {
+    implicit: true,
+  });
   setSegmentRaw(cpu, 'tr', { ...value, rights });
 };

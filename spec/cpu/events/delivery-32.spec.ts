@@ -42,6 +42,21 @@ describe('delivery in 32-bit protected mode', () => {
     expect(machine.cpu.cpl).toBe(0);
   });
 
+  // SDM Vol. 3A, 3.5.1: addresses in the tables have 32 bits outside IA-32e mode
+  it('tables and TSS go on at 0 beyond 4 GiB', () => {
+    const machine = machine32();
+    const { cpu, memory } = machine;
+    asUser(machine);
+    cpu.R[SLOT.idtrBase] = 0xffff_ff00n;
+    cpu.R[SLOT.trBase] = 0xffff_fffcn;
+    const gate = 0x0000_ee00_0008_9000n;
+    memory.write(0x100n, 8, gate);
+    memory.write(0n, 4, KERNEL_STACK);
+    memory.write(4n, 2, BigInt(SELECTOR.data));
+    expect(deliver(cpu, interrupt)).toBe('delivered');
+    expect([cpu.rip, cpu.R[SLOT.rsp]]).toEqual([0x9000n, KERNEL_STACK - 20n]);
+  });
+
   it('a 16-bit gate pushes words and takes 16 bits of its offset', () => {
     const machine = machine32();
     setGate(machine, 0x40, { rights: 0x86, offset: 0x12349000n });

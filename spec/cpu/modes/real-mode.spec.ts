@@ -123,6 +123,21 @@ describe('the 16-bit stack', () => {
     expect([cpu.registers[SP], cpu.registers[DI]]).toEqual([6n, 0x77n]);
   });
 
+  // SDM Vol. 2, PUSHA/PUSHAD, Real-Address Mode Exceptions; with 1, 3 and 5 there is no room for the #SS either
+  it('PUSHA with an odd stack pointer that comes to 0', () => {
+    for (const sp of [7, 9, 11, 13, 15])
+      expect(fault({ code: [0x60], registers: { 4: BigInt(sp) } })).toEqual({
+        vector: 13,
+        ip: 0,
+        sp: sp - 6,
+      });
+    for (const sp of [1, 3, 5]) {
+      const { stop } = runReal(realGuest({ code: [0x60], registers: { 4: BigInt(sp) } }));
+      expect(stop.kind).toBe('triple-fault');
+    }
+    expect(halted({ code: [0x60, HLT], registers: { 4: 17n } }).registers[SP]).toBe(1n);
+  });
+
   it('ENTER with 32-bit operands keeps the upper half of the stack pointer in EBP', () => {
     // enter 10h, 0 with a 32-bit operand size; hlt
     const cpu = halted({ code: [0x66, 0xc8, 0x10, 0, 0, HLT], registers: { [SP]: 0x3_0004n, [BP]: 7n } });

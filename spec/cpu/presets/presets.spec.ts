@@ -202,6 +202,16 @@ describe('MSRs', () => {
     expect(readMsr(legacy.cpu, 0xc0000080)).toBe(BigInt(EFER.lme));
   });
 
+  // SDM Vol. 4, IA32_MISC_ENABLE: XD bit disable
+  it('EFER.NXE is reserved while MISC_ENABLE hides XD', () => {
+    const { cpu } = machine64();
+    const hidden = readMsr(cpu, 0x1a0)! | (1n << 34n);
+    expect(writeMsr(cpu, 0x1a0, hidden)).toBe(true);
+    expect(writeMsr(cpu, 0xc0000080, BigInt(EFER.lme | EFER.nxe))).toBe(false);
+    expect(writeMsr(cpu, 0x1a0, hidden & ~(1n << 34n))).toBe(true);
+    expect(writeMsr(cpu, 0xc0000080, BigInt(EFER.lme | EFER.nxe))).toBe(true);
+  });
+
   it('EFER is there for NX without 64-bit mode, and not without any of its features', () => {
     const narrow = machine32(['-lm', '+nx']);
     expect(writeMsr(narrow.cpu, 0xc0000080, BigInt(EFER.nxe))).toBe(true);

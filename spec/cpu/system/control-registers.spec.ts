@@ -194,6 +194,22 @@ describe('MOV DR', () => {
     machine.cpu.R[SLOT.dr7] = 0x2400n;
     expect(set(machine, 0, 0n)).toMatchObject({ vector: VECTOR.db, debugStatus: 1 << 13 });
   });
+
+  // SDM Vol. 3A, 6.9: the order of faults on executing an instruction is left to the processor
+  it('general detect of a user: #GP, or #DB when a Choice says so', () => {
+    const machine = machine64();
+    asUser(machine);
+    machine.cpu.R[SLOT.dr7] = 0x2400n;
+    const asked: unknown[] = [];
+    machine.cpu.decide = (...question) => {
+      asked.push(question);
+      return question[2];
+    };
+    expect(set(machine, 0, 0n)).toMatchObject(GP0);
+    expect(asked).toEqual([['general-detect', 2n, 0n]]);
+    machine.cpu.decide = () => 1n;
+    expect(set(machine, 0, 0n)).toMatchObject({ vector: VECTOR.db, debugStatus: 1 << 13 });
+  });
 });
 
 // SDM Vol. 2, LGDT/LIDT, SGDT, SIDT

@@ -179,6 +179,17 @@ describe('SYSCALL and SYSRET', () => {
     expect(machine.cpu.rflags).toBe(0x3c7fd7n);
   });
 
+  // SDM Vol. 2, SYSCALL: RPL is cleared in CS, SS is STAR[47:32] + 8 as it is; SYSRET: both are 3
+  it('RPL of the selectors that STAR gives', () => {
+    const machine = enable(machine64());
+    machine.cpu.R[SLOT.star] = 0x0012_000b_0000_0000n;
+    expect(execute(machine, 'syscall')).toBeUndefined();
+    expect([flat(machine, 1).selector, flat(machine, 2).selector]).toEqual([0x08, 0x13]);
+    expect(machine.cpu.cpl).toBe(0);
+    expect(execute(machine, 'sysret', [], { operandWidth: 64 })).toBeUndefined();
+    expect([flat(machine, 1).selector, flat(machine, 2).selector]).toEqual([0x23, 0x1b]);
+  });
+
   it('SYSCALL masks flags and clears RF', () => {
     const machine = enable(machine64());
     machine.cpu.R[SLOT.fmask] = 0xffff_ffffn;

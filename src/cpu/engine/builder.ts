@@ -59,6 +59,8 @@ export interface Builder<V, C> {
   setRegister(number: number, width: Width, value: V): void;
   /** Width of the stack pointer: 64 in 64-bit mode, else by SS.B. Known when the row is built. */
   readonly stackWidth: 16 | 32 | 64;
+  /** #GP(0) in real-address and virtual-8086 mode when the stack pointer is 7, 9, 11, 13 or 15. SDM Vol. 2, PUSHA/PUSHAD */
+  checkPushAll(): void;
   /** Push and pop at the stack-pointer width of the mode; they fault before they change RSP. `pop` only reads: `releaseStack` moves RSP. */
   push(value: V): void;
   pop(width: Width): V;

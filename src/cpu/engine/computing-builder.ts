@@ -9,7 +9,7 @@ import {
 } from '../decode/instruction';
 import { VECTOR } from '../event';
 import type { ProcessorDraft } from '../processor-draft';
-import { checkBranchTarget, linearAddress } from '../segmented-address';
+import { checkBranchTarget, checkPushAll, linearAddress } from '../segmented-address';
 import { ACCESS_RIGHTS, FLAG, SLOT, STATUS_FLAGS } from '../slots';
 import { statusFlagsOf, storeStatusFlags } from '../status-flags';
 import type { Builder, DataRow, FlagKind, PureOperation } from './builder';
@@ -147,6 +147,10 @@ export class ComputingBuilder implements Builder<Value, boolean> {
   }
 
   // ---- stack
+  checkPushAll(): void {
+    if (this.stackWidth === 16) checkPushAll(this.cpu);
+  }
+
   push(value: Value): void {
     const bytes = value.width / 8;
     const pointer = this.stackPointer(-bytes);

@@ -90,6 +90,10 @@ export abstract class MemoryEmitter extends ShiftEmitter {
     this.out(`if((${address.low}&${bytes - 1})!==0){${this.beforeSlowPath()}beyond(false);}`);
   }
 
+  checkPushAll(): void {
+    if (this.stackWidth === 16) this.out(`${this.beforeSlowPath()}pushAll();`);
+  }
+
   effectiveAddress(operand: MemoryOperand): Text {
     if (operand.base === RIP_BASE) {
       const address = this.address + BigInt(this.instruction.length) + operand.displacement;

@@ -2,7 +2,7 @@ import { low32 } from '../../core';
 import type { SegmentNumber } from '../decode/instruction';
 import { VECTOR } from '../event';
 import type { ProcessorDraft } from '../processor-draft';
-import { linearAddress } from '../segmented-address';
+import { checkPushAll, linearAddress } from '../segmented-address';
 import { STATUS_FLAGS } from '../slots';
 import { carryFlag, conditionHolds, statusFlagsOf, storeStatusFlags } from '../status-flags';
 import type { Block } from './block';
@@ -72,6 +72,7 @@ export const environmentOf = (
   const indirect = (from: Block, low: number, high: number): Block | null => linker.indirect(from, low, high);
   const linear = (segment: SegmentNumber, low: number, bytes: number, write: boolean): number =>
     low32(linearAddress(cpu, segment, BigInt(low >>> 0), bytes, write, 1));
+  const pushAll = (): void => checkPushAll(cpu);
   const beyond = (stack: boolean): never => cpu.raise(stack ? VECTOR.ss : VECTOR.gp, 0);
   const pure = (operation: PureOperation, width: 8 | 16 | 32 | 64, count: number): void => {
     const values: bigint[] = [];
@@ -106,5 +107,6 @@ export const environmentOf = (
     productOverflows,
     multiplier(W),
     pure,
+    pushAll,
   ];
 };

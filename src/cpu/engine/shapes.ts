@@ -23,6 +23,7 @@ export const ENVIRONMENT = [
   'overflows',
   'multiply',
   'pure',
+  'pushAll',
 ] as const;
 
 /** Values of the names in `ENVIRONMENT`, in that order. */

@@ -1,7 +1,7 @@
 import { isCanonical, shiftRight, u64 } from '../../core';
 import { EVENT_TYPE, type InterruptionEvent, VECTOR } from '../event';
 import type { ProcessorDraft } from '../processor-draft';
-import { linearAddressBits } from '../segmented-address';
+import { linearAddressBits, structureAddress } from '../segmented-address';
 import {
   accessed,
   dplOf,
@@ -60,7 +60,7 @@ const readGate = (cpu: ProcessorDraft, event: InterruptionEvent): Gate => {
   const external = externalOf(event);
   const errorCode = event.vector * 8 + IDT + external;
   if (event.vector * bytes + bytes - 1 > cpu.W[2 * SLOT.idtrLimit] >>> 0) cpu.generalProtection(errorCode);
-  const linear = u64(cpu.R[SLOT.idtrBase] + BigInt(event.vector * bytes));
+  const linear = structureAddress(cpu, cpu.R[SLOT.idtrBase], event.vector * bytes);
   const low = cpu.mmu.read(linear, 8, { implicit: true });
   const high = cpu.longMode ? cpu.mmu.read(u64(linear + 8n), 8, { implicit: true }) : 0n;
   const rights = Number(shiftRight(low, 40n) & 0xffn);

@@ -1,7 +1,7 @@
 import { u64 } from '../../core';
 import { VECTOR } from '../event';
 import type { ProcessorDraft } from '../processor-draft';
-import { checksAlignment } from '../segmented-address';
+import { checksAlignment, structureAddress } from '../segmented-address';
 import {
   accessed,
   dplOf,
@@ -32,7 +32,7 @@ const taskStateError = (cpu: ProcessorDraft, external: number): never =>
 const readTaskState = (cpu: ProcessorDraft, offset: number, bytes: number, external: number): bigint => {
   const limit = cpu.W[2 * SLOT.trLimit] >>> 0;
   if (offset + bytes - 1 > limit) taskStateError(cpu, external);
-  return cpu.mmu.read(u64(cpu.R[SLOT.trBase] + BigInt(offset)), bytes, { implicit: true });
+  return cpu.mmu.read(structureAddress(cpu, cpu.R[SLOT.trBase], offset), bytes, { implicit: true });
 };
 
 const RSP0 = 0x04;

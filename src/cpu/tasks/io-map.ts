@@ -1,4 +1,5 @@
 import type { ProcessorDraft } from '../processor-draft';
+import { structureAddress } from '../segmented-address';
 import { isUsable, SYSTEM_TYPE, typeOf } from '../segments';
 import { SLOT } from '../slots';
 
@@ -9,7 +10,7 @@ const IMPLICIT = { implicit: true } as const;
 export const readTss = (cpu: ProcessorDraft, offset: number, bytes: number): number | undefined =>
   offset < 0 || offset + bytes - 1 > cpu.W[2 * SLOT.trLimit] >>> 0
     ? undefined
-    : Number(cpu.mmu.read(cpu.R[SLOT.trBase] + BigInt(offset), bytes, IMPLICIT));
+    : Number(cpu.mmu.read(structureAddress(cpu, cpu.R[SLOT.trBase], offset), bytes, IMPLICIT));
 
 /** Where the I/O permission bit map begins, as an offset in the TSS; undefined when TR has no 32- or 64-bit TSS that says so. SDM Vol. 1, 19.5.2 I/O Permission Bit Map */
 export const ioMapBase = (cpu: ProcessorDraft): number | undefined => {

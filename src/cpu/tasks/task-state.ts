@@ -1,5 +1,5 @@
-import { u64 } from '../../core';
 import type { ProcessorDraft } from '../processor-draft';
+import { structureAddress } from '../segmented-address';
 import { SLOT } from '../slots';
 import { LINK, type TaskLayout } from './task-layout';
 
@@ -14,8 +14,7 @@ export class TaskMemory {
   ) {}
 
   private at(offset: number): bigint {
-    const linear = this.base + BigInt(offset);
-    return this.cpu.longMode ? u64(linear) : BigInt.asUintN(32, linear);
+    return structureAddress(this.cpu, this.base, offset);
   }
   read(offset: number, bytes: number): bigint {
     return this.cpu.mmu.read(this.at(offset), bytes, IMPLICIT);

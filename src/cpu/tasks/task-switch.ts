@@ -3,6 +3,7 @@ import { VECTOR } from '../event';
 import { PENDING } from '../events/debug';
 import { prepareFrame } from '../events/stack';
 import type { ProcessorDraft } from '../processor-draft';
+import { structureAddress } from '../segmented-address';
 import {
   ATTRIBUTES_BYTE,
   BUSY,
@@ -75,7 +76,7 @@ class BusyFlag {
 
 /** Of the current task, wherever the GDT now ends. */
 const currentAttributes = (cpu: ProcessorDraft): bigint =>
-  BigInt.asUintN(32, cpu.R[SLOT.gdtrBase] + BigInt(cpu.W[2 * SLOT.tr] & 0xfff8) + ATTRIBUTES_BYTE);
+  structureAddress(cpu, cpu.R[SLOT.gdtrBase], (cpu.W[2 * SLOT.tr] & 0xfff8) + ATTRIBUTES_BYTE);
 
 /** Flags of the new task; a 16-bit TSS leaves bits 31:16 clear. */
 const loadFlags = (cpu: ProcessorDraft, { flags }: TaskImage, nested: boolean): void => {
@@ -147,7 +148,7 @@ export const switchTask = (cpu: ProcessorDraft, wanted: TaskSwitch): void => {
   const oldMemory = new TaskMemory(cpu, old.base, layoutOf(old.rights));
   const newMemory = new TaskMemory(cpu, descriptor.base, layoutOf(descriptor.rights));
   const oldBusy = new BusyFlag(cpu, currentAttributes(cpu));
-  const newBusy = new BusyFlag(cpu, BigInt.asUintN(32, descriptor.linear + ATTRIBUTES_BYTE));
+  const newBusy = new BusyFlag(cpu, structureAddress(cpu, descriptor.linear, ATTRIBUTES_BYTE));
 
   if (old.limit < oldMemory.layout.dynamic[1]) cpu.raise(VECTOR.ts, selectorError(old.selector, external));
   oldMemory.probeState();

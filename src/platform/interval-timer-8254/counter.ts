@@ -97,10 +97,12 @@ export const nextEdge = (counter: Counter, tick: number): number => {
   }
 };
 
-/** The counting element as software reads it, 16 bits. */
-const reading = (counter: Counter, tick: number): number => {
-  const { mode, bcd, count, start } = counter;
-  const modulus = bcd ? 10_000 : 0x1_0000;
+const modulusOf = ({ bcd }: Counter): number => (bcd ? 10_000 : 0x1_0000);
+
+/** The counting element, from 0 to the modulus less one. */
+const element = (counter: Counter, tick: number): number => {
+  const { mode, count, start } = counter;
+  const modulus = modulusOf(counter);
   const passed = start < 0 ? 0 : elapsed(counter, tick);
   let value = count - passed;
   if (mode === 2) value = count - (passed % count);
@@ -109,9 +111,18 @@ const reading = (counter: Counter, tick: number): number => {
     const within = passed % count;
     value = count - (count % 2) - 2 * (within < half ? within : within - half);
   }
-  const wrapped = count === 0 ? 0 : ((value % modulus) + modulus) % modulus;
-  return bcd ? toBcd(wrapped) : wrapped;
+  return count === 0 ? 0 : ((value % modulus) + modulus) % modulus;
 };
+
+/** The same as software reads it, 16 bits. */
+const reading = (counter: Counter, tick: number): number =>
+  counter.bcd ? toBcd(element(counter, tick)) : element(counter, tick);
+
+/** Mode 0 between the bytes of a count: the counting element stays, the output is low. */
+const halted = (counter: Counter, tick: number): Counter =>
+  counter.start < 0
+    ? counter
+    : { ...counter, count: element(counter, tick) || modulusOf(counter), start: tick, stopped: 0 };
 
 const status = (counter: Counter, tick: number): number =>
   (outputAt(counter, tick) ? 0x80 : 0) |
@@ -133,7 +144,7 @@ const load = (counter: Counter, value: number, tick: number): Counter => {
 export const writeCount = (counter: Counter, value: number, tick: number): Counter => {
   if (counter.access === 1) return load(counter, value, tick);
   if (counter.access === 2) return load(counter, value << 8, tick);
-  if (counter.low < 0) return { ...counter, low: value };
+  if (counter.low < 0) return { ...(counter.mode === 0 ? halted(counter, tick) : counter), low: value };
   return load({ ...counter, low: -1 }, (value << 8) | counter.low, tick);
 };
 
@@ -178,7 +189,8 @@ export const withGate = (counter: Counter, gate: boolean, tick: number): Counter
   if (gate === counter.gate) return counter;
   if (isTriggered(counter))
     return { ...counter, gate, start: gate && counter.count > 0 ? tick + 1 : counter.start };
-  if (counter.start < 0) return { ...counter, gate };
+  const waits = counter.mode === 0 && counter.low >= 0;
+  if (counter.start < 0 || waits) return { ...counter, gate };
   if (!gate) return { ...counter, gate, stopped: Math.max(0, tick - counter.start) };
   const restarted = isPeriodic(counter) ? tick + 1 : tick - counter.stopped;
   return { ...counter, gate, start: restarted, stopped: -1 };

@@ -43,6 +43,7 @@ export const STACK_ROWS: readonly DataRow[] = [
   // SDM Vol. 2, PUSHA/PUSHAD: the stored stack pointer is the one before.
   row('pusha', (x, { operandWidth }) => {
     const width = operandWidth as Width;
+    x.checkPushAll();
     const values = SAVED_IN_ORDER.map((number) => x.register(number, width));
     values.forEach((value, index) => {
       x.store(SS, offset(x, moved(x, RSP, -(index + 1) * (width / 8))), value);

@@ -25,6 +25,11 @@ const written = (slot: number, value: bigint): bigint => {
   return slot === SLOT.dr7 ? (value & DR7_WRITABLE) | DR7_ONES : value;
 };
 
+/** General detect comes before the privilege check. SDM Vol. 3A, 6.9 Priority Among Simultaneous Exceptions and Interrupts leaves their order to the processor. */
+const detects = (cpu: ProcessorDraft): boolean =>
+  (cpu.W[2 * SLOT.dr7] & GENERAL_DETECT) !== 0 &&
+  (cpu.cpl === 0 || cpu.decide('general-detect', 2n, 0n) === 1n);
+
 // SDM Vol. 2, MOV—Move to/from Debug Registers; SDM Vol. 3C, 26.1.3: the exit precedes even #UD by CR4.DE and #GP by CPL
 const moveDebug = (cpu: ProcessorDraft, instruction: Instruction): void => {
   const [destination, source] = instruction.operands;
@@ -33,7 +38,7 @@ const moveDebug = (cpu: ProcessorDraft, instruction: Instruction): void => {
   const { number: register, width } = registerOf(loads ? source : destination);
   intercept(cpu, instruction, { id: 'mov-dr', debug, direction: loads ? 'to' : 'from', register });
   if ((debug === 4 || debug === 5) && (cpu.W[2 * SLOT.cr4] & CR4.de) !== 0) cpu.invalidOpcode();
-  if ((cpu.W[2 * SLOT.dr7] & GENERAL_DETECT) !== 0) cpu.interrupt(debugException(DR6_BD));
+  if (detects(cpu)) cpu.interrupt(debugException(DR6_BD));
   requirePrivilege(cpu);
   const slot = slotOf(debug);
   if (!loads) {

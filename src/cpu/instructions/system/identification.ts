@@ -1,6 +1,7 @@
+import { noExecuteDisabled } from '../../control-registers';
 import type { CpuidResult } from '../../cpuid';
 import type { Instruction } from '../../decode/instruction';
-import { noExecuteDisabled, readMsr, readTimeStamp, writeMsr } from '../../msrs';
+import { readMsr, readTimeStamp, writeMsr } from '../../msrs';
 import { FEATURES } from '../../presets/features';
 import type { ProcessorDraft } from '../../processor-draft';
 import { isLoadableBase } from '../../segments';

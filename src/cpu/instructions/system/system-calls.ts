@@ -12,27 +12,24 @@ import { systemRow } from './system-row';
 const FLAT = 0xffffffff;
 const CODE_TYPE = 11;
 const DATA_TYPE = 3;
+/** RPL of the selectors that SYSRET and SYSEXIT load. */
+const USER = 3;
 const ORDINARY = ACCESS_RIGHTS.s | ACCESS_RIGHTS.present | ACCESS_RIGHTS.g;
 
 const setFlat = (cpu: ProcessorDraft, segment: SegmentNumber, selector: number, rights: number): void =>
   setSegmentRaw(cpu, segment, { selector: selector & 0xffff, base: 0n, limit: FLAT, rights });
 
-/** Loads CS and SS for a privilege level, and with them the mode. */
+/** Loads CS and SS for a privilege level, and with them the mode. `code` and `stack` are selectors, whose RPL is as it is. */
 const setFlatMode = (
   cpu: ProcessorDraft,
-  privilege: number,
+  privilege: 0 | 3,
   code: number,
   stack: number,
   wide: boolean,
 ): void => {
   const dpl = privilege << ACCESS_RIGHTS.dplShift;
-  setFlat(
-    cpu,
-    SEGMENT.cs,
-    (code & 0xfffc) | privilege,
-    ORDINARY | CODE_TYPE | dpl | (wide ? ACCESS_RIGHTS.l : ACCESS_RIGHTS.db),
-  );
-  setFlat(cpu, SEGMENT.ss, (stack & 0xfffc) | privilege, ORDINARY | DATA_TYPE | dpl | ACCESS_RIGHTS.db);
+  setFlat(cpu, SEGMENT.cs, code, ORDINARY | CODE_TYPE | dpl | (wide ? ACCESS_RIGHTS.l : ACCESS_RIGHTS.db));
+  setFlat(cpu, SEGMENT.ss, stack, ORDINARY | DATA_TYPE | dpl | ACCESS_RIGHTS.db);
   cpu.mmu.contextChanged();
 };
 
@@ -46,12 +43,13 @@ const systemCall = (cpu: ProcessorDraft): void => {
   requireSyscall(cpu);
   const { R } = cpu;
   const flags = cpu.rflags & ~BigInt(FLAG.rf);
-  const selector = Number(shiftRight(R[SLOT.star], 32n) & 0xfffcn);
+  const selector = Number(shiftRight(R[SLOT.star], 32n) & 0xffffn);
   R[SLOT.rcx] = cpu.nextRip;
   R[SLOT.r11] = flags;
   cpu.rflags = flags & ~R[SLOT.fmask];
   trapByNewFlags(cpu);
-  setFlatMode(cpu, 0, selector, selector + 8, true);
+  // SDM Vol. 2, SYSCALL: RPL of CS is cleared, that of SS is not.
+  setFlatMode(cpu, 0, selector & 0xfffc, selector + 8, true);
   cpu.nextRip = R[SLOT.lstar];
 };
 
@@ -68,7 +66,7 @@ const systemReturn = (cpu: ProcessorDraft, instruction: Instruction): void => {
   const selector = Number(shiftRight(R[SLOT.star], 48n) & 0xffffn);
   cpu.rflags = (R[SLOT.r11] & LOADABLE) | 2n;
   trapByNewFlags(cpu);
-  setFlatMode(cpu, 3, selector + (wide ? 16 : 0), selector + 8, wide);
+  setFlatMode(cpu, 3, (selector + (wide ? 16 : 0)) | USER, (selector + 8) | USER, wide);
   cpu.nextRip = wide ? target : target & MASK32;
 };
 
@@ -100,7 +98,7 @@ const exitSystem = (cpu: ProcessorDraft, instruction: Instruction): void => {
   const stack = R[SLOT.rcx];
   const bits = linearAddressBits(cpu);
   if (wide && !(isCanonical(target, bits) && isCanonical(stack, bits))) cpu.generalProtection();
-  const code = selector + (wide ? 32 : 16);
+  const code = (selector + (wide ? 32 : 16)) | USER;
   setFlatMode(cpu, 3, code, code + 8, wide);
   R[SLOT.rsp] = wide ? stack : stack & MASK32;
   cpu.nextRip = wide ? target : target & MASK32;
