@@ -71,6 +71,9 @@ export class FlatMemory implements Mmu {
   writePhysical(address: number, bytes: number, value: bigint): void {
     this.write(BigInt(address), bytes, value);
   }
+  setEntryFlags(address: number, flags: number): void {
+    this.writePhysical(address, 4, this.readPhysical(address, 4) | BigInt(flags));
+  }
   readPdpte(address: number): bigint {
     return this.readPhysical(address, 8);
   }

@@ -18,10 +18,8 @@ export const UNBUILT_MODES: readonly string[] = [
 
 /** The same for VMX, beside VM-execution controls. */
 export const UNBUILT_VMX: readonly string[] = [
-  '5-level EPT',
   'VM entry to shutdown or wait-for-SIPI',
   'VM exit to a 32-bit host',
-  'accessed and dirty flags for EPT',
   'injection of a pending MTF VM exit',
   'supervisor shadow-stack control of EPT',
 ];

@@ -18,6 +18,8 @@ export interface Mmu {
   /** 8 bytes of physical memory as the processor reads them for its own structures (VMCS link, MSR areas); no translation. */
   readPhysical(address: number, bytes: number): bigint;
   writePhysical(address: number, bytes: number, value: bigint): void;
+  /** Sets flags (accessed, dirty) in the low half of a paging-structure entry in physical memory; what was derived through the entry stays. */
+  setEntryFlags(address: number, flags: number): void;
   /** 8 bytes of a page-directory-pointer table; the address is guest-physical in non-root operation. May leave with a VM exit. */
   readPdpte(address: number): bigint;
   /**

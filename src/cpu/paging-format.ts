@@ -29,7 +29,8 @@ export interface PagingFeatures {
   readonly pat: boolean;
 }
 
-const ALL_RIGHTS = RIGHTS.write | RIGHTS.user | RIGHTS.execute;
+/** Those of every linear address while CR0.PG is 0. */
+export const ALL_RIGHTS = RIGHTS.write | RIGHTS.user | RIGHTS.execute;
 
 /** Bits of the high half that are reserved: from MAXPHYADDR to `last`, and XD while IA32_EFER.NXE is 0. */
 const reservedHalf = (physicalAddressWidth: number, last: 51 | 62, noExecute: boolean): number =>

@@ -55,6 +55,9 @@ export class ProcessorDraft {
   interruption: InterruptionEvent | undefined;
   exit: unknown;
 
+  /** An event is being delivered: its handler has not been entered. */
+  delivering = false;
+
   /** In VMX non-root operation. */
   nonRoot = false;
   virtualization: Virtualization | undefined;

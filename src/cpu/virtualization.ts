@@ -71,6 +71,8 @@ export interface PhysicalAccess {
   readonly linear: bigint | undefined;
   /** The access is to a guest paging-structure entry (or its A/D update), not to the translation of the linear address itself. */
   readonly pagingStructure: boolean;
+  /** `RIGHTS` of the linear address by the guest's paging, where the access is to its translation. */
+  readonly linearRights: number;
 }
 
 /**
@@ -90,7 +92,7 @@ export interface Virtualization {
   controlRegisterAllowed(cpu: ProcessorDraft, control: 0 | 4, value: bigint): boolean;
   /** Non-root operation: what is added to the time-stamp counter. */
   timeStampOffset(cpu: ProcessorDraft): bigint;
-  /** Non-root operation: guest-physical to host-physical address. May leave (EPT violation, EPT misconfiguration). Identity without EPT. */
+  /** Non-root operation: guest-physical to host-physical address. May leave (EPT violation, EPT misconfiguration, page-modification log full) or raise #VE. Identity without EPT. */
   translateGuestPhysical(cpu: ProcessorDraft, address: number, access: PhysicalAccess): number;
   /** Non-root operation with EPT, for the engine's caches: a number for the EPT root, 0 without. */
   translationRoot(cpu: ProcessorDraft): number;

@@ -1,7 +1,7 @@
 import { differingFrames, hex, type MemoryRoot } from '../core';
 import { msrName } from '../cpu/msrs';
 import { ia32ePaging } from '../cpu/paging-format';
-import { eptPaging, eptRoot } from '../ept';
+import { eptPagingOf, eptRoot } from '../ept';
 import type { StopReason } from '../machine/stop-reason';
 import { type VmExit, Vmx } from '../vmx';
 import { type EptReach, eptReach } from './ept-reach';
@@ -157,7 +157,8 @@ export class ResourceControl implements MonitoredRunListener {
       this.violate(run, 'foreign-mapping', "the guest runs without EPT: its addresses are the host's");
       return;
     }
-    const reach = eptReach(memory, eptPaging(vmx.ept), eptRoot(data.get('eptPointer')));
+    const eptp = data.get('eptPointer');
+    const reach = eptReach(memory, eptPagingOf(vmx.ept, eptp, vmx.eptWalk.modeBased), eptRoot(eptp));
     this.reach = reach;
     for (const table of reach.tables) this.own(run, { name: 'EPT', address: table * 4096, bytes: 4096 });
     for (const { gpa, frame, count } of reach.leaves)

@@ -9,6 +9,14 @@ export const EPTP = bitfield({
   rootAddress: [51, 12],
 });
 
+/** Parts of the low half of an EPTP, in place. SDM Vol. 3C, 25.6.11 Extended-Page-Table Pointer (EPTP) */
+export const EPTP_LOW = {
+  walkLength: 0x38,
+  fiveLevels: 0x20,
+  accessedDirty: 0x40,
+  supervisorShadowStack: 0x80,
+} as const;
+
 /** What the processor offers of EPT. SDM Vol. 3D, A.10 VPID and EPT Capabilities */
 export interface EptCapabilities {
   readonly executeOnly: boolean;
@@ -20,6 +28,8 @@ export interface EptCapabilities {
   readonly page1g: boolean;
   readonly accessedDirty: boolean;
   readonly supervisorShadowStack: boolean;
+  /** Advanced VM-exit information for EPT violations. */
+  readonly advancedInformation: boolean;
   /** MAXPHYADDR in bits. */
   readonly physicalAddressWidth: number;
 }
@@ -35,6 +45,7 @@ export const COMMON_EPT: EptCapabilities = {
   page1g: true,
   accessedDirty: false,
   supervisorShadowStack: false,
+  advancedInformation: false,
   physicalAddressWidth: 39,
 };
 

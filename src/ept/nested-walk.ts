@@ -1,7 +1,7 @@
-import { ENTRY, type EntrySource, type PagingFormat, RadixWalk, type WalkEnd } from '../core';
+import { ENTRY, type EntrySource, high32, low32, type PagingFormat, RadixWalk, type WalkEnd } from '../core';
 import { ia32ePaging } from '../cpu/paging-format';
 import { EPT_RIGHTS } from './entry';
-import { type EptCapabilities, eptRoot } from './eptp';
+import { EPTP_LOW, type EptCapabilities, eptRootOf } from './eptp';
 import { eptPaging } from './paging-format';
 
 const HIGH = 2 ** 32;
@@ -17,9 +17,17 @@ export const highHalf = (address: number): number => Math.floor(address / HIGH);
  * SDM Vol. 3C, 29.3.2 EPT Translation Mechanism
  */
 export class EptWalk {
-  private readonly walk = new RadixWalk();
+  /** The entries of the last translation. */
+  readonly path = new RadixWalk();
   /** Byte address of the top table. */
   root = 0;
+  /** Accessed and dirty flags are on: accesses to guest paging structures count as writes. */
+  accessedDirty = false;
+  /** Mode-based execute control is on. */
+  modeBased = false;
+  format: PagingFormat;
+  /** What it follows as a number above 0: the root and, in bits 3:0, how it translates. */
+  number = 1;
   /** After a leaf: the host frame of 4 KiB. */
   frame = 0;
   /** Cumulative `EPT_RIGHTS`; 0 when an entry is not present. */
@@ -27,19 +35,41 @@ export class EptWalk {
   /** Level of the entry that ended the walk. */
   level = 0;
 
+  private readonly formats: PagingFormat[] = [];
+
   constructor(
-    private readonly format: PagingFormat,
+    private readonly capabilities: EptCapabilities,
     private readonly entries: EntrySource,
-  ) {}
+  ) {
+    this.format = this.formatOf(false);
+  }
+
+  private formatOf(fiveLevels: boolean): PagingFormat {
+    const which = (fiveLevels ? 1 : 0) | (this.modeBased ? 2 : 0);
+    this.formats[which] ??= eptPaging(this.capabilities, fiveLevels ? 5 : 4, this.modeBased);
+    return this.formats[which];
+  }
+
+  /** Translates as an EPTP that VM entry accepts says, given by its halves, and mode-based execute control. SDM Vol. 3C, 25.6.11 Extended-Page-Table Pointer (EPTP) */
+  follow(low: number, high: number, modeBased: boolean): void {
+    this.root = eptRootOf(low, high);
+    this.accessedDirty = (low & EPTP_LOW.accessedDirty) !== 0;
+    this.modeBased = modeBased;
+    const fiveLevels = (low & EPTP_LOW.walkLength) === EPTP_LOW.fiveLevels;
+    this.format = this.formatOf(fiveLevels);
+    this.number = this.root + 1 + (fiveLevels ? 2 : 0) + (this.accessedDirty ? 4 : 0) + (modeBased ? 8 : 0);
+  }
 
   /** `ENTRY.leaf`: `frame` and `rights` hold; `absent`: EPT violation; `reserved`: EPT misconfiguration. */
   translate(low: number, high: number): WalkEnd {
     if (high >>> BEYOND_4_LEVELS !== 0 && this.format.levels === 4) {
       this.rights = 0;
       this.level = this.format.levels;
+      // No entry allows a virtualization exception.
+      this.path.high = -1;
       return ENTRY.absent;
     }
-    const walk = this.walk;
+    const walk = this.path;
     const end = walk.run(this.format, this.entries, this.root, low, high);
     this.level = walk.level;
     this.rights = end === ENTRY.absent ? 0 : walk.rights;
@@ -104,7 +134,8 @@ export class NestedWalk implements EntrySource {
     this.gpa = address;
     this.eptEnd = ept.translate(lowHalf(address), highHalf(address));
     if (this.eptEnd !== ENTRY.leaf) return false;
-    if ((ept.rights & EPT_RIGHTS.read) === 0) {
+    const needed = ept.accessedDirty ? EPT_RIGHTS.read | EPT_RIGHTS.write : EPT_RIGHTS.read;
+    if ((ept.rights & needed) !== needed) {
       this.eptEnd = ENTRY.absent;
       return false;
     }
@@ -146,9 +177,9 @@ export class NestedWalk implements EntrySource {
   }
 }
 
-/** A walk of 4 guest levels, no-execute enabled, behind 4-level EPT; `entries` reads host-physical memory. */
+/** A walk of 4 guest levels, no-execute enabled, behind EPT; `entries` reads host-physical memory. */
 export const nestedWalk = (eptp: bigint, entries: EntrySource, capabilities: EptCapabilities): NestedWalk => {
-  const ept = new EptWalk(eptPaging(capabilities), entries);
-  ept.root = eptRoot(eptp);
+  const ept = new EptWalk(capabilities, entries);
+  ept.follow(low32(eptp), high32(eptp), false);
   return new NestedWalk(ia32ePaging(capabilities.physicalAddressWidth, true), ept, entries);
 };

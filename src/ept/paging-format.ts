@@ -1,6 +1,6 @@
 import { ENTRY, type EntryKind, type PagingFormat } from '../core';
 import { EPT_ENTRY, EPT_RIGHTS } from './entry';
-import type { EptCapabilities } from './eptp';
+import { EPTP, type EptCapabilities } from './eptp';
 
 const PERMISSIONS = EPT_RIGHTS.read | EPT_RIGHTS.write | EPT_RIGHTS.execute;
 const RESERVED_TOP = 0xf8;
@@ -11,10 +11,15 @@ const RESERVED_1G = 0x3ffff000;
 const RESERVED_TYPES = 0b1000_1100;
 
 /**
- * EPT as a format of the radix walk: an absent entry is an EPT violation, a reserved one an EPT misconfiguration.
- * SDM Vol. 3C, 29.3.2 EPT Translation Mechanism, 29.3.3.1 EPT Misconfigurations
+ * EPT as a format of the radix walk: an absent entry is an EPT violation, a reserved one an EPT misconfiguration. `modeBased`: mode-based execute
+ * control. SDM Vol. 3C, 29.3.2 EPT Translation Mechanism, 29.3.3.1 EPT Misconfigurations
  */
-export const eptPaging = (capabilities: EptCapabilities, levels: 4 | 5 = 4): PagingFormat => {
+export const eptPaging = (
+  capabilities: EptCapabilities,
+  levels: 4 | 5 = 4,
+  modeBased = false,
+): PagingFormat => {
+  const present = modeBased ? PERMISSIONS | EPT_RIGHTS.userExecute : PERMISSIONS;
   const { executeOnly, page2m, page1g, physicalAddressWidth } = capabilities;
   const reservedHigh = 0xfffff & ~(2 ** (physicalAddressWidth - 32) - 1);
   const leafKind = (low: number, level: number): EntryKind => {
@@ -23,21 +28,24 @@ export const eptPaging = (capabilities: EptCapabilities, levels: 4 | 5 = 4): Pag
     return ((RESERVED_TYPES >> ((low >> 3) & 7)) & 1) !== 0 ? ENTRY.reserved : ENTRY.leaf;
   };
   const classify = (low: number, high: number, level: number): EntryKind => {
-    const rights = low & PERMISSIONS;
-    if (rights === 0) return ENTRY.absent;
-    if ((rights & (EPT_RIGHTS.read | EPT_RIGHTS.write)) === EPT_RIGHTS.write) return ENTRY.reserved;
-    if (rights === EPT_RIGHTS.execute && !executeOnly) return ENTRY.reserved;
+    if ((low & present) === 0) return ENTRY.absent;
+    if ((low & EPT_RIGHTS.read) === 0 && (!executeOnly || (low & EPT_RIGHTS.write) !== 0))
+      return ENTRY.reserved;
     if ((high & reservedHigh) !== 0) return ENTRY.reserved;
     if (level > 3) return (low & RESERVED_TOP) === 0 ? ENTRY.table : ENTRY.reserved;
     if (level === 1 || (low & EPT_ENTRY.pageSize) !== 0) return leafKind(low, level);
     return (low & RESERVED_TABLE) === 0 ? ENTRY.table : ENTRY.reserved;
   };
   return {
-    name: `EPT, ${levels} levels`,
+    name: `EPT, ${levels} levels${modeBased ? ', mode-based execute' : ''}`,
     levels,
     entryBytes: 8,
     classify,
-    allRights: PERMISSIONS,
+    allRights: present,
     restrict: (rights, low) => rights & low,
   };
 };
+
+/** The format that an EPTP which VM entry accepts selects. SDM Vol. 3C, 25.6.11 Extended-Page-Table Pointer (EPTP) */
+export const eptPagingOf = (capabilities: EptCapabilities, eptp: bigint, modeBased = false): PagingFormat =>
+  eptPaging(capabilities, EPTP.get(eptp, 'walkLengthMinus1') === 4n ? 5 : 4, modeBased);

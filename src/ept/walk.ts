@@ -28,13 +28,14 @@ import {
   supervisorKeys,
   userKeys,
 } from '../cpu/page-fault';
+import { ALL_RIGHTS } from '../cpu/paging-format';
 import { NO_ROOT, type PagingMode } from '../cpu/paging-mode';
 import { decodeEptEntry } from './entry';
-import { COMMON_EPT, EPTP, type EptCapabilities, eptpError, eptRoot } from './eptp';
+import { COMMON_EPT, type EptCapabilities, eptpError } from './eptp';
 import { type GuestPaging, pagingModeOf, pagingRegisters } from './guest-paging';
 import { EptWalk, NESTED_END, NestedWalk } from './nested-walk';
-import { eptPaging } from './paging-format';
-import { type EptAccess, type EptFault, eptAllows } from './violation';
+import { eptPagingOf } from './paging-format';
+import { type EptAccess, type EptFault, eptAllows, eptFetchRight } from './violation';
 
 /** A translation to show step by step. */
 export interface WalkRequest {
@@ -52,6 +53,8 @@ export interface WalkRequest {
   /** Without it, physical addresses of the guest are those of the host. */
   readonly eptp?: bigint;
   readonly ept?: EptCapabilities;
+  /** Mode-based execute control for EPT; off when left out. */
+  readonly modeBasedExecute?: boolean;
   /** MAXPHYADDR in bits; 39 when left out. */
   readonly physicalAddressWidth?: number;
 }
@@ -153,6 +156,7 @@ class Walk {
   private readonly mode: PagingMode;
   private readonly registers: Int32Array;
   private readonly capabilities: EptCapabilities;
+  private readonly modeBased: boolean;
   private readonly low: number;
   private readonly high: number;
 
@@ -166,6 +170,7 @@ class Walk {
     this.mode = pagingModeOf(this.registers, paging, physicalAddressWidth);
     this.rights = { ...rights, noExecute: this.mode.noExecute };
     this.capabilities = ept ?? { ...COMMON_EPT, physicalAddressWidth };
+    this.modeBased = request.modeBasedExecute === true;
     this.low = low32(address);
     this.high = high32(address);
   }
@@ -222,25 +227,33 @@ class Walk {
   private extended(eptp: bigint, gpaOf: () => number): EptWalk {
     const error = eptpError(eptp, this.capabilities);
     if (error !== undefined) throw new ModelError(`EPTP that VM entry refuses: ${error}`);
-    const format = eptPaging(this.capabilities, EPTP.get(eptp, 'walkLengthMinus1') === 4n ? 5 : 4);
-    const ept = new EptWalk(format, this.source('ept', format, gpaOf));
-    ept.root = eptRoot(eptp);
+    const format = eptPagingOf(this.capabilities, eptp, this.modeBased);
+    const ept = new EptWalk(this.capabilities, this.source('ept', format, gpaOf));
+    ept.follow(low32(eptp), high32(eptp), this.modeBased);
     return ept;
   }
 
-  private violation(rights: number, at: number, pagingStructure: boolean): Outcome<Hpa, EptFault> {
+  /** `linearRights`: those of the guest's paging, undefined for an access to its structures. */
+  private violation(
+    { rights, accessedDirty }: EptWalk,
+    at: number,
+    linearRights: number | undefined,
+  ): Outcome<Hpa, EptFault> {
+    const pagingStructure = linearRights === undefined;
     return fault({
       kind: 'ept-violation',
       gpa: gpa(at),
-      access: pagingStructure ? { read: true, write: false, fetch: false } : this.wanted,
+      access: pagingStructure ? { read: true, write: accessedDirty, fetch: false } : this.wanted,
       rights,
       linear: gva(this.address),
       pagingStructure,
+      ...(this.capabilities.advancedInformation && !pagingStructure ? { linearRights } : {}),
     });
   }
 
-  private final({ rights }: EptWalk, frame: number, at: number): Outcome<Hpa, EptFault> {
-    return eptAllows(rights, this.wanted) ? this.inFrame(frame) : this.violation(rights, at, false);
+  private final(ept: EptWalk, frame: number, at: number, linearRights: number): Outcome<Hpa, EptFault> {
+    const allowed = eptAllows(ept.rights, this.wanted, eptFetchRight(this.modeBased, linearRights));
+    return allowed ? this.inFrame(frame) : this.violation(ept, at, linearRights);
   }
 
   /** Through EPT alone: the address is guest-physical. */
@@ -249,8 +262,8 @@ class Walk {
     const ept = this.extended(eptp, () => at);
     const end = ept.translate(this.low, this.high);
     if (end === ENTRY.reserved) return fault({ kind: 'ept-misconfiguration', gpa: gpa(at) });
-    if (end === ENTRY.absent) return this.violation(ept.rights, at, false);
-    return this.final(ept, ept.frame, at);
+    if (end === ENTRY.absent) return this.violation(ept, at, ALL_RIGHTS);
+    return this.final(ept, ept.frame, at, ALL_RIGHTS);
   }
 
   /** Through the guest's tables, each of their addresses through EPT. */
@@ -271,8 +284,8 @@ class Walk {
     if (end === NESTED_END.eptMisconfiguration)
       return fault({ kind: 'ept-misconfiguration', gpa: gpa(nested.gpa) });
     if (end === NESTED_END.eptViolation)
-      return this.violation(ept.rights, nested.gpa, nested.pagingStructure);
-    return this.final(ept, nested.frame, nested.gpa);
+      return this.violation(ept, nested.gpa, nested.pagingStructure ? undefined : nested.guestRights);
+    return this.final(ept, nested.frame, nested.gpa, nested.guestRights);
   }
 }
 

@@ -30,6 +30,10 @@ export const BUILT_CONTROLS: ReadonlySet<Control> = new Set<Control>([
   'enableInvpcid',
   'unrestrictedGuest',
   'wbinvdExiting',
+  'enableVmFunctions',
+  'enablePml',
+  'eptViolationVe',
+  'modeBasedExecuteControl',
   'enableXsavesXrstors',
   'saveDebugControls',
   'hostAddressSpaceSize',
@@ -43,4 +47,5 @@ export const BUILT_CONTROLS: ReadonlySet<Control> = new Set<Control>([
   'ia32eModeGuest',
   'loadGuestIa32Pat',
   'loadGuestIa32Efer',
+  'eptpSwitching',
 ]);

@@ -1,6 +1,6 @@
 import { type EntrySource, high32, low32 } from '../core';
 import type { Mmu } from '../cpu/mmu';
-import { type EptCapabilities, EptWalk, eptPaging, eptRootOf } from '../ept';
+import { type EptCapabilities, EptWalk } from '../ept';
 import { eptVpidCap, mostAreaEntries, type VmxCapabilities, vmxMisc } from './capabilities';
 import type { VmEntryProcessor } from './entry/context';
 import { VmEntryChecker } from './entry/vm-entry-checker';
@@ -37,6 +37,7 @@ export const eptCapabilities = (
     page1g: announced.page1g === 1n,
     accessedDirty: announced.accessedDirty === 1n,
     supervisorShadowStack: announced.supervisorShadowStack === 1n,
+    advancedInformation: announced.advancedVmexitInfo === 1n,
     physicalAddressWidth,
   };
 };
@@ -60,6 +61,7 @@ const PRIMARY = halfOf('primaryProcBasedControls');
 const SECONDARY = halfOf('secondaryProcBasedControls');
 const SECONDARY_ACTIVE = controlMask('activateSecondaryControls');
 const ENABLE_EPT = controlMask('enableEpt');
+const MODE_BASED_EXECUTE = controlMask('modeBasedExecuteControl');
 const EPTP = halfOf('eptPointer');
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
@@ -105,7 +107,7 @@ export class VmxOperation {
     this.timerRate = 2 ** Number(vmxMisc(capabilities).preemptionTimerRate);
     this.mostAreaEntries = mostAreaEntries(capabilities);
     this.fallbackTables = options.tables === undefined ? new PhysicalTables() : undefined;
-    this.eptWalk = new EptWalk(eptPaging(this.ept), options.tables ?? this.fallbackTables!);
+    this.eptWalk = new EptWalk(this.ept, options.tables ?? this.fallbackTables!);
     this.entering = {
       longMode: false,
       ia32eMode: false,
@@ -135,7 +137,14 @@ export class VmxOperation {
     this.primary = halves[PRIMARY];
     this.secondary = (this.primary & SECONDARY_ACTIVE) === 0 ? 0 : halves[SECONDARY];
     this.eptEnabled = (this.secondary & ENABLE_EPT) !== 0;
-    if (this.eptEnabled) this.eptWalk.root = eptRootOf(halves[EPTP], halves[EPTP + 1]);
+    if (this.eptEnabled) this.followEptPointer();
+  }
+
+  /** Reads the EPT pointer of the current VMCS. */
+  followEptPointer(): void {
+    const { halves } = this.current!.data;
+    const modeBased = (this.secondary & MODE_BASED_EXECUTE) !== 0;
+    this.eptWalk.follow(halves[EPTP], halves[EPTP + 1], modeBased);
   }
 
   /** Takes over a published state; VMCSs that are already held are kept. */

@@ -74,10 +74,13 @@ const BUILT_MISC = compose(VMX_MISC, { preemptionTimerRate: 0x1fn, activityHlt: 
 const BUILT_EPT_VPID = compose(EPT_VPID_CAP, {
   executeOnly: 1n,
   walkLength4: 1n,
+  walkLength5: 1n,
   memtypeUc: 1n,
   memtypeWb: 1n,
   page2m: 1n,
   page1g: 1n,
+  accessedDirty: 1n,
+  advancedVmexitInfo: 1n,
   invept: 1n,
   inveptSingle: 1n,
   inveptAll: 1n,

@@ -65,7 +65,7 @@ export class Vmx extends VmxOperation implements Virtualization {
   }
 
   translationRoot(_cpu: ProcessorDraft): number {
-    return this.eptEnabled ? this.eptWalk.root + 1 : 0;
+    return this.eptEnabled ? this.eptWalk.number : 0;
   }
 
   interceptEvent(cpu: ProcessorDraft, event: InterruptionEvent): void {

@@ -47,7 +47,7 @@ export class FlatMemory implements Mmu {
     if (this.absent.has(Number(linear >> 12n))) cpu.raise(14, write ? 2 : 0, linear);
     const address = Number(linear);
     if (!cpu.nonRoot) return address;
-    const access = { read: !write && !fetch, write, fetch, linear, pagingStructure: false };
+    const access = { read: !write && !fetch, write, fetch, linear, pagingStructure: false, linearRights: 7 };
     return cpu.virtualization!.translateGuestPhysical(cpu, address, access);
   }
   read(linear: bigint, bytes: number): bigint {
@@ -76,9 +76,19 @@ export class FlatMemory implements Mmu {
         (value >> BigInt(8 * i)) & 0xffn,
       );
   }
+  setEntryFlags(address: number, flags: number): void {
+    this.writePhysical(address, 4, this.readPhysical(address, 4) | BigInt(flags));
+  }
   readPdpte(address: number): bigint {
     const { cpu } = this;
-    const access = { read: true, write: false, fetch: false, linear: undefined, pagingStructure: false };
+    const access = {
+      read: true,
+      write: false,
+      fetch: false,
+      linear: undefined,
+      pagingStructure: false,
+      linearRights: 7,
+    };
     const at = cpu.nonRoot ? cpu.virtualization!.translateGuestPhysical(cpu, address, access) : address;
     return this.readPhysical(at, 8);
   }

@@ -78,14 +78,28 @@ describe('EPT violation', () => {
   it('without a linear address bits 7 and 8 are 0; bit 12 after IRET', () => {
     const machine = guestWithEpt();
     machine.cpu.nmiUnblocked = true;
-    const access = { read: true, write: false, fetch: false, linear: undefined, pagingStructure: false };
+    const access = {
+      read: true,
+      write: false,
+      fetch: false,
+      linear: undefined,
+      pagingStructure: false,
+      linearRights: 7,
+    };
     exitOf(machine, () => machine.vmx.translateGuestPhysical(machine.cpu, 0x40_0000, access));
     expect(machine.field('exitQualification')).toBe(0b1_0000_0000_0001n);
   });
 
   it('a paging-structure access has bit 8 = 0', () => {
     const machine = guestWithEpt();
-    const access = { read: true, write: true, fetch: false, linear: 0x1000n, pagingStructure: true };
+    const access = {
+      read: true,
+      write: true,
+      fetch: false,
+      linear: 0x1000n,
+      pagingStructure: true,
+      linearRights: 7,
+    };
     exitOf(machine, () => machine.vmx.translateGuestPhysical(machine.cpu, 0x40_0000, access));
     expect(machine.field('exitQualification')).toBe(0b1000_0011n);
   });

@@ -9,7 +9,7 @@ import {
   supervisorKeys,
   userKeys,
 } from '../page-fault';
-import { PTE } from '../paging-format';
+import { ALL_RIGHTS, PTE } from '../paging-format';
 import { NO_ROOT, PagingMode, pagingFeatures } from '../paging-mode';
 import type { Processor } from '../presets';
 import { canonicalShift } from '../segmented-address';
@@ -30,6 +30,7 @@ class CurrentAccess implements PhysicalAccess {
   write = false;
   fetch = false;
   pagingStructure = false;
+  linearRights: number = ALL_RIGHTS;
   low = 0;
   high = 0;
   get linear(): bigint {
@@ -43,6 +44,7 @@ const PDPTE_LOAD: PhysicalAccess = {
   write: false,
   fetch: false,
   pagingStructure: false,
+  linearRights: ALL_RIGHTS,
   linear: undefined,
 };
 
@@ -133,8 +135,10 @@ export abstract class Translation extends DerivedPages {
     access.low = low;
     access.high = high;
     let guestFrame: number;
-    if (!cpu.paging) guestFrame = low >>> 12;
-    else {
+    if (!cpu.paging) {
+      access.linearRights = ALL_RIGHTS;
+      guestFrame = low >>> 12;
+    } else {
       const paging = this.paging;
       paging.follow(W);
       const walk = this.walkRegisters;
@@ -157,6 +161,7 @@ export abstract class Translation extends DerivedPages {
       if (denied || !accessAllowed(walk.rights, write, fetch, by))
         this.pageFault(true, false, write, fetch, denied);
       guestFrame = walk.frame;
+      access.linearRights = walk.rights;
       this.setAccessedAndDirty(walk, write);
     }
     let frame = guestFrame;
@@ -209,11 +214,17 @@ export abstract class Translation extends DerivedPages {
       physical = cpu.virtualization!.translateGuestPhysical(cpu, address, access);
     }
     const frame = Math.floor(physical / 4096);
-    if (!cpu.bus.isRam(frame)) return;
-    if (this.observer !== undefined && cpu.nonRoot) this.observer.frame(frame, 'paging-structure', true);
-    const offset = physical % 4096;
-    this.dropCode(frame, offset, this.paging.format.entryBytes);
-    this.own(frame).words[offset >> 2]! |= bits;
+    if (this.observer !== undefined && cpu.nonRoot && cpu.bus.isRam(frame))
+      this.observer.frame(frame, 'paging-structure', true);
+    this.setEntryFlags(physical, bits);
+  }
+
+  setEntryFlags(address: number, flags: number): void {
+    const frame = Math.floor(address / 4096);
+    if (!this.cpu.bus.isRam(frame)) return;
+    const offset = address % 4096;
+    this.dropCode(frame, offset, 4);
+    this.own(frame).words[offset >> 2]! |= flags;
   }
 
   /** The frame that instructions at a linear address come from. */

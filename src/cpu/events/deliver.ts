@@ -28,6 +28,16 @@ const completes = (cpu: ProcessorDraft, action: () => void): boolean => {
   }
 };
 
+/** Enters the handler of an event; false when it left. */
+const enters = (cpu: ProcessorDraft, event: InterruptionEvent): boolean => {
+  cpu.delivering = true;
+  try {
+    return completes(cpu, () => enterHandler(cpu, event));
+  } finally {
+    cpu.delivering = false;
+  }
+};
+
 const exited = (cpu: ProcessorDraft, during: InterruptionEvent | undefined): 'exited' => {
   const exit = cpu.exit;
   cpu.exit = undefined;
@@ -91,7 +101,7 @@ const deliverAsked = (cpu: ProcessorDraft, event: InterruptionEvent): DeliveryOu
   let current = event;
   record(cpu, event);
   for (let deliveries = 0; deliveries < DELIVERY_LIMIT; deliveries++) {
-    if (completes(cpu, () => enterHandler(cpu, current))) return entered(cpu, current);
+    if (enters(cpu, current)) return entered(cpu, current);
     const second = cpu.interruption;
     if (cpu.exit !== undefined || second === undefined) return indirectly(cpu, current);
     cpu.watcher?.undelivered?.(cpu, current, second);

@@ -1,4 +1,5 @@
 import { Unbuilt } from '../../core';
+import { EPTP_LOW } from '../../ept';
 import { BUILT_CONTROLS } from '../built-controls';
 import { CONTROLS, type Control, type ControlRow, type VmcsData, type VmcsField } from '../vmcs';
 import { halfOf } from '../vmcs/halves';
@@ -39,15 +40,9 @@ const nameOf = (field: VmcsField, mask: number): string =>
   )!.name;
 
 // Low half of the EPT pointer. SDM Vol. 3C, 25.6.11 Extended-Page-Table Pointer (EPTP)
-const EPTP_ACCESSED_DIRTY = 1 << 6;
-const EPTP_SHADOW_STACK = 1 << 7;
-const EPTP_WALK_LENGTH = 7 << 3;
-const EPTP_4_LEVELS = 3 << 3;
-
-const requireBuiltEptPointer = (eptp: number): void => {
-  if ((eptp & EPTP_ACCESSED_DIRTY) !== 0) throw new Unbuilt('accessed and dirty flags for EPT');
-  if ((eptp & EPTP_SHADOW_STACK) !== 0) throw new Unbuilt('supervisor shadow-stack control of EPT');
-  if ((eptp & EPTP_WALK_LENGTH) !== EPTP_4_LEVELS) throw new Unbuilt('5-level EPT');
+export const requireBuiltEptPointer = (eptp: number): void => {
+  if ((eptp & EPTP_LOW.supervisorShadowStack) !== 0)
+    throw new Unbuilt('supervisor shadow-stack control of EPT');
 };
 
 /** Raises `Unbuilt` for a VM entry, legal on this processor, that the model cannot carry out. */

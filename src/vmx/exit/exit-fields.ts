@@ -38,6 +38,10 @@ const taskSwitchQualification = ({ source, selector }: Of<'taskSwitch'>): bigint
 const debugRegisterQualification = (exit: Of<'movDr'>): number =>
   exit.debug | (exit.direction === 'from' ? 1 << 4 : 0) | (exit.register << 8);
 
+/** "NMI unblocking due to IRET" of an exit qualification. SDM Vol. 3C, Table 28-7 Exit Qualification for EPT Violations */
+export const unblockingBit = (nmiUnblocked: boolean, during?: InterruptionEvent): number =>
+  nmiUnblocked && during === undefined ? NMI_UNBLOCKING : 0;
+
 /** Bits of DR6 that the exit qualification of a debug exception shows in the same places. */
 const DEBUG_BITS = 0x600f;
 
@@ -106,13 +110,15 @@ export class ExitFields {
         if (exit.source !== 'gate') this.length = exit.length;
         return;
       case 'eptViolation':
-        this.qualificationLow =
-          eptViolationQualification(exit) | (nmiUnblocked && during === undefined ? NMI_UNBLOCKING : 0);
+        this.qualificationLow = eptViolationQualification(exit) | unblockingBit(nmiUnblocked, during);
         this.linearAddress = exit.linear;
         this.gpa = exit.gpa;
         return;
       case 'eptMisconfiguration':
         this.gpa = exit.gpa;
+        return;
+      case 'pmlFull':
+        this.qualificationLow = unblockingBit(nmiUnblocked, during);
         return;
       case 'invlpg':
         this.qualify(exit.linearAddress);

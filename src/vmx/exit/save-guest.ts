@@ -64,6 +64,7 @@ const resumeFlag = (now: number, exit: VmExit, during: InterruptionEvent | undef
       return during !== undefined && isFault(during) ? FLAG.rf : now;
     case 'eptViolation':
     case 'eptMisconfiguration':
+    case 'pmlFull':
       return during === undefined || isFault(during) ? FLAG.rf : now;
     case 'externalInterrupt':
     case 'tripleFault':

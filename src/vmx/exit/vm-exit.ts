@@ -59,6 +59,7 @@ export type VmExit =
         | 'vmlaunch'
         | 'vmresume'
         | 'vmxoff'
+        | 'vmfunc'
         | 'rdmsr'
         | 'wrmsr'
         | 'monitor'
@@ -103,7 +104,8 @@ export type VmExit =
   | { readonly reason: 'externalInterrupt'; readonly vector: number | undefined }
   | { readonly reason: 'tripleFault' | 'initSignal' | 'interruptWindow' | 'preemptionTimerExpired' }
   | ({ readonly reason: 'eptViolation' } & Omit<EptViolation, 'kind'>)
-  | { readonly reason: 'eptMisconfiguration'; readonly gpa: Gpa };
+  | { readonly reason: 'eptMisconfiguration'; readonly gpa: Gpa }
+  | { readonly reason: 'pmlFull' };
 
 /** A VM entry that failed after guest state was looked at. SDM Vol. 3C, 27.8 VM-Entry Failures During or After Loading Guest State */
 export interface EntryFailure {

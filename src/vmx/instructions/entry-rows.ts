@@ -31,6 +31,4 @@ export const ENTRY_ROWS: readonly SystemRow[] = [
   vmxRow('vmlaunch', entry('vmlaunch')),
   vmxRow('vmresume', entry('vmresume')),
   vmxRow('vmcall', vmcall),
-  // "Enable VM functions" is not built: VMFUNC is undefined everywhere. SDM Vol. 3C, 26.5.6 VM Functions
-  { kind: 'system', mnemonic: 'vmfunc', execute: (cpu) => cpu.invalidOpcode() },
 ];

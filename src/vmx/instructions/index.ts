@@ -3,6 +3,7 @@ import { ENTRY_ROWS } from './entry-rows';
 import { FIELD_ROWS } from './field-rows';
 import { INVALIDATION_ROWS } from './invalidation-rows';
 import { POINTER_ROWS } from './pointer-rows';
+import { VM_FUNCTION_ROW } from './vm-function-row';
 
 /** Every VMX instruction; `cpu.virtualization` is a `Vmx`, else they are undefined. SDM Vol. 3C, 31.3 VMX Instructions */
 export const VMX_ROWS: readonly SystemRow[] = [
@@ -10,4 +11,5 @@ export const VMX_ROWS: readonly SystemRow[] = [
   ...FIELD_ROWS,
   ...ENTRY_ROWS,
   ...INVALIDATION_ROWS,
+  VM_FUNCTION_ROW,
 ];

@@ -1,10 +1,40 @@
-import { ENTRY, gpa } from '../../core';
+import { ENTRY, gpa, gva } from '../../core';
 import type { ProcessorDraft } from '../../cpu/processor-draft';
 import type { PhysicalAccess } from '../../cpu/virtualization';
-import { eptAllows, highHalf, lowHalf } from '../../ept';
+import { type EptAccess, eptAllows, eptFetchRight, highHalf, lowHalf } from '../../ept';
+import type { VmExit } from '../exit/vm-exit';
 import type { VmxOperation } from '../operation';
+import { setAccessedAndDirty } from './accessed-dirty';
+import { convertViolation } from './virtualization-exception';
 
-/** Guest-physical to host-physical; leaves with an EPT violation or misconfiguration. SDM Vol. 3C, 29.3 The Extended Page Table Mechanism (EPT) */
+/** With accessed and dirty flags an access to guest paging structures. SDM Vol. 3C, 29.3.3.2 EPT Violations */
+const READ_AND_WRITE: EptAccess = { read: true, write: true, fetch: false };
+
+const violation = (
+  vmx: VmxOperation,
+  cpu: ProcessorDraft,
+  address: number,
+  access: PhysicalAccess,
+  wanted: EptAccess,
+): never => {
+  const { linear, pagingStructure, linearRights } = access;
+  const advanced = vmx.ept.advancedInformation && linear !== undefined && !pagingStructure;
+  const what = {
+    gpa: gpa(address),
+    access: { read: wanted.read, write: wanted.write, fetch: wanted.fetch },
+    rights: vmx.eptWalk.rights,
+    linear: linear === undefined ? undefined : gva(linear),
+    pagingStructure,
+    linearRights: advanced ? linearRights : undefined,
+  };
+  convertViolation(vmx, cpu, what);
+  return cpu.leave({ reason: 'eptViolation', ...what } satisfies VmExit);
+};
+
+/**
+ * Guest-physical to host-physical; sets accessed and dirty flags where they are on. Leaves with an EPT violation, a misconfiguration, a full
+ * page-modification log, or #VE. SDM Vol. 3C, 29.3 The Extended Page Table Mechanism (EPT)
+ */
 export const translateGuestPhysical = (
   vmx: VmxOperation,
   cpu: ProcessorDraft,
@@ -14,15 +44,17 @@ export const translateGuestPhysical = (
   if (!vmx.eptEnabled) return address;
   if (vmx.fallbackTables !== undefined) vmx.fallbackTables.mmu = cpu.mmu;
   const walk = vmx.eptWalk;
+  const wanted = walk.accessedDirty && access.pagingStructure ? READ_AND_WRITE : access;
   const end = walk.translate(lowHalf(address), highHalf(address));
-  if (end === ENTRY.leaf && eptAllows(walk.rights, access)) return walk.frame * 4096 + (address & 4095);
-  if (end === ENTRY.reserved) return cpu.leave({ reason: 'eptMisconfiguration', gpa: gpa(address) });
-  return cpu.leave({
-    reason: 'eptViolation',
-    gpa: gpa(address),
-    access: { read: access.read, write: access.write, fetch: access.fetch },
-    rights: walk.rights,
-    linear: access.linear,
-    pagingStructure: access.pagingStructure,
-  });
+  if (
+    end === ENTRY.leaf &&
+    eptAllows(walk.rights, wanted, eptFetchRight(walk.modeBased, access.linearRights))
+  ) {
+    const { frame } = walk;
+    if (walk.accessedDirty) setAccessedAndDirty(vmx, cpu, address, wanted.write);
+    return frame * 4096 + (address & 4095);
+  }
+  if (end === ENTRY.reserved)
+    return cpu.leave({ reason: 'eptMisconfiguration', gpa: gpa(address) } satisfies VmExit);
+  return violation(vmx, cpu, address, access, wanted);
 };
