@@ -18,11 +18,18 @@ interface Named {
   readonly count?: VmcsField;
 }
 
-/** Structures that fields of the VMCS name, beside the EPT tables. SDM Vol. 3C, 25.6.4, 25.6.9, 25.7.2, 25.8.2 */
+/** Structures that fields of the VMCS name, beside the EPT tables. SDM Vol. 3C, 25.6.4, 25.6.9, 25.6.14, 25.6.19, 25.6.20, 25.7.2, 25.8.2 */
 const NAMED: readonly Named[] = [
   { name: 'I/O bitmap A', field: 'ioBitmapAAddress', control: 'useIoBitmaps' },
   { name: 'I/O bitmap B', field: 'ioBitmapBAddress', control: 'useIoBitmaps' },
   { name: 'MSR bitmap', field: 'msrBitmapAddress', control: 'useMsrBitmaps' },
+  { name: 'page-modification log', field: 'pmlAddress', control: 'enablePml' },
+  { name: 'EPTP list', field: 'eptpListAddress', control: 'eptpSwitching' },
+  {
+    name: 'virtualization-exception information area',
+    field: 'virtualizationExceptionInfoAddress',
+    control: 'eptViolationVe',
+  },
   { name: 'VM-exit MSR-store area', field: 'vmExitMsrStoreAddress', count: 'vmExitMsrStoreCount' },
   { name: 'VM-exit MSR-load area', field: 'vmExitMsrLoadAddress', count: 'vmExitMsrLoadCount' },
   { name: 'VM-entry MSR-load area', field: 'vmEntryMsrLoadAddress', count: 'vmEntryMsrLoadCount' },
@@ -55,7 +62,7 @@ const DECIDING: readonly VmcsField[] = [
   ...NAMED.flatMap(({ field, count }) => (count === undefined ? [field] : [field, count])),
 ];
 const INDEXES = DECIDING.map(fieldIndex);
-const SWITCHES = ['useIoBitmaps', 'useMsrBitmaps'] as const satisfies readonly Control[];
+const SWITCHES = [...new Set(NAMED.flatMap(({ control }) => control ?? []))];
 
 /** Tells whether the structures of the processor may be others than the last time. */
 export class StructureSignature {

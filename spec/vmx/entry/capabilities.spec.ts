@@ -39,10 +39,10 @@ describe('A VMX Capability Reporting Facility', () => {
         expect(allowed0(capabilities, field) & ~allowed1(capabilities, field)).toBe(0n);
   });
 
-  it('the full processor has every control; Skylake has unrestricted guest and no virtual NMIs', () => {
+  it('the full processor has every control; Skylake has unrestricted guest and no APIC accesses', () => {
     const names = Object.keys(CONTROLS) as Control[];
     expect(names.filter((name) => !controlSupported(FULL_CAPABILITIES, name))).toEqual([]);
-    for (const name of ['virtualNmis', 'monitorTrapFlag', 'enableVmFunctions'] as const)
+    for (const name of ['virtualizeApicAccesses', 'subPageWritePermissions', 'pasidTranslation'] as const)
       expect(controlSupported(SKYLAKE_CAPABILITIES, name)).toBe(false);
     for (const name of [
       'enableEpt',
@@ -64,13 +64,18 @@ describe('A VMX Capability Reporting Facility', () => {
     });
     expect(eptVpidCap(SKYLAKE_CAPABILITIES)).toMatchObject({
       executeOnly: 1n,
-      accessedDirty: 0n,
+      accessedDirty: 1n,
+      advancedVmexitInfo: 1n,
+      walkLength5: 0n,
       invvpid: 1n,
     });
   });
 
   it('an MSR that does not exist reads as undefined', () => {
-    expect(capabilityMsr(SKYLAKE_CAPABILITIES, CAPABILITY_MSRS.ia32VmxVmfunc)).toBeUndefined();
+    expect(
+      capabilityMsr(vmxCapabilities(processor('nehalem')), CAPABILITY_MSRS.ia32VmxVmfunc),
+    ).toBeUndefined();
+    expect(capabilityMsr(SKYLAKE_CAPABILITIES, CAPABILITY_MSRS.ia32VmxVmfunc)).toBe(1n);
     expect(capabilityMsr(SKYLAKE_CAPABILITIES, 0x494)).toBeUndefined();
     expect(capabilityMsr(SKYLAKE_CAPABILITIES, 0x480)).toBe(0xd8_1000_0000_0004n);
   });

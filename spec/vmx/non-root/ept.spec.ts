@@ -69,7 +69,7 @@ describe('EPT violation', () => {
     const exit = exitOf(machine, () => machine.memory.write(BigInt(PAGE + 0x123), 1, 0n));
     expect(exit).toMatchObject({ reason: 'eptViolation', gpa: PAGE + 0x123, rights: EPT_RIGHTS.read });
     expect(machine.field('exitReason')).toBe(48n);
-    expect(machine.field('exitQualification')).toBe(0b1_1000_1010n);
+    expect(machine.field('exitQualification')).toBe(0b111_1000_1010n);
     expect(machine.field('guestPhysicalAddress')).toBe(BigInt(PAGE + 0x123));
     expect(machine.field('guestLinearAddress')).toBe(BigInt(PAGE + 0x123));
     expect(machine.field('guestRflags') & 0x1_0000n).toBe(0x1_0000n);
