@@ -1,4 +1,4 @@
-import { FLAG, SLOT } from './slots';
+import { FLAG, SLOT, STATUS_FLAGS } from './slots';
 
 /**
  * Status flags are kept lazily: the kind of the last operation, its operands and result. `flagKind` (low half) is
@@ -110,14 +110,17 @@ const adjustFlag = (W: Int32Array): boolean => {
   }
 };
 
-/** The six status flags at their RFLAGS positions. */
-export const statusFlagsOf = (W: Int32Array): number =>
+const computedFlags = (W: Int32Array): number =>
   (carryFlag(W) ? FLAG.cf : 0) |
   (parityFlag(W) ? FLAG.pf : 0) |
   (adjustFlag(W) ? FLAG.af : 0) |
   (zeroFlag(W) ? FLAG.zf : 0) |
   (signFlag(W) ? FLAG.sf : 0) |
   (overflowFlag(W) ? FLAG.of : 0);
+
+/** The six status flags at their RFLAGS positions. */
+export const statusFlagsOf = (W: Int32Array): number =>
+  W[KIND_AT] === KIND.explicit ? W[RESULT]! & STATUS_FLAGS : computedFlags(W);
 
 export const storeStatusFlags = (W: Int32Array, flags: number): void => {
   W[KIND_AT] = KIND.explicit;

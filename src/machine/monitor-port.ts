@@ -1,4 +1,5 @@
-import { shiftRight } from '../core';
+import { high32, low32, shiftRight } from '../core';
+import type { EngineStop, HostPort } from '../cpu/engine/engine';
 import { ERROR_CODE_VECTORS } from '../cpu/event';
 import { FLAG, SLOT } from '../cpu/slots';
 import { statusFlagsOf } from '../cpu/status-flags';
@@ -54,7 +55,11 @@ const frozen = (progress: MonitorProgress | undefined): MonitorProgress | undefi
 };
 
 /** Carries a monitor's requests out, as instructions of the processor where it runs, and tells it what came of them. */
-export class MonitorPort {
+export class MonitorPort implements HostPort {
+  low = 0;
+  high = 0;
+  /** Why the run ends, when `turn` says that the engine stops at the port. */
+  stop: StopReason | undefined;
   private attached: AttachedMonitor | undefined;
   private progress: MonitorProgress | undefined;
   /** Where the instruction of the request under way stands in the page of the port. */
@@ -72,7 +77,10 @@ export class MonitorPort {
     this.attached = attached;
     this.progress = attached?.progress;
     this.stub = this.progress === undefined ? 0 : stubOffset(this.progress.request);
-    this.machine.engine.portPage = attached === undefined ? -1n : shiftRight(attached.layout.portEntry, 12n);
+    this.machine.engine.hostPort = attached === undefined ? undefined : this;
+    if (attached === undefined) return;
+    this.low = low32(attached.layout.portEntry) & -4096;
+    this.high = high32(attached.layout.portEntry);
   }
 
   publish(): AttachedMonitor | undefined {
@@ -82,30 +90,28 @@ export class MonitorPort {
   }
 
   /** The processor is at the port: the reply goes to the monitor, and its next request is carried out. */
-  turn(): StopReason | undefined {
+  turn(): EngineStop | undefined {
     const { monitor, layout } = this.attached!;
     const { progress } = this;
     const { cpu } = this.machine;
     const { W } = cpu;
     const offset = W[2 * SLOT.rip] & 4095;
     // A repeated instruction that is not finished goes on.
-    if (progress !== undefined && offset === this.stub) return this.execute();
+    if (progress !== undefined && offset === this.stub) return this.machine.engine.runHostInstruction();
     const [state, request] =
       progress === undefined
         ? monitor.start(layout)
         : monitor.resume(progress.state, this.reply(progress.request, offset));
     this.progress = { state, request };
-    if (request.op === 'halt-machine') return { kind: 'monitor-stopped', reason: request.reason };
+    if (request.op === 'halt-machine') {
+      this.stop = { kind: 'monitor-stopped', reason: request.reason };
+      return 'host-port';
+    }
     this.stub = stubOffset(request);
     // The port is one page.
     W[2 * SLOT.rip] = (W[2 * SLOT.rip] & -4096) | this.stub;
     this.loadOperands(request);
-    return this.execute();
-  }
-
-  private execute(): StopReason | undefined {
-    const stop = this.machine.engine.runHostInstruction();
-    return stop === 'triple-fault' || stop === 'delivery-loop' ? { kind: stop } : undefined;
+    return this.machine.engine.runHostInstruction();
   }
 
   private loadOperands(request: HostRequest): void {

@@ -207,7 +207,7 @@ export class RunningMachine {
       case 'inactive':
         return this.turns.inactive();
       case 'host-port':
-        return this.port.turn();
+        return this.port.stop;
       case 'triple-fault':
         return { kind: 'triple-fault' };
       case 'delivery-loop':

@@ -208,6 +208,8 @@ export class VmxMachine {
       if (left !== LEFT) throw left;
       return this.left();
     }
+    // A row may also return with an exit.
+    if (cpu.exit !== undefined) return this.left();
     cpu.rip = cpu.nextRip;
     return { interruption: undefined, exit: undefined };
   }

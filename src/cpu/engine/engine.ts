@@ -1,4 +1,4 @@
-import { type MemoryDraft, ModelError, shiftRight } from '../../core';
+import { type MemoryDraft, ModelError } from '../../core';
 import type { Instruction } from '../decode';
 import type { InterruptionEvent } from '../event';
 import {
@@ -23,6 +23,7 @@ import { environmentOf } from './environment';
 import type { LinearMemory } from './linear-memory';
 import type { InstructionRow } from './row';
 
+const RIP = 2 * SLOT.rip;
 const LONGEST_BLOCK = 64;
 /** Instructions that one call of `execute` may retire: the counter is an int32. */
 const LARGEST_BUDGET = 0x3fff_ffff;
@@ -32,6 +33,16 @@ export const HEAT = 2000;
 
 /** Why `Engine.run` returned before its budget was used up. */
 export type EngineStop = 'budget' | 'inactive' | 'host-port' | 'triple-fault' | 'delivery-loop' | 'stopped';
+
+/** A page where root operation fetches no instructions by itself: `turn` is asked what to do. */
+export interface HostPort {
+  /** Bits 31:12 of its linear address in place (int32). */
+  readonly low: number;
+  /** Bits 63:32 (int32). */
+  readonly high: number;
+  /** Carries out one instruction; why the engine stops when there is none. */
+  turn(): EngineStop | undefined;
+}
 
 /** So many decoded instructions are kept: some hundred bytes each, and a guest that runs off its code through empty memory never ends. */
 const MOST_DECODED = 1 << 18;
@@ -45,8 +56,7 @@ export class Engine {
   goal = 0;
   /** Machine clock when `retired` was zero. */
   clockStart = 0;
-  /** Page of the host port: instructions are not fetched from here, `run` returns. -1: none. */
-  portPage = -1n;
+  hostPort: HostPort | undefined;
   /** Set by a device that ends the run. */
   stopRequested = false;
   /** Runs after which a block decoded from now on is generated. */
@@ -140,7 +150,8 @@ export class Engine {
       cpu.deliveryLoop = false;
       return 'delivery-loop';
     }
-    if (this.atHostPort()) return 'host-port';
+    const port = this.hostPort;
+    if (port !== undefined && this.isAt(port)) return port.turn();
     let limit = this.goal - this.retired;
     if (cpu.nonRoot) {
       const deadline = cpu.virtualization!.nextDeadline(cpu) - this.now();
@@ -167,8 +178,9 @@ export class Engine {
     return this.execute(Math.min(limit, LARGEST_BUDGET));
   }
 
-  private atHostPort(): boolean {
-    return this.portPage >= 0n && shiftRight(this.cpu.rip, 12n) === this.portPage && !this.cpu.nonRoot;
+  private isAt({ low, high }: HostPort): boolean {
+    const { W, nonRoot } = this.cpu;
+    return !nonRoot && (W[RIP] & -4096) === low && W[RIP + 1] === high;
   }
 
   private execute(budget: number): EngineStop | undefined {
@@ -200,6 +212,7 @@ export class Engine {
           block = next;
           continue;
         }
+        if (cpu.exit !== undefined) return this.exited(block, index);
         // The next instruction is not fetched when nothing may retire any more.
         if (W[LEFT_AT] === 0) break;
         block = null;
@@ -234,7 +247,7 @@ export class Engine {
       cpu.deliveryLoop ||
       this.stopRequested ||
       this.goal !== goal ||
-      this.portPage >= 0n ||
+      this.hostPort !== undefined ||
       this.memory.breakpointsArmed()
     );
   }
@@ -257,8 +270,12 @@ export class Engine {
       W[LEFT_AT] = 0;
       if (block.stage === 'cold' && --block.heat === 0) this.builder.warm(block, this.heat);
       const next = block.last();
-      if (next !== null) cpu.rip = next.address;
       memory.alone = false;
+      if (cpu.exit !== undefined) {
+        cpu.pendingDebug = pendingDebug;
+        return this.exited(block, 0);
+      }
+      if (next !== null) cpu.rip = next.address;
       this.links.from = null;
       this.finish();
       endInstruction(cpu, block.instructions[0]);
@@ -274,6 +291,13 @@ export class Engine {
       cpu.pendingDebug = pendingDebug;
       return this.left();
     }
+  }
+
+  /** The last instruction of a block has not completed: `cpu.exit` holds a VM exit. To throw would cost more than all the rest of the exit. */
+  private exited(block: Block, index: number): EngineStop | undefined {
+    this.abandon(block, index);
+    this.finish();
+    return this.left();
   }
 
   /** The instruction left without completing: RIP is its address, and it and the rest of the block did not retire. */

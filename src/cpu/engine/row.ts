@@ -5,6 +5,7 @@ import type { DataRow } from './builder';
 /**
  * An instruction that touches more than registers, flags and memory operands, or that repeats: run by one function over the draft in every tier.
  * On entry `cpu.rip` is its own address and `cpu.nextRip` the next instruction's; a row that jumps (or repeats) writes `nextRip`.
+ * A row that exits leaves with `ProcessorDraft.leave`, or sets `cpu.exit`, writes nothing else and returns, which costs less.
  * Order: faults that come before the interception, then `cpu.virtualization.intercept` (when `cpu.nonRoot`), then the rest.
  */
 export interface SystemRow {

@@ -106,4 +106,7 @@ const vmwrite = (cpu: ProcessorDraft, instruction: Instruction): VmxResult => {
   return 'VMsucceed';
 };
 
-export const FIELD_ROWS: readonly SystemRow[] = [vmxRow('vmread', vmread), vmxRow('vmwrite', vmwrite)];
+export const FIELD_ROWS: readonly SystemRow[] = [
+  { ...vmxRow('vmread', vmread), keepsMode: true },
+  { ...vmxRow('vmwrite', vmwrite), keepsMode: true },
+];

@@ -1,7 +1,7 @@
 import { ModelError } from '../../core';
 import type { Instruction } from '../../cpu/decode/instruction';
 import type { SystemRow } from '../../cpu/engine/row';
-import { LEFT, type ProcessorDraft } from '../../cpu/processor-draft';
+import type { ProcessorDraft } from '../../cpu/processor-draft';
 import { FLAG } from '../../cpu/slots';
 import { storeStatusFlags } from '../../cpu/status-flags';
 import { VmxOperation } from '../operation';
@@ -39,9 +39,6 @@ export const vmxRow = (
   mnemonic,
   execute: (cpu, instruction) => {
     const result = semantics(cpu, instruction);
-    if (result === 'entered') return;
-    // Thrown here and not where it arises: a function that never returns is never compiled.
-    if (result === 'exits') throw LEFT;
-    conclude(cpu, result);
+    if (result !== 'entered' && result !== 'exits') conclude(cpu, result);
   },
 });
