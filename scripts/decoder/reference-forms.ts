@@ -1,5 +1,6 @@
 import { Code, CodeExt, ConditionCode, DecoderOptions, Mnemonic, type OpCodeInfo } from 'iced-x86';
 import type { CodeSize } from '../../src/cpu/decode';
+import { OPTIONS } from './reference';
 
 /** The condition codes of the reference in encoding order. */
 const { o, no, b, ae, e, ne, be, a, s, ns, p, np, l, ge, le, g } = ConditionCode;
@@ -161,13 +162,13 @@ const isIn = (info: OpCodeInfo, codeSize: CodeSize): boolean =>
     64: info.mode64 && info.intelDecoder64,
   })[codeSize];
 
-/** The forms that the reference decodes in a code size, without its options. WAIT and an instruction are two to a decoder. */
+/** The forms that the reference decodes in a code size, without its other options. WAIT and an instruction are two to a decoder. */
 export const decodedForms = (codeSize: CodeSize): readonly Code[] =>
   INSTRUCTIONS.filter((code) =>
     withInfo(
       code,
       (info) =>
-        info.decoderOption === DecoderOptions.None &&
+        (info.decoderOption & ~OPTIONS) === DecoderOptions.None &&
         !info.fwait &&
         isIn(info, codeSize) &&
         !NEVER_DECODED.test(Code[code]),
@@ -175,7 +176,7 @@ export const decodedForms = (codeSize: CodeSize): readonly Code[] =>
   );
 
 const options = INSTRUCTIONS.map((code) => withInfo(code, (info) => info.decoderOption)).filter(
-  (option) => option !== DecoderOptions.None,
+  (option) => (option & ~OPTIONS) !== DecoderOptions.None,
 );
 
 /** The options of the reference that decode what other processors have, and how many forms each adds. */

@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { createMachine, loadImage, type MachineState, type PresetName, processor, step } from '../../src/api';
 import { choiceAt } from '../../src/core';
+import { deserialize, run, serialize } from '../../src/machine';
+import { readBus } from '../../src/platform';
 
 const guest = (code: readonly number[], edits: readonly string[] = [], name: PresetName = 'skylake') => {
   const machine = createMachine({ processor: processor(name, edits), memoryBytes: 2 ** 22 });
@@ -25,10 +27,27 @@ describe('SDM Vol. 2: instructions of features', () => {
     ['rdrand', [0x0f, 0xc7, 0xf0], 'rdrand'],
     ['monitor', [0x0f, 0x01, 0xc8], 'monitor'],
     ['mfence', [0x0f, 0xae, 0xf0], 'sse2'],
+    ['lahf', [0x9f], 'lahf64'],
+    ['rdmsr', [0x0f, 0x32], 'msr'],
   ] as const)('%s is undefined without %s', (_, code, feature) => {
     const prepared = [0x31, 0xc9, ...code];
     expect(faults(step(guest(prepared)).state)).toBe(false);
     expect(faults(step(guest(prepared, [`-${feature}`])).state)).toBe(true);
+  });
+
+  test.each([
+    ['crc32', [0xf2, 0x0f, 0x38, 0xf1, 0xc1], 'sse4_2'],
+    ['pcommit', [0x66, 0x0f, 0xae, 0xf8], 'pcommit'],
+  ] as const)('%s is undefined unless an edit adds %s', (_, code, feature) => {
+    expect(faults(guest(code))).toBe(true);
+    expect(faults(guest(code, [`+${feature}`]))).toBe(false);
+  });
+
+  test('without TSC its MSR is not there', () => {
+    // mov ecx, 10h; rdmsr
+    const code = [0xb9, 0x10, 0, 0, 0, 0x0f, 0x32];
+    expect(faults(step(guest(code)).state)).toBe(false);
+    expect(faults(step(guest(code, ['-tsc'])).state)).toBe(true);
   });
 
   test('TZCNT and LZCNT without their features are BSF and BSR', () => {
@@ -36,6 +55,25 @@ describe('SDM Vol. 2: instructions of features', () => {
     const code = [0xb9, 0x50, 0, 0, 0, 0xf3, 0x0f, 0xbd, 0xc1];
     const result = (edits: readonly string[]) => registers(step(step(guest(code, edits)).state).state)[0];
     expect([result([]), result(['-lzcnt'])]).toEqual([25n, 6n]);
+  });
+
+  // SDM Vol. 3A, 11.4.3 Enabling or Disabling the Local APIC
+  test('without a local APIC its page is not decoded, and the 8259 reaches the processor', () => {
+    const ID = { space: 'memory', address: 0xfee0_0020, bytes: 4, now: 0 } as const;
+    expect(readBus(guest([0xf4]).board, ID).decoded).toBe(true);
+    const without = guest([0xf4], ['-apic']);
+    expect(readBus(without.board, ID)).toMatchObject({ decoded: false, value: 0xffff_ffff });
+    const restored = deserialize(serialize(without));
+    expect(restored.ok && restored.value.board.config.localApic).toBe(false);
+    // mov al, 11h; out 20h, al; then ICW2 to ICW4, IRQ0 unmasked, counter 0 in mode 0 from 1 on, sti; hlt
+    const writes = [
+      ...[0x20, 0x11, 0x21, 0x20, 0x21, 4, 0x21, 1, 0x21, 0xfe],
+      ...[0x43, 0x30, 0x40, 1, 0x40, 0],
+    ];
+    const code = writes.flatMap((byte, at) => (at % 2 === 0 ? [] : [0xb0, byte, 0xe6, writes[at - 1]]));
+    const { stop } = run(guest([...code, 0xfb, 0xf4], ['-apic']), { maxInstructions: 10_000 });
+    // There is no IDT.
+    expect(stop.kind).toBe('triple-fault');
   });
 
   test('the Pentium has no CMOV', () => {

@@ -188,6 +188,7 @@ export const MSR_ROWS: readonly MsrRow[] = [
   { ...named('IA32_XSS'), feature: 'xsaves', ...stored(within(0n)) },
   {
     ...named('IA32_TIME_STAMP_COUNTER'),
+    feature: 'tsc',
     read: readTimeStamp,
     write: (cpu, value) => {
       moveTimeStamp(cpu, value - BigInt(Math.floor(cpu.clock.now())) - cpu.R[SLOT.tscOffset]);

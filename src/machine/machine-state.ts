@@ -21,6 +21,7 @@ export interface MachineConfig {
 export const boardOf = ({ processor: { features }, board }: MachineConfig, memoryBytes: number): Board =>
   createBoard({
     memoryBytes,
+    ...(features.has('apic') ? {} : { localApic: false }),
     tscDeadline: features.has('tsc-deadline'),
     x2apic: features.has('x2apic'),
     ...board,

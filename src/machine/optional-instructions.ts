@@ -1,3 +1,4 @@
+import { runRow } from '../cpu/engine/computing-builder';
 import type { InstructionRow } from '../cpu/engine/row';
 import type { FeatureName, Processor } from '../cpu/presets';
 
@@ -20,6 +21,9 @@ const NEEDS: Readonly<Partial<Record<FeatureName, readonly string[]>>> = {
   ],
   movbe: ['movbe'],
   popcnt: ['popcnt'],
+  sse4_2: ['crc32'],
+  msr: ['rdmsr', 'wrmsr'],
+  pcommit: ['pcommit'],
   clfsh: ['clflush'],
   clflushopt: ['clflushopt'],
   clwb: ['clwb'],
@@ -44,6 +48,19 @@ const absent = (mnemonic: string): InstructionRow => ({
   execute: (cpu) => cpu.invalidOpcode(),
 });
 
+/** SDM Vol. 2, LAHF, SAHF: in 64-bit mode of a feature, in the other modes always there. */
+const outside64 = (row: InstructionRow): InstructionRow =>
+  row.kind === 'system'
+    ? row
+    : {
+        kind: 'system',
+        mnemonic: row.mnemonic,
+        execute: (cpu, instruction) => {
+          if (cpu.mode64) cpu.invalidOpcode();
+          runRow(cpu, row, instruction);
+        },
+      };
+
 /** The rows of a processor: those of features that it lacks are undefined opcodes. */
 export const rowsFor = (
   { features }: Processor,
@@ -53,6 +70,8 @@ export const rowsFor = (
   for (const [feature, mnemonics] of Object.entries(NEEDS))
     if (!features.has(feature as FeatureName))
       for (const mnemonic of mnemonics) rows.set(mnemonic, absent(mnemonic));
+  if (features.has('lm') && !features.has('lahf64'))
+    for (const mnemonic of ['lahf', 'sahf']) rows.set(mnemonic, outside64(all.get(mnemonic)!));
   for (const [feature, [mnemonic, other]] of Object.entries(ELSE))
     if (!features.has(feature as FeatureName)) rows.set(mnemonic, all.get(other)!);
   return rows;

@@ -137,6 +137,8 @@ export interface BoardConfig {
   readonly serialInput?: string;
   /** `external`: time stands still for the devices, until the caller brings it to one of them (`expiries`). Default `clock`. */
   readonly timer?: 'clock' | 'external';
+  /** Whether the processors have local APICs (default true); without, LINT0 and LINT1 are their INTR and NMI pins. */
+  readonly localApic?: boolean;
   /** Whether the local APIC timer has the TSC-deadline mode (default false). */
   readonly tscDeadline?: boolean;
   /** Whether the local APICs have the x2APIC mode (default false). */

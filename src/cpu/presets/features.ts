@@ -57,7 +57,7 @@ export const FEATURES = {
   pcid: built(1, 'ecx', 17),
   dca: missing(1, 'ecx', 18),
   sse4_1: missing(1, 'ecx', 19),
-  sse4_2: missing(1, 'ecx', 20),
+  sse4_2: onRequest(1, 'ecx', 20, 'PCMPESTRI and its like, PCMPGTQ'),
   x2apic: built(1, 'ecx', 21),
   movbe: built(1, 'ecx', 22),
   popcnt: built(1, 'ecx', 23),
@@ -120,6 +120,8 @@ export const FEATURES = {
   adx: built(7, 'ebx', 19),
   smap: built(7, 'ebx', 20),
   avx512_ifma: missing(7, 'ebx', 21),
+  /** No part announces it. Intel Architecture Instruction Set Extensions Programming Reference (319433-024) */
+  pcommit: { ...built(7, 'ebx', 22), onRequest: true },
   clflushopt: built(7, 'ebx', 23),
   clwb: built(7, 'ebx', 24),
   pt: missing(7, 'ebx', 25),
@@ -204,7 +206,8 @@ const NEEDS: Readonly<Partial<Record<FeatureName, readonly FeatureName[]>>> = {
   sse3: ['sse2'],
   ssse3: ['sse3'],
   sse4_1: ['ssse3'],
-  sse4_2: ['sse4_1'],
+  // Nothing of SSE4.1 is built.
+  sse4_2: ['sse2'],
   aes: ['sse2'],
   pclmulqdq: ['sse2'],
   sha: ['sse2'],

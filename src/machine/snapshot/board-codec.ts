@@ -122,6 +122,7 @@ const beyondMemory = (known: readonly Device<unknown>[]) =>
     initrd: optional(record<NonNullable<Beyond['initrd']>>({ address: physical, data: text })),
     serialInput: optional(text),
     timer: optional(oneOf('clock', 'external')),
+    localApic: optional(flag),
     tscDeadline: optional(flag),
     x2apic: optional(flag),
     firmware: optional(integer(MOST_FIRMWARE, 4096)),

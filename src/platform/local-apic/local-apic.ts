@@ -3,7 +3,7 @@ import { NO_EFFECTS } from '../device';
 import { raisePin } from './local-interrupts';
 import { APIC_ERRORS, detectErrors } from './priority';
 import { APIC_REGISTERS } from './registers';
-import { createLocalApic, type LocalApicState } from './state';
+import { createLocalApic, type LocalApicState, withoutApic } from './state';
 import { settleTimer, timerDeadline } from './timer';
 
 const CURRENT_COUNT = 0x390;
@@ -64,14 +64,15 @@ export const localApicDevice: Device<LocalApics> = {
   ranges: [],
   reset: (config) =>
     Object.freeze(
-      Array.from({ length: config.processors ?? 1 }, (_, processor) =>
-        createLocalApic({
+      Array.from({ length: config.processors ?? 1 }, (_, processor) => {
+        const apic = createLocalApic({
           initialId: processor,
           bootstrap: processor === 0,
           tscDeadline: config.tscDeadline ?? false,
           x2apic: config.x2apic ?? false,
-        }),
-      ),
+        });
+        return config.localApic === false ? withoutApic(apic) : apic;
+      }),
     ),
   windows: (apics, processor) => apics[processor].windows,
   read: (apics, access) => {

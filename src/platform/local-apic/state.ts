@@ -112,6 +112,10 @@ export const createLocalApic = (options: LocalApicOptions): LocalApicState =>
     true,
   );
 
+/** In the place of a local APIC on a processor without one: disabled, and no MSR enables it. */
+export const withoutApic = (state: LocalApicState): LocalApicState =>
+  freeze({ ...state, enabled: false, windows: NO_WINDOWS }, true);
+
 /** LDR in x2APIC mode. SDM Vol. 3A, 11.12.10.2 Deriving Logical x2APIC ID from the Local x2APIC ID */
 const logicalX2apicId = (id: number): number => (((id >>> 4) << 16) | (1 << (id & 15))) >>> 0;
 

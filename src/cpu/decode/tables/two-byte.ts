@@ -138,6 +138,8 @@ ae reg np /5 lfence
 ae reg np /6 mfence
 ae reg np /7 sfence
 ae reg 66 /6 tpause Rd
+# Intel Architecture Instruction Set Extensions Programming Reference (319433-024)
+ae reg 66 /7 rm0 pcommit
 ae reg f3 /6 umonitor Rj seg
 ae reg f2 /6 umwait Rd
 af imul Gv,Ev

@@ -5,7 +5,7 @@ import { row } from './row';
 const MNEMONICS = [
   ...['nop', 'endbr64', 'endbr32', 'rdssp', 'cldemote'],
   ...['prefetchnta', 'prefetcht0', 'prefetcht1', 'prefetcht2', 'prefetchw', 'prefetchwt1'],
-  ...['lfence', 'mfence', 'sfence'],
+  ...['lfence', 'mfence', 'sfence', 'pcommit'],
 ];
 
 /** Cache-line operations access their byte as a load does. SDM Vol. 2, CLFLUSH, CLFLUSHOPT, CLWB */
