@@ -69,6 +69,29 @@ const narrowLeafFrame = (low: number, level: number, addressLow: number): number
     ? low >>> 12
     : ((low >>> 13) & 0xff) * 0x100000 + ((low >>> 22) << 10) + ((addressLow >>> 12) & 1023);
 
+/** The 4-KiB frame that a leaf gives an address. */
+export const leafFrame = (
+  { entryBytes }: PagingFormat,
+  low: number,
+  high: number,
+  level: number,
+  addressLow: number,
+): number =>
+  entryBytes === 8 ? wideLeafFrame(low, high, level, addressLow) : narrowLeafFrame(low, level, addressLow);
+
+/** Byte address of the entry that an address selects in the table of a level. */
+export const entryAddress = (
+  { entryBytes }: PagingFormat,
+  table: number,
+  low: number,
+  high: number,
+  level: number,
+): number => table + (entryBytes === 8 ? indexAt(low, high, level) * 8 : narrowIndexAt(low, level) * 4);
+
+/** Address bits below those that select an entry at a level. */
+export const shiftAt = ({ entryBytes }: PagingFormat, level: number): number =>
+  entryBytes === 8 ? 3 + 9 * level : 2 + 10 * level;
+
 /** A walk and its registers; one object serves many walks without allocating. */
 export class RadixWalk {
   /** Level of the entry at which the walk ended. */

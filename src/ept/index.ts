@@ -1,3 +1,4 @@
+export * from './caching';
 export * from './entry';
 export * from './eptp';
 export type { GuestPaging } from './guest-paging';

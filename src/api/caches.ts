@@ -1,0 +1,26 @@
+/** Translation caches as a value: what a processor may remember of the tables, what each operation must drop of it, and every answer that it may give. */
+
+export type { CacheSpace, MappingShift, TaggedCache } from '../core';
+export {
+  type CachedEntry,
+  type CombinedTag,
+  EMPTY_CACHES,
+  type GuestPhysicalTag,
+  type LinearTag,
+  type Mapping,
+  type MappingTag,
+  type PcidTag,
+  type TranslationCaches,
+} from '../cpu/caching';
+export {
+  type AccessResult,
+  access,
+  type FlagUpdate,
+  type Invalidation,
+  invalidate,
+  permittedTranslations,
+  speculate,
+  type Translation,
+  type TranslationContext,
+  type TranslationRequest,
+} from '../ept';

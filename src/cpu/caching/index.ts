@@ -1,0 +1,4 @@
+export * from './invalidation';
+export * from './mapping';
+export * from './way';
+export * from './ways';

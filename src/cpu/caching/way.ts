@@ -1,0 +1,103 @@
+import type { MappingShift } from '../../core';
+import type { PagingRights } from '../page-fault';
+import type { PagingMode } from '../paging-mode';
+import { CR4, SLOT } from '../slots';
+import type { CachedEntry, Fill, Mapping, TranslationCaches } from './mapping';
+
+/** Reads table entries from host-physical memory into `low` and `high`. */
+export interface TableMemory {
+  readonly low: number;
+  readonly high: number;
+  read(address: number, bytes: 4 | 8): void;
+}
+
+/** What an access wants; a read when it is neither. */
+export interface CachedAccess {
+  readonly write: boolean;
+  readonly fetch: boolean;
+}
+
+/** One way in which a guest-physical address is translated; rights are not looked at. */
+export interface StageWay {
+  /** `absent`: an EPT violation, whatever the access. */
+  readonly end: 'mapped' | 'absent' | 'misconfiguration';
+  /** After `mapped`: the 4-KiB frame of the address. */
+  readonly frame: number;
+  /** Address bits below the page of EPT. */
+  readonly shift: MappingShift;
+  /** `EPT_RIGHTS`. */
+  readonly rights: number;
+  readonly dirty: boolean;
+  readonly accessed: boolean;
+  readonly memoryType: number;
+  /** Tells walks apart that would set flags in entries; empty where there are none. */
+  readonly unset: string;
+  readonly from: readonly CachedEntry[];
+  readonly used: readonly Mapping[];
+  readonly fills: readonly Fill[];
+}
+
+/** The second dimension of a walk, as the core sees it. SDM Vol. 3C, 29.3.1 EPT Overview */
+export interface SecondStage {
+  readonly ep4ta: number;
+  /** Accessed and dirty flags are in use. */
+  readonly accessedDirty: boolean;
+  /** All ways, what is remembered first; `pagingStructure`: for a paging-structure entry of the guest. */
+  ways(
+    caches: TranslationCaches,
+    memory: TableMemory,
+    address: number,
+    access: CachedAccess,
+    pagingStructure: boolean,
+  ): Iterable<StageWay>;
+  /** Whether rights allow an access. */
+  allows(rights: number, access: CachedAccess, pagingStructure: boolean): boolean;
+}
+
+/** Why there is no frame. */
+export type WayFault =
+  | { readonly kind: 'page-fault'; readonly errorCode: number }
+  | {
+      readonly kind: 'ept-violation';
+      readonly gpa: number;
+      /** Cumulative `EPT_RIGHTS`; 0 when an entry is not present. */
+      readonly rights: number;
+      /** The access was to a paging-structure entry of the guest. */
+      readonly pagingStructure: boolean;
+    }
+  | { readonly kind: 'ept-misconfiguration'; readonly gpa: number };
+
+/** One way in which a processor may answer an access. */
+export interface Way {
+  /** The 4-KiB frame; undefined where `fault` comes instead. */
+  readonly frame: number | undefined;
+  readonly fault: WayFault | undefined;
+  /** Rights that were remembered refuse the access: memory may have raised them since. */
+  readonly spurious: boolean;
+  /** What is known of the page; undefined after a fault on the way, and without paging and EPT. */
+  readonly page: Mapping | undefined;
+  readonly from: readonly CachedEntry[];
+  /** Mappings that were used instead of memory. */
+  readonly used: readonly Mapping[];
+  /** What the processor may remember of it. */
+  readonly fills: readonly Fill[];
+}
+
+/** An access and all that governs its translation. */
+export interface WaySetup {
+  readonly caches: TranslationCaches;
+  readonly memory: TableMemory;
+  /** Undefined while CR0.PG is 0. */
+  readonly mode: PagingMode | undefined;
+  /** Slots of the processor: CR3, CR4, the PDPTE registers, PKRU and IA32_PKRS. */
+  readonly W: Int32Array;
+  readonly vpid: number;
+  readonly pcid: number;
+  readonly by: PagingRights;
+  readonly access: CachedAccess;
+  readonly stage: SecondStage | undefined;
+}
+
+/** The PCID in use: 000H while CR4.PCIDE is 0. SDM Vol. 3A, 4.10.1 Process-Context Identifiers (PCIDs) */
+export const currentPcid = (W: Int32Array): number =>
+  (W[2 * SLOT.cr4] & CR4.pcide) === 0 ? 0 : W[2 * SLOT.cr3] & 0xfff;

@@ -1,0 +1,199 @@
+import {
+  ENTRY,
+  entryAddress,
+  frameOfEntry,
+  leafFrame,
+  type MappingShift,
+  numberAt,
+  type PagingFormat,
+  shiftAt,
+} from '../../core';
+import {
+  type CachedAccess,
+  type CachedEntry,
+  type Fill,
+  type GuestPhysicalTag,
+  guestPhysicalTag,
+  type Mapping,
+  type SecondStage,
+  type StageWay,
+  type TableMemory,
+  type TranslationCaches,
+} from '../../cpu/caching';
+import { EPT_RIGHTS } from '../entry';
+import { highHalf, lowHalf } from '../nested-walk';
+import { eptAllows } from '../violation';
+
+const ACCESSED = 1 << 8;
+const DIRTY = 1 << 9;
+const FLAGS_TO_SET = ' ept';
+const TYPE_SHIFT = 3;
+const TYPE_BITS = 15;
+const NOTHING: readonly never[] = Object.freeze([]);
+
+/** EPT as a processor uses it. */
+export interface EptInUse {
+  readonly format: PagingFormat;
+  /** Byte address of the top table: bits 51:12 of the EPTP. */
+  readonly root: number;
+  /** Bit 6 of the EPTP. */
+  readonly accessedDirty: boolean;
+}
+
+interface Path {
+  readonly rights: number;
+  readonly accessed: boolean;
+  readonly unset: string;
+  readonly from: readonly CachedEntry[];
+  readonly used: readonly Mapping[];
+  readonly fills: readonly Fill[];
+}
+
+const NO_WAY = { frame: 0, shift: 12, dirty: false, memoryType: 0, unset: '' } as const;
+
+/** The ways to translate one guest-physical address. */
+class GuestPhysicalWays {
+  private readonly low: number;
+  private readonly high: number;
+
+  constructor(
+    private readonly ept: EptInUse,
+    private readonly tag: GuestPhysicalTag,
+    private readonly caches: TranslationCaches,
+    private readonly memory: TableMemory,
+    address: number,
+    private readonly write: boolean,
+  ) {
+    this.low = lowHalf(address);
+    this.high = highHalf(address);
+  }
+
+  *all(): Generator<StageWay> {
+    const { format, root } = this.ept;
+    const space = this.caches.space(this.tag.key);
+    if (format.levels === 4 && this.high >>> 16 !== 0) {
+      yield {
+        ...NO_WAY,
+        end: 'absent',
+        rights: 0,
+        accessed: false,
+        from: NOTHING,
+        used: NOTHING,
+        fills: NOTHING,
+      };
+      return;
+    }
+    if (space !== undefined) {
+      for (const page of space.covering('page', this.low, this.high))
+        if (page.dirty || !this.write)
+          yield this.ofPage(page, { from: page.from, used: [page], fills: NOTHING, unset: '' });
+      for (const table of [...space.covering('table', this.low, this.high)]) {
+        const { shift, frame, eptRights: rights, from } = table;
+        const start = { rights, accessed: true, unset: '', from, used: [table], fills: NOTHING };
+        yield this.walk(this.levelBelow(shift), frame, start);
+      }
+    }
+    const start = {
+      rights: format.allRights,
+      accessed: true,
+      unset: '',
+      from: NOTHING,
+      used: NOTHING,
+      fills: NOTHING,
+    };
+    yield this.walk(format.levels, root / 4096, start);
+  }
+
+  private levelBelow(shift: MappingShift): number {
+    let level = 1;
+    while (shiftAt(this.ept.format, level + 1) !== shift) level++;
+    return level;
+  }
+
+  private ofPage(
+    { frame, shift, eptRights: rights, dirty, memoryType }: Mapping,
+    path: Pick<Path, 'from' | 'used' | 'fills' | 'unset'>,
+  ): StageWay {
+    const offset = numberAt(this.low, this.high, 12) % 2 ** (shift - 12);
+    return {
+      end: 'mapped',
+      frame: frame + offset,
+      shift,
+      rights,
+      dirty,
+      accessed: true,
+      memoryType,
+      ...path,
+    };
+  }
+
+  /** Down the tables as memory has them. SDM Vol. 3C, 29.3.2 EPT Translation Mechanism */
+  private walk(first: number, top: number, start: Path): StageWay {
+    const { format, accessedDirty } = this.ept;
+    const { memory, low: addressLow, high: addressHigh } = this;
+    let table = top;
+    let path = start;
+    for (let level = first; ; level--) {
+      const address = entryAddress(format, table * 4096, addressLow, addressHigh, level);
+      memory.read(address, 8);
+      const { low, high } = memory;
+      const entry: CachedEntry = Object.freeze({ table: 'ept', level, address, low, high, bytes: 8 });
+      const kind = format.classify(low, high, level);
+      const wanted = accessedDirty ? ACCESSED | (kind === ENTRY.leaf && this.write ? DIRTY : 0) : 0;
+      path = {
+        ...path,
+        unset: (low & wanted) === wanted ? path.unset : FLAGS_TO_SET,
+        rights: format.restrict(path.rights, low, high),
+        accessed: path.accessed && (!accessedDirty || (low & ACCESSED) !== 0),
+        from: [...path.from, entry],
+      };
+      if (kind === ENTRY.absent) return { ...NO_WAY, ...path, end: 'absent', rights: 0 };
+      if (kind === ENTRY.reserved) return { ...NO_WAY, ...path, end: 'misconfiguration' };
+      const shift = shiftAt(format, level) as MappingShift;
+      const leaf = kind === ENTRY.leaf;
+      const frame = leaf ? leafFrame(format, low, high, level, addressLow) : frameOfEntry(low, high);
+      const offset = leaf ? numberAt(addressLow, addressHigh, 12) % 2 ** (shift - 12) : 0;
+      const mapping: Mapping = {
+        kind: leaf ? 'page' : 'table',
+        shift,
+        number: numberAt(addressLow, addressHigh, shift),
+        pageShift: shift,
+        frame: frame - offset,
+        guestFrame: frame - offset,
+        entryBytes: 8,
+        rights: 0,
+        eptRights: path.rights,
+        dirty: !leaf || !accessedDirty || (low & DIRTY) !== 0,
+        memoryType: leaf ? (low >> TYPE_SHIFT) & TYPE_BITS : 0,
+        protectionKey: 0,
+        from: path.from,
+      };
+      if (path.accessed) path = { ...path, fills: [...path.fills, { tag: this.tag, mapping }] };
+      if (leaf) return { ...this.ofPage(mapping, path), accessed: path.accessed };
+      table = frame;
+    }
+  }
+}
+
+/** EPT as the second stage of translation, with what is remembered of it. SDM Vol. 3C, 29.4.1 Information That May Be Cached */
+export const eptStage = (ept: EptInUse): SecondStage => {
+  const tag = guestPhysicalTag(ept.root);
+  return {
+    ep4ta: ept.root,
+    accessedDirty: ept.accessedDirty,
+    // With accessed and dirty flags, accesses to the guest's paging structures count as writes.
+    ways: (caches, memory, address, access, pagingStructure) =>
+      new GuestPhysicalWays(
+        ept,
+        tag,
+        caches,
+        memory,
+        address,
+        pagingStructure ? ept.accessedDirty : access.write,
+      ).all(),
+    allows: (rights, { write, fetch }: CachedAccess, pagingStructure) =>
+      pagingStructure
+        ? (rights & EPT_RIGHTS.read) !== 0 && (!ept.accessedDirty || (rights & EPT_RIGHTS.write) !== 0)
+        : eptAllows(rights, { read: !write && !fetch, write, fetch }),
+  };
+};
