@@ -1,6 +1,6 @@
 /** Translation caches as a value: what a processor may remember of the tables, what each operation must drop of it, and every answer that it may give. */
 
-export type { CacheSpace, MappingShift, TaggedCache } from '../core';
+export type { CacheSpace, CacheTag, MAPPING_SHIFTS, MappingShift, StoredMapping, TaggedCache } from '../core';
 export {
   type CachedEntry,
   type CombinedTag,
