@@ -1,11 +1,10 @@
 // Random and perturbed VMCSs: what VMLAUNCH does must be among what `checkVmEntry` permits.
 
 import { AT, GUEST } from '../../spec/vmx/dynamics/guest';
+import { beforeLaunch, EPT_TABLES, MEMORY, TABLES } from '../../spec/vmx/dynamics/whole-machine';
 import {
   checkVmEntry,
-  createMachine,
   type MachineState,
-  processor,
   run,
   type StepResult,
   step,
@@ -16,74 +15,23 @@ import {
   type Control,
   FIELD_NAMES,
   type PhysicalReader,
-  revisionIdentifier,
-  SKYLAKE_CAPABILITIES,
   VmcsData,
   type VmcsField,
   type VmxState,
 } from '../../src/api/vmx';
-import { flatSegment, words } from './flat-machine';
+import { words } from './flat-machine';
 import { attempted, type Part, Wrong } from './part';
 import { Random } from './random';
 import { isListed } from './unbuilt';
 
-const MEMORY = 4 << 20;
 const PAGE = 4096;
-const TABLES = 0x2_0000;
-const EPT = 0x2_4000;
-const HOST_CODE = AT.hostCode + 0x100;
 
-const prepared = (): MachineState => {
-  const fresh = createMachine({ processor: processor('skylake'), memoryBytes: MEMORY });
-  const [cpu] = fresh.processors;
-  const data = flatSegment(16, 0xc093);
-  let { memory } = fresh;
-  const put = (address: number, bytes: Uint8Array | readonly number[]): void => {
-    memory = memory.write(address, Uint8Array.from(bytes));
-  };
-  const revision = words(BigInt(revisionIdentifier(SKYLAKE_CAPABILITIES)));
-  for (const region of [AT.vmxon, AT.vmcs, AT.otherVmcs]) put(region, revision);
-  // Two 2-MiB pages, by the tables of host and guest and by EPT.
-  for (const [root, table, first] of [
-    [TABLES, 3n, 0x83n],
-    [EPT, 7n, 0xb7n],
-  ] as const) {
-    put(root, words(BigInt(root + PAGE) | table));
-    put(root + PAGE, words(BigInt(root + 2 * PAGE) | table));
-    put(root + 2 * PAGE, words(first, first | 0x20_0000n));
-  }
-  put(AT.msrArea, words(0xc000_0102n, 0x1234n, 0xc000_0081n, 0x10_0000_0000n));
-  put(AT.hostCode, [0x0f, 0x01, 0xc2]);
-  put(HOST_CODE, [0xf4]);
-  put(AT.guestCode, [0x0f, 0xa2, 0xeb, 0xfc]);
-  return {
-    ...fresh,
-    memory,
-    processors: [
-      {
-        ...cpu,
-        rip: BigInt(AT.hostCode),
-        rflags: 2n,
-        registers: cpu.registers.with(4, BigInt(AT.hostStack)),
-        control: {
-          ...cpu.control,
-          cr0: 0x8000_0031n,
-          cr3: BigInt(TABLES),
-          cr4: 0x2020n,
-          efer: 0x500n,
-        },
-        modelSpecific: { ...cpu.modelSpecific, featureControl: 5n },
-        segments: {
-          ...cpu.segments,
-          cs: flatSegment(8, 0xa09b),
-          ss: data,
-          ds: data,
-          es: data,
-        },
-      },
-    ],
-  };
-};
+const CPUID_FOR_EVER = [0x0f, 0xa2, 0xeb, 0xfc];
+const prepared = (): MachineState =>
+  beforeLaunch({
+    guest: CPUID_FOR_EVER,
+    memory: { [AT.msrArea]: words(0xc000_0102n, 0x1234n, 0xc000_0081n, 0x10_0000_0000n) },
+  });
 
 let base: MachineState | undefined;
 
@@ -92,9 +40,9 @@ type Values = Partial<Record<VmcsField, bigint | number>>;
 /** Changes that leave a VMCS valid. */
 const VARIANTS: readonly { readonly fields: Values; readonly controls: readonly Control[] }[] = [
   { fields: {}, controls: [] },
-  { fields: { eptPointer: EPT | 0x1e }, controls: ['activateSecondaryControls', 'enableEpt'] },
+  { fields: { eptPointer: EPT_TABLES | 0x1e }, controls: ['activateSecondaryControls', 'enableEpt'] },
   {
-    fields: { eptPointer: EPT | 0x1e, vpid: 1 },
+    fields: { eptPointer: EPT_TABLES | 0x1e, vpid: 1 },
     controls: ['activateSecondaryControls', 'enableEpt', 'enableVpid', 'unrestrictedGuest'],
   },
   { fields: { vmEntryMsrLoadCount: 2, vmEntryMsrLoadAddress: AT.msrArea }, controls: [] },
@@ -226,6 +174,8 @@ const attempt = (seed: number, index: number): readonly string[] => {
     currentVmcs: AT.vmcs,
     nonRoot: false,
     timerDeadline: Number.POSITIVE_INFINITY,
+    virtualNmiBlocking: false,
+    monitorTrap: 'none',
     abortIndicator: 0,
     active: [
       {

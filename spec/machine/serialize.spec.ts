@@ -106,6 +106,8 @@ describe('a snapshot', () => {
       currentVmcs: 0x3000,
       nonRoot: false,
       timerDeadline: Number.POSITIVE_INFINITY,
+      virtualNmiBlocking: true,
+      monitorTrap: 'armed',
       abortIndicator: 0,
       active: [
         { address: 0x2000, launched: true, shadow: false, vmxoffSinceLaunch: true, words },

@@ -18,9 +18,7 @@ export const UNBUILT_MODES: readonly string[] = [
 
 /** The same for VMX, beside VM-execution controls. */
 export const UNBUILT_VMX: readonly string[] = [
-  'VM entry to shutdown or wait-for-SIPI',
   'VM exit to a 32-bit host',
-  'injection of a pending MTF VM exit',
   'supervisor shadow-stack control of EPT',
 ];
 

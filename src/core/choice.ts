@@ -36,6 +36,8 @@ export const CHOICE_SITES = {
     'bits 31:16 of the general registers after a switch to a 16-bit task (default: all ones, as processors leave them)',
   'lar-limit':
     'bits 19:16 of the result of LAR (default: those of the descriptor, as Intel processors leave them)',
+  'event-shadow':
+    'whether blocking by STI holds back NMIs, NMI-window exits too, and blocking by STI or MOV SS the VM exits of NMIs and external interrupts (0: no, 1: yes; default: it does)',
   rdrand:
     'the value of RDRAND and RDSEED, the last answer being failure (default: a fixed sequence that never fails)',
 } as const;

@@ -108,9 +108,15 @@ export interface Virtualization {
   interceptExternalInterrupt(cpu: ProcessorDraft): void;
   /**
    * Non-root operation, instruction boundary; called by `boundaryEvent` at three places of the priority order. May leave. `debug-trap`: monitor trap flag;
-   * `nmi`: preemption timer, NMI window; `interrupt`: interrupt window.
+   * `nmi`: preemption timer, NMI window; `interrupt`: interrupt window. SDM Vol. 3C, 26.2 Other Causes of VM Exits
    */
   instructionBoundary(cpu: ProcessorDraft, before: 'debug-trap' | 'nmi' | 'interrupt'): void;
+  /** Non-root operation: an instruction or an iteration has retired, or an event was delivered. SDM Vol. 3C, 26.5.2 Monitor Trap Flag */
+  passedBoundary(cpu: ProcessorDraft): void;
+  /** Non-root operation: whether each instruction boundary must be looked at, although nothing is pending. */
+  wantsEachBoundary(cpu: ProcessorDraft): boolean;
+  /** Non-root operation, waiting for a startup IPI: it has come. Leaves. SDM Vol. 3C, 26.2 Other Causes of VM Exits */
+  interceptStartup(cpu: ProcessorDraft, vector: number): void;
   /** Non-root operation, IRET executes: removes blocking by NMI or virtual-NMI blocking as the controls say; whether something was unblocked. */
   unblockNmi(cpu: ProcessorDraft): boolean;
   /** Machine clock at which `instructionBoundary` must be called (preemption timer); Infinity when none. */

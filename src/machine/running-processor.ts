@@ -71,13 +71,19 @@ export class RunningProcessor {
         cpu.initPending = true;
         break;
       case 'startup':
-        if (cpu.initPending || cpu.activity === ACTIVITY.waitForSipi) cpu.startupVector = vector;
+        if (this.awaitsStartup) cpu.startupVector = vector;
         break;
       case 'smi':
         cpu.unbuilt('system-management interrupt');
     }
     cpu.boundaryWork = true;
     this.changed();
+  }
+
+  /** It waits for a startup IPI, or will with its next instruction, for VMX operation does not block the INIT that has come. SDM Vol. 3C, 26.2 Other Causes of VM Exits */
+  private get awaitsStartup(): boolean {
+    const { cpu, virtualized } = this;
+    return cpu.activity === ACTIVITY.waitForSipi || (cpu.initPending && virtualized?.vmx.on !== true);
   }
 
   /** Clock at which a deadline of its own comes; `Infinity` when it has none. */
@@ -98,10 +104,11 @@ export class RunningProcessor {
     const { cpu, number } = this;
     switch (cpu.activity) {
       case ACTIVITY.active:
-      case ACTIVITY.shutdown:
         return true;
+      case ACTIVITY.shutdown:
+        return !cpu.nonRoot || cpu.nmiPending || cpu.initPending || this.deadline <= cpu.clock.now();
       case ACTIVITY.waitForSipi:
-        return cpu.initPending || cpu.startupVector !== undefined;
+        return (cpu.initPending && !cpu.nonRoot) || cpu.startupVector !== undefined;
       default:
         return (
           cpu.nonRoot ||

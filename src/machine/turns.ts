@@ -1,13 +1,16 @@
-import { ACTIVITY, type ProcessorDraft } from '../cpu/processor-draft';
+import { ACTIVITY } from '../cpu/processor-draft';
 import { FLAG } from '../cpu/slots';
 import { isAsleep } from '../platform';
 import { chosen, sliceLength, type Turn } from './interleaving';
 import type { RunningMachine } from './running-machine';
+import type { RunningProcessor } from './running-processor';
 import type { StopReason } from './stop-reason';
 
-/** Interrupts of devices cannot wake it. */
-const isDeaf = (cpu: ProcessorDraft): boolean =>
-  !cpu.nonRoot && (!cpu.flag(FLAG.if) || cpu.activity === ACTIVITY.waitForSipi);
+/** Interrupts of devices cannot wake it, nor has it a deadline of its own. */
+const isDeaf = ({ cpu, deadline }: RunningProcessor): boolean => {
+  if (deadline !== Number.POSITIVE_INFINITY) return false;
+  return cpu.activity >= ACTIVITY.shutdown || (!cpu.nonRoot && !cpu.flag(FLAG.if));
+};
 
 /** Deadlines that may pass in vain while all processors sleep. */
 const MOST_WAKELESS = 65_536;
@@ -55,7 +58,7 @@ export class Turns {
   /** The current processor has nothing to do: its slice ends. */
   inactive(): StopReason | undefined {
     const { engine, cpu, processors, current } = this.machine;
-    if (cpu.activity === ACTIVITY.shutdown) return { kind: 'triple-fault' };
+    if (cpu.activity === ACTIVITY.shutdown && !cpu.nonRoot) return { kind: 'triple-fault' };
     if (processors.length === 1) return this.waitForDeadline();
     const now = engine.now();
     this.until = now;
@@ -115,7 +118,7 @@ export class Turns {
   /** Deadlines come, but none can wake a processor: interrupts are off, or those that come are of too low a priority. */
   private sleepsForEver(): boolean {
     const { processors, retired } = this.machine;
-    if (processors.every(({ cpu }) => isDeaf(cpu))) return true;
+    if (processors.every(isDeaf)) return true;
     if (retired !== this.asleepAt) {
       this.asleepAt = retired;
       this.wakeless = 0;

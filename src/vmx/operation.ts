@@ -4,7 +4,7 @@ import { type EptCapabilities, EptWalk } from '../ept';
 import { eptVpidCap, mostAreaEntries, type VmxCapabilities, vmxMisc } from './capabilities';
 import type { VmEntryProcessor } from './entry/context';
 import { VmEntryChecker } from './entry/vm-entry-checker';
-import { ActiveVmcs, VMX_OFF, type VmxState } from './state';
+import { ActiveVmcs, type MonitorTrap, VMX_OFF, type VmxState } from './state';
 import { controlMask, halfOf } from './vmcs/halves';
 import { supportedFields } from './vmcs/supported-fields';
 
@@ -86,6 +86,8 @@ export class VmxOperation {
   current: ActiveVmcs | undefined;
   nonRoot = false;
   timerDeadline = Number.POSITIVE_INFINITY;
+  virtualNmiBlocking = false;
+  monitorTrap: MonitorTrap = 'none';
   abortIndicator = 0;
   readonly active = new Map<number, ActiveVmcs>();
 
@@ -152,6 +154,8 @@ export class VmxOperation {
     this.vmxonPointer = state.vmxonPointer;
     this.nonRoot = state.nonRoot;
     this.timerDeadline = state.timerDeadline;
+    this.virtualNmiBlocking = state.virtualNmiBlocking;
+    this.monitorTrap = state.monitorTrap;
     this.abortIndicator = state.abortIndicator;
     const before = new Map(this.active);
     this.active.clear();
@@ -173,6 +177,8 @@ export class VmxOperation {
       currentVmcs: this.current?.address,
       nonRoot: this.nonRoot,
       timerDeadline: this.timerDeadline,
+      virtualNmiBlocking: this.virtualNmiBlocking,
+      monitorTrap: this.monitorTrap,
       abortIndicator: this.abortIndicator,
       active: Object.freeze(active.map((vmcs) => vmcs.publish())),
     });

@@ -67,8 +67,16 @@ const COMMON = {
   ia32VmxCr4Fixed0: 0x2000n,
 };
 
-/** What IA32_VMX_MISC may say, beside numbers: the model has the HLT activity state alone, and no writes to read-only fields. */
-const BUILT_MISC = compose(VMX_MISC, { preemptionTimerRate: 0x1fn, activityHlt: 1n, cr3TargetCount: 0x1ffn });
+/** What IA32_VMX_MISC may say, beside numbers: no writes to read-only fields. */
+const BUILT_MISC = compose(VMX_MISC, {
+  preemptionTimerRate: 0x1fn,
+  storeLma: 1n,
+  activityHlt: 1n,
+  activityShutdown: 1n,
+  activityWaitForSipi: 1n,
+  cr3TargetCount: 0x1ffn,
+  zeroLengthInjection: 1n,
+});
 
 /** What IA32_VMX_EPT_VPID_CAP may say. */
 const BUILT_EPT_VPID = compose(EPT_VPID_CAP, {

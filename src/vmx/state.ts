@@ -12,6 +12,9 @@ export interface VmcsState {
   readonly words: readonly bigint[];
 }
 
+/** How far the monitor trap flag has come: it waits for the first instruction or event, or its VM exit is pending. SDM Vol. 3C, 26.5.2 Monitor Trap Flag */
+export type MonitorTrap = 'none' | 'armed' | 'pending';
+
 /** What VMX adds to the state of a processor. SDM Vol. 3C, 24.3 Introduction to VMX Operation */
 export interface VmxState {
   /** Physical address of the VMXON region; undefined outside VMX operation. */
@@ -21,6 +24,9 @@ export interface VmxState {
   readonly nonRoot: boolean;
   /** Machine clock at which the VMX-preemption timer reaches 0; Infinity when it is not active. */
   readonly timerDeadline: number;
+  /** Blocking by virtual NMIs, with the control "virtual NMIs". SDM Vol. 3C, 27.7.1 Interruptibility State */
+  readonly virtualNmiBlocking: boolean;
+  readonly monitorTrap: MonitorTrap;
   /** VMX-abort indicator of the abort that stopped the processor; 0 when there was none. */
   readonly abortIndicator: number;
   /** By ascending address. */
@@ -32,6 +38,8 @@ export const VMX_OFF: VmxState = Object.freeze({
   currentVmcs: undefined,
   nonRoot: false,
   timerDeadline: Number.POSITIVE_INFINITY,
+  virtualNmiBlocking: false,
+  monitorTrap: 'none',
   abortIndicator: 0,
   active: Object.freeze([]),
 });

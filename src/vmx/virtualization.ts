@@ -97,6 +97,18 @@ export class Vmx extends VmxOperation implements Virtualization {
     interceptBoundary(this, cpu, before);
   }
 
+  passedBoundary(_cpu: ProcessorDraft): void {
+    if (this.monitorTrap === 'armed') this.monitorTrap = 'pending';
+  }
+
+  wantsEachBoundary(_cpu: ProcessorDraft): boolean {
+    return this.monitorTrap !== 'none';
+  }
+
+  interceptStartup(cpu: ProcessorDraft, vector: number): void {
+    cpu.leave({ reason: 'sipi', vector } satisfies VmExit);
+  }
+
   unblockNmi(cpu: ProcessorDraft): boolean {
     return unblockNmi(this, cpu);
   }

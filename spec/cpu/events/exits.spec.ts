@@ -20,6 +20,7 @@ const intercepting = (vectors: readonly number[]) => {
     interceptEvent: (cpu: ProcessorDraft, event: InterruptionEvent) => {
       if (vectors.includes(event.vector)) cpu.leave(`vector ${event.vector}`);
     },
+    passedBoundary: () => {},
     interceptTripleFault: (cpu: ProcessorDraft) => cpu.leave('triple fault'),
     performExit: (_: ProcessorDraft, exit: string, during: InterruptionEvent | undefined) =>
       exits.push({ event: exit, during: during?.vector }),

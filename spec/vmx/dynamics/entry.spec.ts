@@ -203,11 +203,11 @@ describe('27.6 Event Injection', () => {
 
 describe('what is not built', () => {
   it.each([
-    ['monitorTrapFlag', 'Monitor trap flag'],
-    ['virtualNmis', 'Virtual NMIs'],
+    ['pasidTranslation', 'PASID translation'],
+    ['instructionTimeout', 'Instruction timeout'],
   ] as const)('%s', (control, name) => {
     const machine = new VmxMachine(FULL_CAPABILITIES);
-    machine.ready().control('nmiExiting', control);
+    machine.ready().control('activateSecondaryControls', control);
     expect(() => machine.launch()).toThrow(new Unbuilt(`the control "${name}"`));
   });
 });

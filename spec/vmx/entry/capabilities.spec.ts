@@ -58,7 +58,8 @@ describe('A VMX Capability Reporting Facility', () => {
     expect(vmxMisc(SKYLAKE_CAPABILITIES)).toMatchObject({
       preemptionTimerRate: 5n,
       activityHlt: 1n,
-      activityShutdown: 0n,
+      activityShutdown: 1n,
+      activityWaitForSipi: 1n,
       cr3TargetCount: 4n,
       maxMsrs: 0n,
     });

@@ -5,7 +5,8 @@ import { FLAG, SLOT } from '../slots';
 import { type StepInstruction, tookBranch } from './branch-trap';
 import { codeBreakpoints, DEBUGCTL, DR6, debugException, hasCodeBreakpoints, PENDING } from './debug';
 
-const NMI: InterruptionEvent = Object.freeze({ vector: VECTOR.nmi, type: EVENT_TYPE.nmi });
+/** A non-maskable interrupt. SDM Vol. 3A, 6.7 Nonmaskable Interrupt (NMI) */
+export const NMI: InterruptionEvent = Object.freeze({ vector: VECTOR.nmi, type: EVENT_TYPE.nmi });
 
 const shadowed = (cpu: ProcessorDraft): boolean => cpu.blockingBySti || cpu.blockingByMovSs;
 const interruptible = (cpu: ProcessorDraft): boolean => cpu.flag(FLAG.if) && !shadowed(cpu);
@@ -19,16 +20,20 @@ const pendingTrap = (cpu: ProcessorDraft): InterruptionEvent | undefined => {
   return debugException(pendingDebug & (DR6.b | DR6.bs | DR6.bt));
 };
 
+/** Whether there is blocking by STI or MOV SS, and it holds back what the manual lets a processor take all the same. */
+export const isHeldByShadow = (cpu: ProcessorDraft): boolean =>
+  shadowed(cpu) && cpu.decide('event-shadow', 2n, 1n) !== 0n;
+
 const nmi = (cpu: ProcessorDraft): InterruptionEvent | undefined => {
-  if (!cpu.nmiPending || cpu.blockingByNmi || shadowed(cpu)) return undefined;
+  if (!cpu.nmiPending || cpu.blockingByNmi || cpu.blockingByMovSs || isHeldByShadow(cpu)) return undefined;
   cpu.nmiPending = false;
   return NMI;
 };
 
 const externalInterrupt = (cpu: ProcessorDraft): InterruptionEvent | undefined => {
-  if (shadowed(cpu) || cpu.bus.pendingInterrupt() < 0) return undefined;
+  if (cpu.bus.pendingInterrupt() < 0) return undefined;
   if (cpu.nonRoot) cpu.virtualization?.interceptExternalInterrupt(cpu);
-  if (!cpu.flag(FLAG.if)) return undefined;
+  if (!interruptible(cpu)) return undefined;
   return { vector: cpu.bus.acknowledgeInterrupt(), type: EVENT_TYPE.externalInterrupt };
 };
 
@@ -50,6 +55,7 @@ const isStarted = (cpu: ProcessorDraft): boolean => {
   const { startupVector } = cpu;
   if (startupVector === undefined) return false;
   cpu.startupVector = undefined;
+  if (cpu.nonRoot) cpu.virtualization?.interceptStartup(cpu, startupVector);
   startProcessor(cpu, startupVector);
   return true;
 };
@@ -60,7 +66,8 @@ const isStarted = (cpu: ProcessorDraft): boolean => {
  * SDM Vol. 3A, 6.9 Priority Among Simultaneous Exceptions and Interrupts
  */
 export const boundaryEvent = (cpu: ProcessorDraft): InterruptionEvent | undefined => {
-  if (cpu.initPending) takeInit(cpu);
+  const waits = cpu.activity === ACTIVITY.waitForSipi;
+  if (cpu.initPending && !(waits && cpu.nonRoot)) takeInit(cpu);
   if (cpu.activity === ACTIVITY.waitForSipi && !isStarted(cpu)) return undefined;
   const virtualization = cpu.nonRoot ? cpu.virtualization : undefined;
   if (cpu.activity === ACTIVITY.shutdown) {
@@ -90,17 +97,22 @@ export const needsBoundaryWork = (cpu: ProcessorDraft): boolean =>
   cpu.flag(FLAG.tf | FLAG.rf) ||
   (cpu.nmiPending && !cpu.blockingByNmi) ||
   cpu.initPending ||
+  (cpu.nonRoot && cpu.virtualization?.wantsEachBoundary(cpu) === true) ||
   ((cpu.nonRoot || interruptible(cpu)) && cpu.bus.pendingInterrupt() >= 0) ||
   hasCodeBreakpoints(cpu);
 
 const TRAP = 1;
 const STI = 2;
 const MOV_SS = 4;
+const BEGUN = 8;
 
 /** Notes what holds before an instruction and decides what follows it. */
 export const beginInstruction = (cpu: ProcessorDraft): void => {
   cpu.begun =
-    (cpu.flag(FLAG.tf) ? TRAP : 0) | (cpu.blockingBySti ? STI : 0) | (cpu.blockingByMovSs ? MOV_SS : 0);
+    BEGUN |
+    (cpu.flag(FLAG.tf) ? TRAP : 0) |
+    (cpu.blockingBySti ? STI : 0) |
+    (cpu.blockingByMovSs ? MOV_SS : 0);
 };
 
 /** A single-step trap becomes pending. SDM Vol. 3B, 18.3.1.4 Single-Step Exception Condition */
@@ -124,6 +136,7 @@ export const endInstruction = (cpu: ProcessorDraft, instruction: StepInstruction
   const { begun } = cpu;
   if ((begun & STI) !== 0) cpu.blockingBySti = false;
   if ((begun & MOV_SS) !== 0) cpu.blockingByMovSs = false;
+  if (cpu.nonRoot && begun !== 0) cpu.virtualization?.passedBoundary(cpu);
   if ((begun & TRAP) === 0 || cpu.blockingByMovSs) return;
   const onBranches = (cpu.W[2 * SLOT.debugctl] & DEBUGCTL.btf) !== 0;
   if (!onBranches || tookBranch(cpu, instruction)) pendSingleStep(cpu);

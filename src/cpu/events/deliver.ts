@@ -84,6 +84,7 @@ const entered = (cpu: ProcessorDraft, event: InterruptionEvent): 'delivered' => 
   cpu.blockingByMovSs = false;
   cpu.nmiUnblocked = false;
   cpu.boundaryWork = true;
+  if (cpu.nonRoot) cpu.virtualization?.passedBoundary(cpu);
   cpu.watcher?.delivered?.(cpu, event);
   return 'delivered';
 };

@@ -2,6 +2,8 @@ export {
   beginInstruction,
   boundaryEvent,
   endInstruction,
+  isHeldByShadow,
+  NMI,
   needsBoundaryWork,
   trapByNewFlags,
 } from './boundary';

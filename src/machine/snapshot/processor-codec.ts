@@ -61,6 +61,8 @@ const vmxFields: Codec<VmxState> = record<VmxState>({
   currentVmcs: orUndefined(physical),
   nonRoot: flag,
   timerDeadline: time,
+  virtualNmiBlocking: flag,
+  monitorTrap: oneOf('none', 'armed', 'pending'),
   abortIndicator: word32,
   active: list(activeVmcs),
 });

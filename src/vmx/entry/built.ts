@@ -27,12 +27,10 @@ const FIELDS = (
 const PRIMARY = halfOf('primaryProcBasedControls');
 const SECONDARY = halfOf('secondaryProcBasedControls');
 const EXIT = halfOf('vmExitControls');
-const ACTIVITY_STATE = halfOf('guestActivityState');
 const EPT_POINTER = halfOf('eptPointer');
 const SECONDARY_ACTIVE = 1 << CONTROLS.activateSecondaryControls.bit;
 const HOST_64 = 1 << CONTROLS.hostAddressSpaceSize.bit;
 const ENABLE_EPT = 1 << CONTROLS.enableEpt.bit;
-const LAST_BUILT_ACTIVITY = 1;
 
 const nameOf = (field: VmcsField, mask: number): string =>
   Object.values(CONTROLS as Record<Control, ControlRow>).find(
@@ -55,7 +53,5 @@ export const requireBuilt = (vmcs: VmcsData): void => {
     if (set !== 0) throw new Unbuilt(`the control "${nameOf(field, set)}"`);
   }
   if ((halves[EXIT] & HOST_64) === 0) throw new Unbuilt('VM exit to a 32-bit host');
-  if (halves[ACTIVITY_STATE] > LAST_BUILT_ACTIVITY)
-    throw new Unbuilt('VM entry to shutdown or wait-for-SIPI');
   if ((secondary & ENABLE_EPT) !== 0) requireBuiltEptPointer(halves[EPT_POINTER]);
 };

@@ -1,19 +1,20 @@
 import { ModelError } from '../../core';
 import type { Mmu } from '../../cpu/mmu';
-import type { ActivityState, ProcessorDraft } from '../../cpu/processor-draft';
+import { ACTIVITY, type ActivityState, type ProcessorDraft } from '../../cpu/processor-draft';
 import { exitReasonOf } from '../exit/exit-reasons';
 import { loadMsrsOnEntry } from '../exit/msr-areas';
 import { performEntryFailure } from '../exit/perform-exit';
 import type { EntryFailure } from '../exit/vm-exit';
 import { instructionErrorOf } from '../instructions/instruction-errors';
 import type { VmxResult } from '../instructions/results';
+import { blockNmis } from '../non-root/events';
 import type { VmxOperation } from '../operation';
 import type { ActiveVmcs } from '../state';
 import type { VmcsData } from '../vmcs';
 import { controlMask, halfOf } from '../vmcs/halves';
 import { requireBuilt } from './built';
 import type { PhysicalReader, VmEntryContext } from './context';
-import { inject, injectedEvent, isSoftwareInjection } from './vm-entry-inject';
+import { inject, injectedEvent, injectsMonitorTrap, isSoftwareInjection } from './vm-entry-inject';
 import { loadGuest } from './vm-entry-load';
 import type { VmEntryFailure } from './vm-entry-rule';
 
@@ -23,6 +24,7 @@ const PENDING_DEBUG = halfOf('guestPendingDebugExceptions');
 const TIMER = halfOf('vmxPreemptionTimerValue');
 const TIMER_ACTIVE = controlMask('activateVmxPreemptionTimer');
 const ENABLE_VPID = controlMask('enableVpid');
+const MONITOR_TRAP = controlMask('monitorTrapFlag');
 const BLOCKING_BY_STI = 1;
 const BLOCKING_BY_MOV_SS = 2;
 const BLOCKING_BY_NMI = 8;
@@ -96,12 +98,15 @@ const startGuest = (vmx: VmxOperation, cpu: ProcessorDraft, vmcs: VmcsData): voi
   const event = injectedEvent(vmcs);
   const blocking = halves[INTERRUPTIBILITY];
   const movSs = (blocking & BLOCKING_BY_MOV_SS) !== 0;
-  const keepsTraps = event === undefined || (movSs && isSoftwareInjection(event));
+  const activity = (event === undefined ? halves[ACTIVITY_STATE] : ACTIVITY.active) as ActivityState;
+  const keepsTraps = event === undefined ? activity <= ACTIVITY.hlt : movSs && isSoftwareInjection(event);
   cpu.blockingBySti = event === undefined && (blocking & BLOCKING_BY_STI) !== 0;
   cpu.blockingByMovSs = event === undefined && movSs;
-  cpu.blockingByNmi = (blocking & BLOCKING_BY_NMI) !== 0;
+  blockNmis(vmx, cpu, (blocking & BLOCKING_BY_NMI) !== 0);
   cpu.pendingDebug = keepsTraps ? halves[PENDING_DEBUG] : 0;
-  cpu.activity = (event === undefined ? halves[ACTIVITY_STATE] : 0) as ActivityState;
+  cpu.activity = activity;
+  if (injectsMonitorTrap(vmcs)) vmx.monitorTrap = 'pending';
+  else vmx.monitorTrap = (vmx.primary & MONITOR_TRAP) === 0 ? 'none' : 'armed';
   cpu.nmiUnblocked = false;
   cpu.begun = 0;
   vmx.nonRoot = true;
@@ -114,7 +119,7 @@ const startGuest = (vmx: VmxOperation, cpu: ProcessorDraft, vmcs: VmcsData): voi
   cpu.mmu.contextChanged();
   cpu.boundaryWork = true;
   cpu.watcher?.enteredNonRoot?.(cpu);
-  if (event !== undefined) inject(cpu, event);
+  if (event !== undefined) inject(vmx, cpu, event);
 };
 
 /**

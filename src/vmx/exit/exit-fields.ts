@@ -102,8 +102,13 @@ export class ExitFields {
       case 'tripleFault':
       case 'initSignal':
       case 'interruptWindow':
+      case 'nmiWindow':
+      case 'monitorTrapFlag':
       case 'preemptionTimerExpired':
         this.length = 0;
+        return;
+      case 'sipi':
+        this.qualificationLow = exit.vector;
         return;
       case 'taskSwitch':
         this.qualify(taskSwitchQualification(exit));

@@ -53,6 +53,8 @@ export const performExit = (
   recordExit(data, exit, during, cpu.nmiUnblocked);
   saveGuest(vmx, cpu, data, exit, during);
   vmx.nonRoot = false;
+  vmx.virtualNmiBlocking = false;
+  vmx.monitorTrap = 'none';
   cpu.nonRoot = false;
   cpu.exit = undefined;
   cpu.interruption = undefined;

@@ -3,6 +3,7 @@ import { DEBUGCTL, PENDING } from '../../cpu/events';
 import type { ProcessorDraft } from '../../cpu/processor-draft';
 import { FLAG, SLOT, STATUS_FLAGS } from '../../cpu/slots';
 import { statusFlagsOf } from '../../cpu/status-flags';
+import { isNmiBlocked } from '../non-root/events';
 import type { VmxOperation } from '../operation';
 import type { VmcsData } from '../vmcs';
 import { LOW_SLOTS, PDPTE_SLOTS, RIGHTS_SLOTS, SELECTOR_SLOTS, WHOLE_SLOTS } from '../vmcs/guest-slots';
@@ -69,7 +70,10 @@ const resumeFlag = (now: number, exit: VmExit, during: InterruptionEvent | undef
     case 'externalInterrupt':
     case 'tripleFault':
     case 'initSignal':
+    case 'sipi':
     case 'interruptWindow':
+    case 'nmiWindow':
+    case 'monitorTrapFlag':
     case 'preemptionTimerExpired':
       return now;
     default:
@@ -78,18 +82,19 @@ const resumeFlag = (now: number, exit: VmExit, during: InterruptionEvent | undef
 };
 
 /** Bits 3:0 of the interruptibility state; no SMI blocking outside SMM, no enclaves. SDM Vol. 3C, 25.4.2 Guest Non-Register State */
-const interruptibility = (cpu: ProcessorDraft): number =>
-  (cpu.blockingBySti ? 1 : 0) | (cpu.blockingByMovSs ? 2 : 0) | (cpu.blockingByNmi ? 8 : 0);
+const interruptibility = (vmx: VmxOperation, cpu: ProcessorDraft): number =>
+  (cpu.blockingBySti ? 1 : 0) | (cpu.blockingByMovSs ? 2 : 0) | (isNmiBlocked(vmx, cpu) ? 8 : 0);
 
 const isDebugException = (exit: VmExit): boolean =>
   exit.reason === 'exceptionOrNmi' && exit.event.vector === VECTOR.db;
 
 /**
- * Pending debug exceptions: what MOV SS holds back, of which a single step is one even where MOV SS itself ran with TF, and what an INIT comes before. Other
- * exits save none: traps come before whatever else exits at a boundary, and an instruction that exits has none. SDM Vol. 3C, 28.3.4 Saving Non-Register State
+ * Pending debug exceptions: what MOV SS holds back, of which a single step is one even where MOV SS itself ran with TF, and what an INIT or the monitor trap
+ * flag comes before. Other exits save none: traps come before whatever else exits at a boundary, and an instruction that exits has none. SDM Vol. 3C, 28.3.4 Saving Non-Register State
  */
 const heldTraps = (cpu: ProcessorDraft, exit: VmExit): number => {
-  if (exit.reason === 'initSignal' && !cpu.blockingByMovSs) return cpu.pendingDebug;
+  const before = exit.reason === 'initSignal' || exit.reason === 'monitorTrapFlag';
+  if (before && !cpu.blockingByMovSs) return cpu.pendingDebug;
   if (!cpu.blockingByMovSs || isDebugException(exit)) return 0;
   const steps = cpu.flag(FLAG.tf) && (cpu.W[2 * SLOT.debugctl] & DEBUGCTL.btf) === 0;
   return (cpu.pendingDebug & ~PENDING.bs) | (steps ? PENDING.bs : 0);
@@ -153,7 +158,7 @@ export const saveGuest = (
   const flags = (W[2 * SLOT.rflags] & ~STATUS_FLAGS) | statusFlagsOf(W) | 2;
   save(vmcs, RFLAGS, (flags & ~FLAG.rf) | resumeFlag(flags & FLAG.rf, exit, during), 0);
   save(vmcs, ACTIVITY_STATE, cpu.activity, 0);
-  save(vmcs, INTERRUPTIBILITY, interruptibility(cpu), 0);
+  save(vmcs, INTERRUPTIBILITY, interruptibility(vmx, cpu), 0);
   save(vmcs, PENDING_DEBUG, heldTraps(cpu, exit), 0);
   if ((controls & SAVE_TIMER) !== 0 && (vmx.pin & TIMER_ACTIVE) !== 0)
     save(vmcs, TIMER, timerValue(vmx, cpu.clock.now()) | 0, 0);

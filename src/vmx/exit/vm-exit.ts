@@ -102,7 +102,16 @@ export type VmExit =
     }
   /** The vector when the interrupt was acknowledged. */
   | { readonly reason: 'externalInterrupt'; readonly vector: number | undefined }
-  | { readonly reason: 'tripleFault' | 'initSignal' | 'interruptWindow' | 'preemptionTimerExpired' }
+  | { readonly reason: 'sipi'; readonly vector: number }
+  | {
+      readonly reason:
+        | 'tripleFault'
+        | 'initSignal'
+        | 'interruptWindow'
+        | 'nmiWindow'
+        | 'monitorTrapFlag'
+        | 'preemptionTimerExpired';
+    }
   | ({ readonly reason: 'eptViolation' } & Omit<EptViolation, 'kind'>)
   | { readonly reason: 'eptMisconfiguration'; readonly gpa: Gpa }
   | { readonly reason: 'pmlFull' };

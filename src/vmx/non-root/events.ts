@@ -1,4 +1,5 @@
 import { EVENT_TYPE, type InterruptionEvent, VECTOR } from '../../cpu/event';
+import { isHeldByShadow, NMI } from '../../cpu/events';
 import { ACTIVITY, type ProcessorDraft } from '../../cpu/processor-draft';
 import { FLAG } from '../../cpu/slots';
 import type { VmxOperation } from '../operation';
@@ -12,6 +13,8 @@ const NMI_EXITING = controlMask('nmiExiting');
 const INTERRUPT_EXITING = controlMask('externalInterruptExiting');
 const ACKNOWLEDGE = controlMask('acknowledgeInterruptOnExit');
 const INTERRUPT_WINDOW = controlMask('interruptWindowExiting');
+const NMI_WINDOW = controlMask('nmiWindowExiting');
+const VIRTUAL_NMIS = controlMask('virtualNmis');
 
 /** SDM Vol. 3C, 25.6.3 Exception Bitmap: for page faults a failed match inverts the bit. */
 const exceptionExits = (vmx: VmxOperation, event: InterruptionEvent): boolean => {
@@ -36,35 +39,71 @@ export const interceptEvent = (vmx: VmxOperation, cpu: ProcessorDraft, event: In
   }
 };
 
-/** An external interrupt is pending: it exits whatever RFLAGS.IF is, or not at all. SDM Vol. 3C, 26.2 Other Causes of VM Exits */
+/** An external interrupt is pending: it exits whatever RFLAGS.IF is, or not at all; blocking by STI or MOV SS may hold it back. SDM Vol. 3C, 26.2 Other Causes of VM Exits */
 export const interceptExternalInterrupt = (vmx: VmxOperation, cpu: ProcessorDraft): void => {
-  if ((vmx.pin & INTERRUPT_EXITING) === 0) return;
+  if ((vmx.pin & INTERRUPT_EXITING) === 0 || isHeldByShadow(cpu)) return;
   const acknowledge = (vmx.current!.data.halves[EXIT_CONTROLS] & ACKNOWLEDGE) !== 0;
   const vector = acknowledge ? cpu.bus.acknowledgeInterrupt() : undefined;
   cpu.leave({ reason: 'externalInterrupt', vector });
 };
 
-/** SDM Vol. 3C, 26.5.1 VMX-Preemption Timer; 26.2 Other Causes of VM Exits: interrupt windows wake HLT, the timer every state but wait-for-SIPI. */
+/** Without blocking by STI or MOV SS: HLT is woken. SDM Vol. 3C, 26.2 Other Causes of VM Exits */
+const isInterruptWindowOpen = (vmx: VmxOperation, cpu: ProcessorDraft): boolean =>
+  (vmx.primary & INTERRUPT_WINDOW) !== 0 &&
+  cpu.activity <= ACTIVITY.hlt &&
+  cpu.flag(FLAG.if) &&
+  !cpu.blockingBySti &&
+  !cpu.blockingByMovSs;
+
+/** HLT and shutdown are woken. SDM Vol. 3C, 26.2 Other Causes of VM Exits */
+const isNmiWindowOpen = (vmx: VmxOperation, cpu: ProcessorDraft): boolean =>
+  (vmx.primary & NMI_WINDOW) !== 0 && !vmx.virtualNmiBlocking && !cpu.blockingByMovSs && !isHeldByShadow(cpu);
+
+/** An NMI that exits may do so in spite of blocking by STI or MOV SS; without such blocking it comes here no sooner. */
+const nmiExitsInShadow = (vmx: VmxOperation, cpu: ProcessorDraft): boolean =>
+  cpu.nmiPending &&
+  (vmx.pin & NMI_EXITING) !== 0 &&
+  !cpu.blockingByNmi &&
+  (cpu.blockingBySti || cpu.blockingByMovSs) &&
+  !isHeldByShadow(cpu);
+
+/** SDM Vol. 3C, 26.5.2 Monitor Trap Flag; 26.5.1 VMX-Preemption Timer; 26.2 Other Causes of VM Exits. No processor that waits for a startup IPI comes here. */
 export const interceptBoundary = (
   vmx: VmxOperation,
   cpu: ProcessorDraft,
   before: 'debug-trap' | 'nmi' | 'interrupt',
 ): void => {
-  if (before === 'nmi' && cpu.activity !== ACTIVITY.waitForSipi && cpu.clock.now() >= vmx.timerDeadline)
-    cpu.leave({ reason: 'preemptionTimerExpired' });
-  const isOpen =
-    before === 'interrupt' &&
-    (vmx.primary & INTERRUPT_WINDOW) !== 0 &&
-    cpu.activity <= ACTIVITY.hlt &&
-    cpu.flag(FLAG.if) &&
-    !cpu.blockingBySti &&
-    !cpu.blockingByMovSs;
-  if (isOpen) cpu.leave({ reason: 'interruptWindow' });
+  switch (before) {
+    case 'debug-trap':
+      if (vmx.monitorTrap === 'pending') cpu.leave({ reason: 'monitorTrapFlag' });
+      return;
+    case 'nmi':
+      if (cpu.clock.now() >= vmx.timerDeadline) cpu.leave({ reason: 'preemptionTimerExpired' });
+      if (isNmiWindowOpen(vmx, cpu)) cpu.leave({ reason: 'nmiWindow' });
+      if (nmiExitsInShadow(vmx, cpu)) {
+        cpu.nmiPending = false;
+        cpu.leave({ reason: 'exceptionOrNmi', event: NMI });
+      }
+      return;
+    case 'interrupt':
+      if (isInterruptWindowOpen(vmx, cpu)) cpu.leave({ reason: 'interruptWindow' });
+  }
 };
 
-/** IRET: blocking by NMI ends unless NMIs exit. SDM Vol. 3C, 26.3 Changes to Instruction Behavior in VMX Non-Root Operation */
+/** Blocking by NMI, or with "virtual NMIs" their blocking, as the guest has it. SDM Vol. 3C, 25.4.2 Guest Non-Register State */
+export const isNmiBlocked = (vmx: VmxOperation, cpu: ProcessorDraft): boolean =>
+  (vmx.pin & VIRTUAL_NMIS) === 0 ? cpu.blockingByNmi : vmx.virtualNmiBlocking;
+
+/** The guest's NMIs are blocked from now on, or no longer; with "virtual NMIs" no blocking by NMI is left. SDM Vol. 3C, 27.7.1 Interruptibility State */
+export const blockNmis = (vmx: VmxOperation, cpu: ProcessorDraft, blocked: boolean): void => {
+  const isVirtual = (vmx.pin & VIRTUAL_NMIS) !== 0;
+  vmx.virtualNmiBlocking = isVirtual && blocked;
+  cpu.blockingByNmi = !isVirtual && blocked;
+};
+
+/** IRET: blocking by NMI ends unless NMIs exit, that of virtual NMIs does. SDM Vol. 3C, 26.3 Changes to Instruction Behavior in VMX Non-Root Operation */
 export const unblockNmi = (vmx: VmxOperation, cpu: ProcessorDraft): boolean => {
-  if ((vmx.pin & NMI_EXITING) !== 0 || !cpu.blockingByNmi) return false;
-  cpu.blockingByNmi = false;
+  if ((vmx.pin & (NMI_EXITING | VIRTUAL_NMIS)) === NMI_EXITING || !isNmiBlocked(vmx, cpu)) return false;
+  blockNmis(vmx, cpu, false);
   return true;
 };
