@@ -5,6 +5,7 @@ const MAY_IMPORT = {
   core: [],
   cpu: ['core'],
   ept: ['core', 'cpu'],
+  walk: ['core', 'cpu', 'ept'],
   vmx: ['core', 'cpu', 'ept'],
   iommu: ['core'],
   platform: ['core'],
@@ -13,7 +14,7 @@ const MAY_IMPORT = {
   vmm: ['core', 'vmx', 'ept', 'cpu', 'machine'],
   criteria: ['core', 'cpu', 'ept', 'vmx', 'iommu', 'platform', 'image', 'machine', 'vmm'],
   api: ['core', 'cpu', 'ept', 'vmx', 'iommu', 'platform', 'image', 'machine', 'vmm', 'criteria'],
-  cli: ['core', 'cpu', 'ept', 'vmx', 'iommu', 'platform', 'image', 'machine', 'vmm', 'criteria'],
+  cli: ['core', 'cpu', 'ept', 'walk', 'vmx', 'iommu', 'platform', 'image', 'machine', 'vmm', 'criteria'],
 };
 
 const FOLDERS = Object.keys(MAY_IMPORT);

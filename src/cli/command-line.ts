@@ -8,6 +8,7 @@ import { describeProcessorCommand, type ProcessorArguments, processorCommand } f
 import { runCommand } from './run';
 import { describeRun, type RunArguments } from './run-options';
 import { describeUnbuilt, type UnbuiltArguments, unbuiltCommand } from './unbuilt';
+import { describeWalk, type WalkArguments, walkCommand } from './walk';
 
 const ABOUT = `An executable reference model of x86 hardware virtualization: VT-x, EPT and a shared x86-64 core.
 
@@ -20,6 +21,7 @@ Examples:
   vtmodel check kernel.elf --json        on your own image, for a program
   vtmodel run kernel.elf --memory 1G     an image on the bare machine, its serial port on stdout
   vtmodel processor skylake              what a processor preset announces
+  vtmodel walk --lesson 4x4              a two-dimensional page walk, step by step
   vtmodel run --help                     all about one command`;
 
 /** The command line; `status` is told how the chosen command ended. */
@@ -41,6 +43,7 @@ const commandLine = (io: CommandIo, status: (status: number) => void): Command =
   describeProcessorCommand(program.command('processor')).action(
     (model: string | undefined, options: ProcessorArguments) => status(processorCommand(io, model, options)),
   );
+  describeWalk(program.command('walk')).action((options: WalkArguments) => status(walkCommand(io, options)));
   describeUnbuilt(program.command('unbuilt')).action((options: UnbuiltArguments) =>
     status(unbuiltCommand(io, options)),
   );

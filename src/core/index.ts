@@ -1,6 +1,7 @@
 export * from './address';
 export * from './bitfield';
 export * from './choice';
+export * from './hash';
 export * from './manual';
 export * from './memory';
 export * from './nearest';

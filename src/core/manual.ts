@@ -127,6 +127,7 @@ export const SECTIONS = {
     '4.1.1': 'Four Paging Modes',
     '4.1.2': 'Paging-Mode Enabling',
     '4.1.4': 'Enumeration of Paging Features by CPUID',
+    '4.2': 'Hierarchical Paging Structures: an Overview',
     '4.3': '32-Bit Paging',
     '4.4': 'PAE Paging',
     '4.4.1': 'PDPTE Registers',

@@ -8,11 +8,14 @@ export type EntryKind = (typeof ENTRY)[keyof typeof ENTRY];
 export type WalkEnd = EntryKind | typeof UNREADABLE;
 export const UNREADABLE = 4;
 
-/** A format of tables of 4 KiB and pages of 4 KiB. Entries come as int32 halves. */
+/** A format of tables of 4 KiB and pages of 4 KiB (or of 16 cells, for paper). Entries come as int32 halves. */
 export interface PagingFormat {
   readonly name: string;
-  /** 512 entries of 8 bytes a table, or 1024 of 4 bytes; those have no high half. */
-  readonly entryBytes: 4 | 8;
+  /**
+   * 512 entries of 8 bytes a table, or 1024 of 4 bytes; those have no high half. 2 is the format for paper: an address names a cell of 16 bits, an
+   * entry is a cell, tables and pages have 16 of them, so that each hexadecimal digit of an address is an index or the offset.
+   */
+  readonly entryBytes: 2 | 4 | 8;
   /** Levels of tables; the walk starts at this level and level 1 maps 4-KiB pages. */
   readonly levels: number;
   readonly classify: (low: number, high: number, level: number) => EntryKind;
@@ -50,6 +53,16 @@ export const indexAt = (low: number, high: number, level: number): number => {
 /** The same in tables of 1024 entries. */
 const narrowIndexAt = (low: number, level: number): number => (low >>> (level === 1 ? 12 : 22)) & 1023;
 
+const DIGIT = 4;
+
+/** Address of the entry that an address selects in a table whose entries have no high half. */
+const narrowEntryAt = (table: number, low: number, level: number, entryBytes: 2 | 4): number =>
+  entryBytes === 2 ? table + ((low >>> (DIGIT * level)) & 15) : table + narrowIndexAt(low, level) * 4;
+
+/** The table that such an entry names. */
+const narrowTable = (low: number, entryBytes: 2 | 4): number =>
+  entryBytes === 2 ? low & 0xfff0 : (low & -4096) >>> 0;
+
 /** Number of the 4-KiB frame that bits 51:12 of an entry name. */
 export const frameOfEntry = (low: number, high: number): number => (high & 0xfffff) * 0x100000 + (low >>> 12);
 
@@ -64,9 +77,9 @@ const wideLeafFrame = (low: number, high: number, level: number, addressLow: num
 };
 
 /** Of a leaf of 4 bytes: bits 20:13 of a 4-MiB page are 39:32 of its address. SDM Vol. 3A, 4.3 32-Bit Paging */
-const narrowLeafFrame = (low: number, level: number, addressLow: number): number =>
+const narrowLeafFrame = (low: number, level: number, addressLow: number, entryBytes: 2 | 4): number =>
   level === 1
-    ? low >>> 12
+    ? low >>> (entryBytes === 2 ? DIGIT : 12)
     : ((low >>> 13) & 0xff) * 0x100000 + ((low >>> 22) << 10) + ((addressLow >>> 12) & 1023);
 
 /** The 4-KiB frame that a leaf gives an address. */
@@ -101,7 +114,7 @@ export class RadixWalk {
   high = 0;
   /** Rights over the whole path, as the format defines them. */
   rights = 0;
-  /** After a leaf: the 4-KiB frame that the address maps to. */
+  /** After a leaf: the frame that the address maps to. */
   frame = 0;
   /** Addresses of the entries read, by level. */
   readonly addresses = new Float64Array(MAX_LEVELS + 1);
@@ -117,10 +130,12 @@ export class RadixWalk {
   ): WalkEnd {
     let table = root;
     let rights = format.allRights;
-    const wide = format.entryBytes === 8;
+    const { entryBytes } = format;
+    const wide = entryBytes === 8;
     for (let level = format.levels; ; level--) {
-      const address =
-        table + (wide ? indexAt(addressLow, addressHigh, level) * 8 : narrowIndexAt(addressLow, level) * 4);
+      const address = wide
+        ? table + indexAt(addressLow, addressHigh, level) * 8
+        : narrowEntryAt(table, addressLow, level, entryBytes);
       this.addresses[level] = address;
       this.level = level;
       if (!source.read(address, level)) return UNREADABLE;
@@ -130,7 +145,7 @@ export class RadixWalk {
       const kind = format.classify(low, high, level);
       if (kind === ENTRY.table) {
         rights = format.restrict(rights, low, high);
-        table = frameOfEntry(low, high) * 4096;
+        table = wide ? frameOfEntry(low, high) * 4096 : narrowTable(low, entryBytes);
         continue;
       }
       this.low = low;
@@ -139,7 +154,7 @@ export class RadixWalk {
         this.rights = format.restrict(rights, low, high);
         this.frame = wide
           ? wideLeafFrame(low, high, level, addressLow)
-          : narrowLeafFrame(low, level, addressLow);
+          : narrowLeafFrame(low, level, addressLow, entryBytes);
       } else this.rights = rights;
       return kind;
     }

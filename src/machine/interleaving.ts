@@ -1,3 +1,5 @@
+import { mixed } from '../core';
+
 /** Which processor runs: slices of whole instructions, whose lengths a seed decides. Memory is sequentially consistent. */
 export interface Turn {
   /** Number of the processor that runs. */
@@ -11,13 +13,6 @@ export const ONLY_TURN: Turn = Object.freeze({ processor: 0, until: Number.POSIT
 
 /** At power-up the bootstrap processor is the one that can run. */
 export const FIRST_TURN: Turn = Object.freeze({ processor: 0, until: 0 });
-
-const mixed = (value: number): number => {
-  let hash = value | 0;
-  hash = Math.imul(hash ^ (hash >>> 16), 0x7feb_352d);
-  hash = Math.imul(hash ^ (hash >>> 15), 0x846c_a68b);
-  return (hash ^ (hash >>> 16)) >>> 0;
-};
 
 /** 32 bits that depend on a seed (32 bits) and a machine clock, and on nothing else. */
 const drawn = (seed: number, clock: number): number =>
