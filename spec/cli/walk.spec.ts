@@ -38,7 +38,27 @@ describe('vtmodel walk --lesson', () => {
   });
 
   it('tiny, line by line', async () => {
-    expect(await printed('--lesson', 'tiny')).toMatchInlineSnapshot();
+    expect(await printed('--lesson', 'tiny')).toMatchInlineSnapshot(`
+      "Lesson tiny, seed 1: 2 by 2 levels, 8 references, solvable by hand
+      A read of linear address 0x5c7 in supervisor mode.
+      CR3 0x790 (guest-physical), EPTP 0x4b30 (host-physical), cells of 16 bits.
+
+        #  entry      index  at host-physical  holds   which names   and allows          rights so far
+      The guest’s entry of level 2 (page directory), at guest-physical 0x795
+        1  EPT PDE        7  0x4b37            0xbe07  table 0xbe00  read write execute  rwx
+        2  EPT PTE        9  0xbe09            0xc277  page  0xc270  read write execute  rwx
+        3  guest PDE      5  0xc275            0x0d77  table 0xd70   write user          wux
+      The guest’s entry of level 1 (page table), at guest-physical 0xd7c
+        4  EPT PDE       13  0x4b3d            0x4ca7  table 0x4ca0  read write execute  rwx
+        5  EPT PTE        7  0x4ca7            0x4597  page  0x4590  read write execute  rwx
+        6  guest PTE     12  0x459c            0x0ee7  page  0xee0   write user          wux
+      The guest-physical address that the guest’s tables gave: 0xee7
+        7  EPT PDE       14  0x4b3e            0x9a07  table 0x9a00  read write execute  rwx
+        8  EPT PTE       14  0x9a0e            0x8057  page  0x8050  read write execute  rwx
+
+      Linear 0x5c7 is host-physical 0x8057, after 8 references.
+      "
+    `);
   });
 });
 
