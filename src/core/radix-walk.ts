@@ -8,14 +8,11 @@ export type EntryKind = (typeof ENTRY)[keyof typeof ENTRY];
 export type WalkEnd = EntryKind | typeof UNREADABLE;
 export const UNREADABLE = 4;
 
-/** A format of tables of 4 KiB and pages of 4 KiB (or of 16 cells, for paper). Entries come as int32 halves. */
+/** A format of tables of 4 KiB and pages of 4 KiB. Entries come as int32 halves. */
 export interface PagingFormat {
   readonly name: string;
-  /**
-   * 512 entries of 8 bytes a table, or 1024 of 4 bytes; those have no high half. 2 is the format for paper: an address names a cell of 16 bits, an
-   * entry is a cell, tables and pages have 16 of them, so that each hexadecimal digit of an address is an index or the offset.
-   */
-  readonly entryBytes: 2 | 4 | 8;
+  /** 512 entries of 8 bytes a table, or 1024 of 4 bytes; those have no high half. */
+  readonly entryBytes: 4 | 8;
   /** Levels of tables; the walk starts at this level and level 1 maps 4-KiB pages. */
   readonly levels: number;
   readonly classify: (low: number, high: number, level: number) => EntryKind;
@@ -23,6 +20,14 @@ export interface PagingFormat {
   readonly allRights: number;
   /** Rights that remain after an entry. */
   readonly restrict: (rights: number, low: number, high: number) => number;
+}
+
+/**
+ * A format for paper: an address names a cell of 16 bits, an entry is a cell, tables and pages have 16 of them, so that each hexadecimal digit of an
+ * address is an index or the offset.
+ */
+export interface PaperFormat extends Omit<PagingFormat, 'entryBytes'> {
+  readonly entryBytes: 2;
 }
 
 /** Reads an entry into `low` and `high`; false when it cannot be read (the source then knows why). */
@@ -90,7 +95,9 @@ export const leafFrame = (
   level: number,
   addressLow: number,
 ): number =>
-  entryBytes === 8 ? wideLeafFrame(low, high, level, addressLow) : narrowLeafFrame(low, level, addressLow);
+  entryBytes === 8
+    ? wideLeafFrame(low, high, level, addressLow)
+    : narrowLeafFrame(low, level, addressLow, entryBytes);
 
 /** Byte address of the entry that an address selects in the table of a level. */
 export const entryAddress = (
@@ -122,7 +129,7 @@ export class RadixWalk {
 
   /** Walks from the table at `root` (byte address) for the address with the given halves. */
   run(
-    format: PagingFormat,
+    format: PagingFormat | PaperFormat,
     source: EntrySource,
     root: number,
     addressLow: number,

@@ -9,7 +9,7 @@ import {
   hpa,
   type Outcome,
   ok,
-  type PagingFormat,
+  type PaperFormat,
   RadixWalk,
 } from '../core';
 import { EPT_RIGHTS, type EptAccess, type EptFault, eptAllows } from '../ept';
@@ -30,7 +30,7 @@ const ALL = 7;
 const tableOrLeaf = (level: number): EntryKind => (level === 1 ? ENTRY.leaf : ENTRY.table);
 
 /** Guest tables: bit 0 present, 1 write, 2 user; bit 3 and the top digit are reserved. */
-const TINY_GUEST: PagingFormat = {
+const TINY_GUEST: PaperFormat = {
   name: 'tiny paging',
   levels: LEVELS,
   entryBytes: 2,
@@ -43,7 +43,7 @@ const TINY_GUEST: PagingFormat = {
 };
 
 /** EPT: bit 0 read, 1 write, 2 execute; bit 3 is reserved, and write without read. */
-const TINY_EPT: PagingFormat = {
+const TINY_EPT: PaperFormat = {
   name: 'tiny EPT',
   levels: LEVELS,
   entryBytes: 2,
