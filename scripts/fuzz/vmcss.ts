@@ -176,6 +176,7 @@ const attempt = (seed: number, index: number): readonly string[] => {
     timerDeadline: Number.POSITIVE_INFINITY,
     virtualNmiBlocking: false,
     monitorTrap: 'none',
+    pauseLoop: undefined,
     abortIndicator: 0,
     active: [
       {

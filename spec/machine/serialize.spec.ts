@@ -108,6 +108,7 @@ describe('a snapshot', () => {
       timerDeadline: Number.POSITIVE_INFINITY,
       virtualNmiBlocking: true,
       monitorTrap: 'armed',
+      pauseLoop: { first: 7, last: 9 },
       abortIndicator: 0,
       active: [
         { address: 0x2000, launched: true, shadow: false, vmxoffSinceLaunch: true, words },

@@ -286,6 +286,7 @@ export const SECTIONS = {
     '25.6.6': 'Guest/Host Masks and Read Shadows for CR0 and CR4',
     '25.6.9': 'MSR-Bitmap Address',
     '25.6.11': 'Extended-Page-Table Pointer (EPTP)',
+    '25.6.13': 'Controls for PAUSE-Loop Exiting',
     '25.6.14': 'VM-Function Controls',
     '25.6.19': 'Control Field for Page-Modification Logging',
     '25.6.20': 'Controls for Virtualization Exceptions',

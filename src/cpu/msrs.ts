@@ -1,33 +1,13 @@
 import { hex, isCanonical, maskOf, shiftRight, u64 } from '../core';
 import { MISC_NO_EXECUTE, writeEfer } from './control-registers';
 import { MSR, type MsrName } from './msr-index';
+import { bySlot, type Check, command, constant, type MsrRow, named, stored, within } from './msr-row';
+import { PERFORMANCE_MSRS } from './performance-monitoring';
 import { announces, type FeatureName, linearAddressWidth, physicalAddressWidth } from './presets/features';
 import type { ProcessorDraft } from './processor-draft';
 import { SLOT } from './slots';
 
-type Check = (cpu: ProcessorDraft, value: bigint) => boolean;
-
-/** One MSR, or `count` equal ones from `index` on. `write` says whether the value was accepted; without it the MSR is read-only. */
-export interface MsrRow {
-  readonly index: number;
-  readonly count?: number;
-  readonly name: string;
-  /** The MSR exists only with this feature, or with one of these. */
-  readonly feature?: FeatureName | readonly FeatureName[];
-  /** The MSR exists only on parts of one kind: family 5, or family 6 and later. */
-  readonly family?: 'P5' | 'P6';
-  /** Undefined where RDMSR is #GP(0): the MSR is a command. */
-  readonly read: (cpu: ProcessorDraft, index: number) => bigint | undefined;
-  readonly write?: (cpu: ProcessorDraft, value: bigint, index: number) => boolean;
-}
-
 const canonical: Check = (cpu, value) => isCanonical(value, linearAddressWidth(cpu.cpuid));
-const within =
-  (mask: bigint): Check =>
-  (_, value) =>
-    (value & ~mask) === 0n;
-const anything: Check = () => true;
-
 // SDM Vol. 3A, 12.11.2.1 IA32_MTRR_DEF_TYPE MSR: memory types UC, WC, WT, WP, WB (and UC- in the PAT)
 const MEMORY_TYPES = [0, 1, 4, 5, 6];
 const PAT_TYPES = [...MEMORY_TYPES, 7];
@@ -38,33 +18,6 @@ const everyByte =
     [0n, 8n, 16n, 24n, 32n, 40n, 48n, 56n].every((at) =>
       types.includes(Number(shiftRight(value, at) & 0xffn)),
     );
-
-const bySlot = (slot: number, allows: Check = anything): Pick<MsrRow, 'read' | 'write'> => ({
-  read: (cpu) => cpu.R[slot],
-  write: (cpu, value) => {
-    if (!allows(cpu, value)) return false;
-    cpu.R[slot] = value;
-    return true;
-  },
-});
-
-const stored = (allows: Check = anything): Pick<MsrRow, 'read' | 'write'> => ({
-  read: (cpu, index) => cpu.msrs.get(index) ?? 0n,
-  write: (cpu, value, index) => {
-    if (!allows(cpu, value)) return false;
-    cpu.msrs = new Map(cpu.msrs).set(index, value);
-    return true;
-  },
-});
-
-const named = (name: MsrName): Pick<MsrRow, 'index' | 'name'> => ({ index: MSR[name], name });
-const constant = (value: bigint): Pick<MsrRow, 'read'> => ({ read: () => value });
-
-/** Written to have an effect at once, of which nothing is seen here; read never. */
-const command = (allows: Check = anything): Pick<MsrRow, 'read' | 'write'> => ({
-  read: () => undefined,
-  write: allows,
-});
 
 /** The mitigations that CPUID announces. SDM Vol. 4, 2.1 Architectural MSRs: IA32_SPEC_CTRL */
 const SPECULATION: readonly (readonly [bit: bigint, feature: FeatureName])[] = [
@@ -81,13 +34,13 @@ const ARCHITECTURAL_CAPABILITIES = 0xe16bn;
 const VARIABLE_RANGES = 10;
 
 /**
- * The time-stamp counter as software sees it, with the offset of non-root operation; asks `Choice`.
+ * The time-stamp counter as software sees it, with the offset and the scaling of non-root operation; asks `Choice`.
  * SDM Vol. 3B, 18.17 Time-Stamp Counter; SDM Vol. 3C, 26.3 Changes to Instruction Behavior in VMX Non-Root Operation
  */
 export const readTimeStamp = (cpu: ProcessorDraft): bigint => {
-  const offset = cpu.nonRoot && cpu.virtualization ? cpu.virtualization.timeStampOffset(cpu) : 0n;
-  const preferred = u64(BigInt(Math.floor(cpu.clock.now())) + cpu.R[SLOT.tscOffset] + offset);
-  return cpu.decide('time-stamp', 1n << 64n, preferred);
+  const counter = u64(BigInt(Math.floor(cpu.clock.now())) + cpu.R[SLOT.tscOffset]);
+  const shown = cpu.nonRoot && cpu.virtualization ? cpu.virtualization.shownTimeStamp(cpu, counter) : counter;
+  return cpu.decide('time-stamp', 1n << 64n, shown);
 };
 
 /** SDM Vol. 3A, 11.5.4.1 TSC-Deadline Mode: the timer expires once the counter of this processor is not below the value. */
@@ -233,9 +186,11 @@ export const MSR_ROWS: readonly MsrRow[] = [
   },
   { ...named('IA32_SYSENTER_ESP'), feature: 'sep', ...bySlot(SLOT.sysenterEsp, canonical) },
   { ...named('IA32_SYSENTER_EIP'), feature: 'sep', ...bySlot(SLOT.sysenterEip, canonical) },
+  { ...named('IA32_UMWAIT_CONTROL'), feature: 'waitpkg', ...stored(within(0xffff_fffdn)) },
   { ...named('IA32_MCG_CAP'), family: 'P6', ...constant(0n) },
   { ...named('IA32_MCG_STATUS'), family: 'P6', ...stored(within(0xfn)) },
   { ...named('IA32_MISC_ENABLE'), family: 'P6', read: (c) => c.R[SLOT.miscEnable], write: writeMiscEnable },
+  ...PERFORMANCE_MSRS,
   // LBR and BTF. SDM Vol. 3B, 18.4.1 IA32_DEBUGCTL MSR
   { ...named('IA32_DEBUGCTL'), family: 'P6', ...bySlot(SLOT.debugctl, within(3n)) },
   ...ranges,

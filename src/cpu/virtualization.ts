@@ -14,6 +14,10 @@ export type InterceptedInstruction =
         | 'rdtscp'
         | 'rdpmc'
         | 'pause'
+        | 'rdrand'
+        | 'rdseed'
+        | 'umwait'
+        | 'tpause'
         | 'monitor'
         | 'mwait'
         | 'rsm'
@@ -83,15 +87,18 @@ export interface Virtualization {
   /** Non-root operation only. May leave. */
   intercept(cpu: ProcessorDraft, instruction: Instruction, what: InterceptedInstruction): void;
   /** Non-root operation: whether the instruction exists; else it is #UD before anything else is looked at. SDM Vol. 3C, 26.3 Changes to Instruction Behavior in VMX Non-Root Operation */
-  instructionEnabled(cpu: ProcessorDraft, id: 'rdtscp' | 'rdpid' | 'invpcid' | 'xsaves'): boolean;
+  instructionEnabled(
+    cpu: ProcessorDraft,
+    id: 'rdtscp' | 'rdpid' | 'invpcid' | 'xsaves' | 'user-wait',
+  ): boolean;
   /** Non-root operation: value that MOV from CR0 or CR4 (or SMSW) shows. */
   readControlRegister(cpu: ProcessorDraft, control: 0 | 4, value: bigint): bigint;
   /** Non-root operation: value that reaches CR0 or CR4 when software writes `value` (host-owned bits stay). */
   writeControlRegister(cpu: ProcessorDraft, control: 0 | 4, value: bigint): bigint;
   /** Bits of CR0 or CR4 that must be as VMX operation fixes them, else #GP(0); called for root and non-root while VMX operation is on. */
   controlRegisterAllowed(cpu: ProcessorDraft, control: 0 | 4, value: bigint): boolean;
-  /** Non-root operation: what is added to the time-stamp counter. */
-  timeStampOffset(cpu: ProcessorDraft): bigint;
+  /** Non-root operation: what software sees of the time-stamp counter. */
+  shownTimeStamp(cpu: ProcessorDraft, counter: bigint): bigint;
   /** Non-root operation: guest-physical to host-physical address. May leave (EPT violation, EPT misconfiguration, page-modification log full) or raise #VE. Identity without EPT. */
   translateGuestPhysical(cpu: ProcessorDraft, address: number, access: PhysicalAccess): number;
   /** Non-root operation with EPT, for the engine's caches: a number for the EPT root, 0 without. */

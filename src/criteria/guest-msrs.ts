@@ -1,5 +1,6 @@
 import { hex } from '../core';
-import { type MsrRow, msrsOf } from '../cpu/msrs';
+import type { MsrRow } from '../cpu/msr-row';
+import { msrsOf } from '../cpu/msrs';
 import type { ProcessorDraft } from '../cpu/processor-draft';
 import { GUEST_MSRS, type GuestMsrRow, type MsrKeeping, type VmcsField, type Vmx } from '../vmx';
 import { isTimeMsr } from './time-sources';

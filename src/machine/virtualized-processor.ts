@@ -3,6 +3,7 @@ import type { InstructionRow } from '../cpu/engine/row';
 import { DATA_ROWS, STRING_ROWS } from '../cpu/instructions/data';
 import { EXTENDED_ROWS } from '../cpu/instructions/extended';
 import { SYSTEM_ROWS } from '../cpu/instructions/system';
+import { perfGlobalCtrlBits } from '../cpu/performance-monitoring';
 import type { Processor } from '../cpu/presets';
 import type { ProcessorDraft } from '../cpu/processor-draft';
 import type { VirtualizationState } from '../cpu/processor-state';
@@ -30,6 +31,7 @@ export class VirtualizedProcessor implements VirtualizationState {
       capabilities: vmxCapabilities(processor),
       physicalAddressWidth: processor.physicalAddressWidth,
       linearAddressWidth: processor.linearAddressWidth,
+      perfGlobalCtrlBits: perfGlobalCtrlBits(processor.cpuid),
       tables,
     });
   }

@@ -1,10 +1,10 @@
 import { type EntrySource, high32, low32 } from '../core';
 import type { Mmu } from '../cpu/mmu';
 import { type EptCapabilities, EptWalk } from '../ept';
-import { eptVpidCap, mostAreaEntries, type VmxCapabilities, vmxMisc } from './capabilities';
+import { controlSupported, eptVpidCap, mostAreaEntries, type VmxCapabilities, vmxMisc } from './capabilities';
 import type { VmEntryProcessor } from './entry/context';
 import { VmEntryChecker } from './entry/vm-entry-checker';
-import { ActiveVmcs, type MonitorTrap, VMX_OFF, type VmxState } from './state';
+import { ActiveVmcs, type MonitorTrap, type PauseLoop, VMX_OFF, type VmxState } from './state';
 import { controlMask, halfOf } from './vmcs/halves';
 import { supportedFields } from './vmcs/supported-fields';
 
@@ -15,6 +15,8 @@ export interface VmxOptions {
   readonly physicalAddressWidth: number;
   /** 48 or 57. */
   readonly linearAddressWidth: number;
+  /** Bits of IA32_PERF_GLOBAL_CTRL that exist. */
+  readonly perfGlobalCtrlBits?: bigint;
   /** Features that VM-entry rules ask about. */
   readonly features?: ReadonlySet<string>;
   /** Reads host memory for EPT walks; through `Mmu.readPhysical` when left out. */
@@ -79,6 +81,8 @@ export class VmxOperation {
   readonly entering: Mutable<VmEntryProcessor>;
   /** The preemption timer counts once in 2^rate clocks. SDM Vol. 3D, A.6 Miscellaneous Data */
   readonly timerRate: number;
+  /** VM exits save IA32_PKRS. SDM Vol. 3C, 28.3.1 Saving Control Registers, Debug Registers, and MSRs */
+  readonly savesPkrs: boolean;
   /** Entries that an MSR area may have. */
   readonly mostAreaEntries: number;
 
@@ -88,6 +92,7 @@ export class VmxOperation {
   timerDeadline = Number.POSITIVE_INFINITY;
   virtualNmiBlocking = false;
   monitorTrap: MonitorTrap = 'none';
+  pauseLoop: PauseLoop | undefined;
   abortIndicator = 0;
   readonly active = new Map<number, ActiveVmcs>();
 
@@ -124,7 +129,9 @@ export class VmxOperation {
       features: options.features ?? new Set(),
       operation: 'root',
       vmxoffSinceLaunch: false,
+      ...(options.perfGlobalCtrlBits === undefined ? {} : { perfGlobalCtrlBits: options.perfGlobalCtrlBits }),
     };
+    this.savesPkrs = controlSupported(capabilities, 'loadGuestPkrs');
   }
 
   /** In VMX operation, root or non-root. */
@@ -156,6 +163,7 @@ export class VmxOperation {
     this.timerDeadline = state.timerDeadline;
     this.virtualNmiBlocking = state.virtualNmiBlocking;
     this.monitorTrap = state.monitorTrap;
+    this.pauseLoop = state.pauseLoop;
     this.abortIndicator = state.abortIndicator;
     const before = new Map(this.active);
     this.active.clear();
@@ -179,6 +187,7 @@ export class VmxOperation {
       timerDeadline: this.timerDeadline,
       virtualNmiBlocking: this.virtualNmiBlocking,
       monitorTrap: this.monitorTrap,
+      pauseLoop: this.pauseLoop,
       abortIndicator: this.abortIndicator,
       active: Object.freeze(active.map((vmcs) => vmcs.publish())),
     });

@@ -1,6 +1,6 @@
 import type { BitRange, bitfield } from '../core';
 import { cr4Bits } from '../cpu/control-registers';
-import { type PresetName, type Processor, processor } from '../cpu/presets';
+import { announces, type FeatureName, type PresetName, type Processor, processor } from '../cpu/presets';
 import { BUILT_CONTROLS } from './built-controls';
 import {
   type ControlField,
@@ -12,6 +12,9 @@ import {
 } from './capabilities';
 import { EVERYTHING, PARTS, type VmxPart } from './preset-parts';
 import { CONTROLS, type Control, type ControlRow } from './vmcs/controls';
+import { VMCS_FIELDS } from './vmcs/fields';
+import { supportedFields } from './vmcs/supported-fields';
+import { FIELD_NAMES } from './vmcs/vmcs';
 
 /** The allowed-1 settings of a control MSR are its upper half. */
 const HIGH_HALF = 32n;
@@ -67,7 +70,7 @@ const COMMON = {
   ia32VmxCr4Fixed0: 0x2000n,
 };
 
-/** What IA32_VMX_MISC may say, beside numbers: no writes to read-only fields. */
+/** What IA32_VMX_MISC may say. */
 const BUILT_MISC = compose(VMX_MISC, {
   preemptionTimerRate: 0x1fn,
   storeLma: 1n,
@@ -75,6 +78,7 @@ const BUILT_MISC = compose(VMX_MISC, {
   activityShutdown: 1n,
   activityWaitForSipi: 1n,
   cr3TargetCount: 0x1ffn,
+  vmwriteAnyField: 1n,
   zeroLengthInjection: 1n,
 });
 
@@ -102,10 +106,34 @@ const BUILT_EPT_VPID = compose(EPT_VPID_CAP, {
 const hasControl = ({ controls }: VmxPart, control: Control): boolean =>
   ((controls[CONTROLS[control].field] >>> CONTROLS[control].bit) & 1) === 1;
 
+/** Controls of something that a processor may lack: they are there with one of these features. */
+const OF_FEATURES: Readonly<Partial<Record<Control, readonly FeatureName[]>>> = {
+  enableRdtscp: ['rdtscp', 'rdpid'],
+  rdrandExiting: ['rdrand'],
+  enableInvpcid: ['invpcid'],
+  rdseedExiting: ['rdseed'],
+  enableXsavesXrstors: ['xsaves'],
+  enableUserWaitAndPause: ['waitpkg'],
+  loadHostIa32PerfGlobalCtrl: ['perfmon'],
+  loadHostPkrs: ['pks'],
+  saveIa32PerfGlobalCtl: ['perfmon'],
+  loadGuestIa32PerfGlobalCtrl: ['perfmon'],
+  loadGuestPkrs: ['pks'],
+};
+
 /** Whether the real part behind a preset has a control: its capability MSR allows 1. */
 export const partHasControl = (preset: PresetName, control: Control): boolean => {
   const part = PARTS[preset];
   return part !== undefined && hasControl(part, control);
+};
+
+/** Index bits 9:1 of the highest encoding of a field that the processor has, in place. SDM Vol. 3D, A.9 VMCS Enumeration */
+const withHighestField = (capabilities: VmxCapabilities): VmxCapabilities => {
+  const supported = supportedFields(capabilities);
+  const indexes = FIELD_NAMES.filter((_, index) => supported[index] === 1).map(
+    (name) => VMCS_FIELDS[name].encoding & 0x3fe,
+  );
+  return { ...capabilities, ia32VmxVmcsEnum: BigInt(Math.max(...indexes)) };
 };
 
 /**
@@ -113,9 +141,15 @@ export const partHasControl = (preset: PresetName, control: Control): boolean =>
  */
 export const vmxCapabilities = ({ name, cpuid }: Pick<Processor, 'name' | 'cpuid'>): VmxCapabilities => {
   const part = PARTS[name] ?? PARTS.skylake!;
-  return {
+  const controls = controlMsrs(
+    (control) =>
+      BUILT_CONTROLS.has(control) &&
+      hasControl(part, control) &&
+      (OF_FEATURES[control]?.some((feature) => announces(cpuid, feature)) ?? true),
+  );
+  return withHighestField({
     ...COMMON,
-    ...controlMsrs((control) => BUILT_CONTROLS.has(control) && hasControl(part, control)),
+    ...controls,
     // The whole page: the layout of an active VMCS's image is the model's own.
     ia32VmxBasic: compose(VMX_BASIC, {
       vmcsRevisionId: part.revision,
@@ -126,16 +160,16 @@ export const vmxCapabilities = ({ name, cpuid }: Pick<Processor, 'name' | 'cpuid
     }),
     ia32VmxMisc: part.misc & BUILT_MISC,
     ia32VmxCr4Fixed1: BigInt(cr4Bits(cpuid) >>> 0),
-    ia32VmxVmcsEnum: part.vmcsEnum,
+    ia32VmxVmcsEnum: 0n,
     ia32VmxEptVpidCap: part.eptVpid & BUILT_EPT_VPID,
-  };
+  });
 };
 
 /** The capabilities of the preset `skylake`. */
 export const SKYLAKE_CAPABILITIES: VmxCapabilities = vmxCapabilities(processor('skylake'));
 
 /** A made-up processor with every control and feature of the tables: for rules whose control the presets lack. */
-export const FULL_CAPABILITIES: VmxCapabilities = {
+export const FULL_CAPABILITIES: VmxCapabilities = withHighestField({
   ...COMMON,
   ...controlMsrs(() => true),
   ia32VmxBasic: compose(VMX_BASIC, {
@@ -151,6 +185,6 @@ export const FULL_CAPABILITIES: VmxCapabilities = {
   ia32VmxMisc: EVERYTHING.misc,
   // Every CR4 bit with a name, up to FRED (bit 32).
   ia32VmxCr4Fixed1: 0x1_1bff_7fffn,
-  ia32VmxVmcsEnum: EVERYTHING.vmcsEnum,
+  ia32VmxVmcsEnum: 0n,
   ia32VmxEptVpidCap: EVERYTHING.eptVpid,
-};
+});

@@ -2,8 +2,6 @@ import { maskOf } from '../core';
 import type { PresetName } from '../cpu/presets';
 import { type ControlField, EPT_VPID_CAP, VMX_MISC } from './capabilities';
 import { CONTROLS, type ControlRow } from './vmcs/controls';
-import type { FieldRow } from './vmcs/field-row';
-import { VMCS_FIELDS } from './vmcs/fields';
 
 /** VMX of a real part, as its capability MSRs report it. SDM Vol. 3D, Appendix A VMX Capability Reporting Facility */
 export interface VmxPart {
@@ -12,7 +10,6 @@ export interface VmxPart {
   readonly controls: Readonly<Record<ControlField, number>>;
   /** With the same rate of the preemption timer on all parts. */
   readonly misc: bigint;
-  readonly vmcsEnum: bigint;
   readonly eptVpid: bigint;
 }
 
@@ -30,7 +27,6 @@ const NEHALEM: VmxPart = {
     vmFunctionControls: 0,
   },
   misc: 0x401c5n,
-  vmcsEnum: 0x2en,
   eptVpid: 0xf01_0611_4141n,
 };
 
@@ -47,7 +43,6 @@ const SKYLAKE: VmxPart = {
     vmFunctionControls: 1,
   },
   misc: 0x7004c1e5n,
-  vmcsEnum: 0x2en,
   eptVpid: 0xf01_0673_4141n,
 };
 
@@ -65,7 +60,6 @@ const SAPPHIRE_RAPIDS: VmxPart = {
     vmFunctionControls: 1,
   },
   misc: 0x7004c1e5n,
-  vmcsEnum: 0x4cn,
   eptVpid: 0xf01_06f3_41c1n,
 };
 
@@ -73,12 +67,6 @@ const everyControl = (field: ControlField): number =>
   Object.values<ControlRow>(CONTROLS)
     .filter((row) => row.field === field)
     .reduce((mask, { bit }) => mask | (1 << bit), 0);
-
-/** Index bits 9:1 of the highest field encoding, in place. SDM Vol. 3D, A.9 VMCS Enumeration */
-const HIGHEST_FIELD_INDEX = Object.values<FieldRow>(VMCS_FIELDS).reduce((highest, { encoding }) => {
-  const index = BigInt(encoding & 0x3fe);
-  return index > highest ? index : highest;
-}, 0n);
 
 const allOnes = (layout: { reserved(width: number): bigint }): bigint => maskOf(64) & ~layout.reserved(64);
 
@@ -100,7 +88,6 @@ export const EVERYTHING: VmxPart = {
     'preemptionTimerRate',
     5n,
   ),
-  vmcsEnum: HIGHEST_FIELD_INDEX,
   eptVpid: EPT_VPID_CAP.set(allOnes(EPT_VPID_CAP), 'maxHlatPrefixSize', 52n),
 };
 

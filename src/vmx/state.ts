@@ -14,6 +14,11 @@ export interface VmcsState {
 
 /** How far the monitor trap flag has come: it waits for the first instruction or event, or its VM exit is pending. SDM Vol. 3C, 26.5.2 Monitor Trap Flag */
 export type MonitorTrap = 'none' | 'armed' | 'pending';
+/** Machine clock at the first and the last PAUSE of a loop. SDM Vol. 3C, 26.1.3 Instructions That Cause VM Exits Conditionally */
+export interface PauseLoop {
+  readonly first: number;
+  readonly last: number;
+}
 
 /** What VMX adds to the state of a processor. SDM Vol. 3C, 24.3 Introduction to VMX Operation */
 export interface VmxState {
@@ -27,6 +32,8 @@ export interface VmxState {
   /** Blocking by virtual NMIs, with the control "virtual NMIs". SDM Vol. 3C, 27.7.1 Interruptibility State */
   readonly virtualNmiBlocking: boolean;
   readonly monitorTrap: MonitorTrap;
+  /** The loop of PAUSE at CPL 0 that is under way; undefined when there was none since VM entry. */
+  readonly pauseLoop: PauseLoop | undefined;
   /** VMX-abort indicator of the abort that stopped the processor; 0 when there was none. */
   readonly abortIndicator: number;
   /** By ascending address. */
@@ -40,6 +47,7 @@ export const VMX_OFF: VmxState = Object.freeze({
   timerDeadline: Number.POSITIVE_INFINITY,
   virtualNmiBlocking: false,
   monitorTrap: 'none',
+  pauseLoop: undefined,
   abortIndicator: 0,
   active: Object.freeze([]),
 });

@@ -1,3 +1,4 @@
+import { shiftRightWide, u64 } from '../core';
 import type { Instruction } from '../cpu/decode/instruction';
 import type { InterruptionEvent } from '../cpu/event';
 import type { ProcessorDraft } from '../cpu/processor-draft';
@@ -20,7 +21,11 @@ import { fieldIndex } from './vmcs';
 import { controlMask } from './vmcs/halves';
 
 const TSC_OFFSET = fieldIndex('tscOffset');
+const TSC_MULTIPLIER = fieldIndex('tscMultiplier');
 const USE_TSC_OFFSETTING = controlMask('useTscOffsetting');
+const USE_TSC_SCALING = controlMask('useTscScaling');
+/** Bits of the multiplier after its binary point. */
+const MULTIPLIER_FRACTION = 48;
 /** The control that an instruction needs. SDM Vol. 3C, 26.3 Changes to Instruction Behavior in VMX Non-Root Operation */
 const ENABLED_BY = {
   rdtscp: controlMask('enableRdtscp'),
@@ -28,6 +33,7 @@ const ENABLED_BY = {
   invpcid: controlMask('enableInvpcid'),
   // IA32_XSS holds nothing on the model's processors: the XSS-exiting bitmap never meets a bit.
   xsaves: controlMask('enableXsavesXrstors'),
+  'user-wait': controlMask('enableUserWaitAndPause'),
 } as const;
 const FIRST_CAPABILITY = 0x480;
 
@@ -54,10 +60,13 @@ export class Vmx extends VmxOperation implements Virtualization {
     return !this.on || registerAllowed(this, control, value, isUnrestricted(this));
   }
 
-  timeStampOffset(_cpu: ProcessorDraft): bigint {
-    return this.nonRoot && (this.primary & USE_TSC_OFFSETTING) !== 0
-      ? this.current!.data.words[TSC_OFFSET]
-      : 0n;
+  /** SDM Vol. 3C, 26.3 Changes to Instruction Behavior in VMX Non-Root Operation: the multiplier counts with the offset alone */
+  shownTimeStamp(_cpu: ProcessorDraft, counter: bigint): bigint {
+    if (!this.nonRoot || (this.primary & USE_TSC_OFFSETTING) === 0) return counter;
+    const { words } = this.current!.data;
+    const scales = (this.secondary & USE_TSC_SCALING) !== 0;
+    const scaled = scales ? shiftRightWide(counter * words[TSC_MULTIPLIER], MULTIPLIER_FRACTION) : counter;
+    return u64(scaled + words[TSC_OFFSET]);
   }
 
   translateGuestPhysical(cpu: ProcessorDraft, address: number, access: PhysicalAccess): number {

@@ -317,7 +317,10 @@ describe('time', () => {
     execute(machine, 'rdtscp');
     expect([cpu.R[SLOT.rax], cpu.R[SLOT.rdx], cpu.R[SLOT.rcx]]).toEqual([1000n, 0n, 9n]);
     cpu.nonRoot = true;
-    cpu.virtualization = { intercept: () => {}, timeStampOffset: () => -1n } as unknown as Virtualization;
+    cpu.virtualization = {
+      intercept: () => {},
+      shownTimeStamp: (_: unknown, counter: bigint) => counter - 1n,
+    } as unknown as Virtualization;
     execute(machine, 'rdtsc');
     expect(cpu.R[SLOT.rax]).toBe(999n);
     cpu.W[2 * SLOT.cr4] |= CR4.tsd;

@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { VECTOR } from '../../../src/cpu/event';
 import { SLOT } from '../../../src/cpu/slots';
-import { FULL_CAPABILITIES, VMCS_FIELDS, type VmcsField } from '../../../src/vmx';
+import { FULL_CAPABILITIES, SKYLAKE_CAPABILITIES, VMCS_FIELDS, type VmcsField } from '../../../src/vmx';
 import { AT, CODE, VmxMachine } from '../dynamics/machine';
 
 const read = (machine: VmxMachine, encoding: bigint): bigint => {
@@ -64,7 +64,11 @@ describe('VMREAD and VMWRITE', () => {
   });
 
   it('error 13: read-only fields, unless IA32_VMX_MISC[29]', () => {
-    const machine = new VmxMachine().ready();
+    const { ia32VmxMisc } = SKYLAKE_CAPABILITIES;
+    const machine = new VmxMachine({
+      ...SKYLAKE_CAPABILITIES,
+      ia32VmxMisc: ia32VmxMisc & ~(1n << 29n),
+    }).ready();
     write(machine, encodingOf('exitReason'), 1n);
     expect([machine.flags, machine.error]).toEqual(['valid', 13]);
     const full = new VmxMachine(FULL_CAPABILITIES).on();

@@ -57,8 +57,14 @@ describe('26.1.3 Instructions That Cause VM Exits Conditionally', () => {
     expect(reasonAndLength(machine)).toEqual([reason, BigInt(bytes.length)]);
   });
 
-  it('RDPMC, which faults otherwise, for there are no counters', () => {
-    expect(inGuest().execute(...OP.rdpmc).interruption).toMatchObject({ vector: VECTOR.gp });
+  it('RDPMC, which otherwise faults for a counter that does not exist', () => {
+    const reads = (index: bigint) => {
+      const guest = inGuest();
+      guest.cpu.R[SLOT.rcx] = index;
+      return guest.execute(...OP.rdpmc).interruption;
+    };
+    expect(reads(3n)).toBeUndefined();
+    for (const index of [4n, 0x4000_0000n]) expect(reads(index)).toMatchObject({ vector: VECTOR.gp });
     const machine = inGuest(['rdpmcExiting']);
     machine.execute(...OP.rdpmc);
     expect(reasonAndLength(machine)).toEqual([15n, 2n]);
@@ -216,6 +222,6 @@ describe('26.3 time-stamp counter', () => {
     machine.execute(...OP.rdtsc);
     expect((machine.cpu.R[SLOT.rdx] << 32n) | machine.cpu.R[SLOT.rax]).toBe(0xffff_ffff_0000_0000n + 501n);
     machine.execute(...OP.cpuid);
-    expect(machine.vmx.timeStampOffset(machine.cpu)).toBe(0n);
+    expect(machine.vmx.shownTimeStamp(machine.cpu, 7n)).toBe(7n);
   });
 });

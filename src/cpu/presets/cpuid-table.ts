@@ -18,6 +18,7 @@ export const WITH_SUBLEAVES: ReadonlySet<number> = new Set([0x04, 0x07, 0x0b, 0x
 /** Leaves that a feature brings along. */
 const LEAF_FEATURES: ReadonlyMap<number, FeatureName> = new Map([
   [0x05, 'monitor'],
+  [0x0a, 'perfmon'],
   [0x0d, 'xsave'],
 ]);
 

@@ -76,13 +76,15 @@ export const FEATURES = {
   tsc: built(1, 'edx', 4),
   msr: built(1, 'edx', 5),
   pae: built(1, 'edx', 6),
-  mce: missing(1, 'edx', 7),
+  /** No machine check ever comes. */
+  mce: built(1, 'edx', 7),
   cx8: built(1, 'edx', 8),
   apic: built(1, 'edx', 9),
   sep: built(1, 'edx', 11),
   mtrr: built(1, 'edx', 12),
   pge: built(1, 'edx', 13),
-  mca: missing(1, 'edx', 14),
+  /** IA32_MCG_CAP reports no bank. */
+  mca: built(1, 'edx', 14),
   cmov: built(1, 'edx', 15),
   pat: built(1, 'edx', 16),
   pse36: built(1, 'edx', 17),
@@ -97,6 +99,8 @@ export const FEATURES = {
   ss: built(1, 'edx', 27),
   tm: missing(1, 'edx', 29),
   pbe: missing(1, 'edx', 31),
+  /** Version 2 of architectural performance monitoring: bit 1 of the version. Its counters have no event to count. */
+  perfmon: partly(0x0a, 'eax', 1, 'events: CPUID says that none is available'),
   fsgsbase: built(7, 'ebx', 0),
   'tsc-adjust': built(7, 'ebx', 1),
   bmi1: built(7, 'ebx', 3),
@@ -132,7 +136,7 @@ export const FEATURES = {
   avx512_vbmi: missing(7, 'ecx', 1),
   umip: built(7, 'ecx', 2),
   pku: built(7, 'ecx', 3),
-  waitpkg: missing(7, 'ecx', 5),
+  waitpkg: partly(7, 'ecx', 5, 'a wait: UMWAIT and TPAUSE go on at once, as the manual allows'),
   avx512_vbmi2: missing(7, 'ecx', 6),
   'cet-ss': missing(7, 'ecx', 7),
   gfni: missing(7, 'ecx', 8),
@@ -243,6 +247,9 @@ const NEEDS: Readonly<Partial<Record<FeatureName, readonly FeatureName[]>>> = {
   x2apic: ['apic'],
   'tsc-deadline': ['apic', 'tsc'],
   'tsc-adjust': ['tsc'],
+  mca: ['mce', 'msr'],
+  perfmon: ['msr'],
+  waitpkg: ['tsc'],
   rdtscp: ['tsc'],
 };
 

@@ -1,5 +1,5 @@
 import type { FeatureName } from './features';
-import { brandString, genuineIntel, type Preset, SINCE_NEHALEM } from './preset';
+import { brandString, genuineIntel, PERFORMANCE_MONITORING, type Preset, SINCE_NEHALEM } from './preset';
 
 const FEATURES: readonly FeatureName[] = [...SINCE_NEHALEM, 'smx'];
 
@@ -18,6 +18,7 @@ export const NEHALEM: Preset = {
     [0x05, 0, 0x40, 0x40, 3, 0],
     // The timer of the local APIC runs in every state.
     [0x06, 0, 4, 0, 0, 0],
+    PERFORMANCE_MONITORING,
     [0x0b, 0, 0, 1, 0x100, 0],
     [0x0b, 1, 0, 1, 0x201, 0],
     [0x80000000, 0, 0x80000008, 0, 0, 0],

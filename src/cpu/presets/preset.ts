@@ -40,6 +40,9 @@ export const brandString = (name: string): readonly CpuidRow[] =>
     return [0x80000002 + part, 0, eax, ebx, ecx, edx];
   });
 
+/** Leaf 0AH: four counters of 48 bits, and none of the seven architectural events. SDM Vol. 3B, 20.2 Architectural Performance Monitoring */
+export const PERFORMANCE_MONITORING: CpuidRow = [0x0a, 0, 0x07300400, 0x7f, 0, 0];
+
 /** What Nehalem has and the later parts have kept. SDM Vol. 2, CPUID */
 export const SINCE_NEHALEM: readonly FeatureName[] = [
   'sse3',
@@ -71,6 +74,7 @@ export const SINCE_NEHALEM: readonly FeatureName[] = [
   'pge',
   'mca',
   'cmov',
+  'perfmon',
   'pat',
   'pse36',
   'clfsh',

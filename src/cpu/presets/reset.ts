@@ -1,5 +1,6 @@
 import { EXTENDED_AT_RESET } from '../extended-state';
 import { initialMsrs } from '../msrs';
+import { perfGlobalCtrlBits } from '../performance-monitoring';
 import { ACTIVITY, type ProcessorDraft } from '../processor-draft';
 import { SEGMENT, setSegmentRaw } from '../segments';
 import { DEBUG_REGISTERS, FIRST_SCRATCH_SLOT, GENERAL_REGISTERS, SLOT } from '../slots';
@@ -11,6 +12,8 @@ const LIMIT = 0xffff;
 const BOOTSTRAP = 0x100n;
 const CR0_RESET = 0x60000010n;
 const CACHE_CONTROL = 0x60000000n;
+/** IA32_MISC_ENABLE: performance monitoring is available. SDM Vol. 4, 2.1 Architectural MSRs */
+const PERFORMANCE_MONITORING = 0x80n;
 const VECTOR_SHIFT = { selector: 8, base: 12n } as const;
 
 const setCode = (cpu: ProcessorDraft, selector: number, base: bigint): void =>
@@ -77,6 +80,8 @@ export const resetProcessor = (cpu: ProcessorDraft, bootstrap = true): void => {
   R[SLOT.pat] = 0x0007040600070406n;
   R[SLOT.apicBase] = 0xfee00800n | (bootstrap ? BOOTSTRAP : 0n);
   R[SLOT.miscEnable] = 0x811809n | (cpu.cpuid.features.has('monitor') ? 0x40000n : 0n);
+  R[SLOT.perfGlobalCtrl] = perfGlobalCtrlBits(cpu.cpuid);
+  if (R[SLOT.perfGlobalCtrl] !== 0n) R[SLOT.miscEnable] |= PERFORMANCE_MONITORING;
   cpu.msrs = initialMsrs();
   cpu.extended = EXTENDED_AT_RESET;
   cpu.nonRoot = false;

@@ -1,5 +1,5 @@
 import type { FeatureName } from './features';
-import { brandString, genuineIntel, type Preset, SINCE_SKYLAKE } from './preset';
+import { brandString, genuineIntel, PERFORMANCE_MONITORING, type Preset, SINCE_SKYLAKE } from './preset';
 
 const FEATURES: readonly FeatureName[] = [
   ...SINCE_SKYLAKE,
@@ -67,6 +67,7 @@ export const SAPPHIRE_RAPIDS: Preset = {
     [0x07, 0, 2, 0, 0, 0],
     [0x07, 1, 0, 0, 0, 0],
     [0x07, 2, 0, 0, 0, 0],
+    PERFORMANCE_MONITORING,
     [0x0b, 0, 0, 1, 0x100, 0],
     [0x0b, 1, 0, 1, 0x201, 0],
     // 25 MHz crystal, times 240/2: 3 GHz, as all parts of the model.

@@ -1,5 +1,5 @@
 import type { FeatureName } from './features';
-import { brandString, genuineIntel, type Preset, SINCE_SKYLAKE } from './preset';
+import { brandString, genuineIntel, PERFORMANCE_MONITORING, type Preset, SINCE_SKYLAKE } from './preset';
 
 const FEATURES: readonly FeatureName[] = [...SINCE_SKYLAKE, 'hle', 'rtm', 'rdt-m', 'mpx', 'rdt-a', 'pt'];
 
@@ -17,6 +17,7 @@ export const SKYLAKE: Preset = {
     [0x05, 0, 0x40, 0x40, 3, 0],
     [0x06, 0, 4, 0, 0, 0],
     [0x07, 0, 0, 0, 0, 0],
+    PERFORMANCE_MONITORING,
     [0x0b, 0, 0, 1, 0x100, 0],
     [0x0b, 1, 0, 1, 0x201, 0],
     // 24 MHz crystal, times 250/2: 3 GHz.

@@ -1,7 +1,7 @@
 import type { ExtendedState, X87State } from '../../cpu/extended-state';
 import { type ProcessorState, SEGMENT_REGISTERS, type SegmentRegister } from '../../cpu/processor-state';
 import { CONTROL_REGISTERS, DEBUG_REGISTERS, MODEL_SPECIFIC_REGISTERS } from '../../cpu/slots';
-import type { VmcsState, VmxState } from '../../vmx/state';
+import type { PauseLoop, VmcsState, VmxState } from '../../vmx/state';
 import { FIELD_NAMES } from '../../vmx/vmcs';
 import {
   byte,
@@ -63,6 +63,7 @@ const vmxFields: Codec<VmxState> = record<VmxState>({
   timerDeadline: time,
   virtualNmiBlocking: flag,
   monitorTrap: oneOf('none', 'armed', 'pending'),
+  pauseLoop: orUndefined(record<PauseLoop>({ first: time, last: time })),
   abortIndicator: word32,
   active: list(activeVmcs),
 });

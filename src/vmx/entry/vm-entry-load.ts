@@ -16,10 +16,14 @@ const DR7 = halfOf('guestDr7');
 const DEBUGCTL = halfOf('guestIa32Debugctl');
 const PAT = halfOf('guestIa32Pat');
 const EFER_FIELD = halfOf('guestIa32Efer');
+const PERF = halfOf('guestIa32PerfGlobalCtrl');
+const PKRS = halfOf('guestIa32Pkrs');
 
 const LOAD_DEBUG = controlMask('loadDebugControls');
 const LOAD_PAT = controlMask('loadGuestIa32Pat');
 const LOAD_EFER = controlMask('loadGuestIa32Efer');
+const LOAD_PERF = controlMask('loadGuestIa32PerfGlobalCtrl');
+const LOAD_PKRS = controlMask('loadGuestPkrs');
 const IA32E_GUEST = controlMask('ia32eModeGuest');
 const CR0_PG = 1 << 31;
 
@@ -90,6 +94,8 @@ export const loadGuest = (cpu: ProcessorDraft, vmcs: VmcsData, eptEnabled: boole
   if ((controls & LOAD_EFER) !== 0) copySlot(W, SLOT.efer, halves, EFER_FIELD);
   else loadLongMode(W, (controls & IA32E_GUEST) !== 0, (halves[CR0] & CR0_PG) !== 0);
   if ((controls & LOAD_PAT) !== 0) copySlot(W, SLOT.pat, halves, PAT);
+  if ((controls & LOAD_PERF) !== 0) copySlot(W, SLOT.perfGlobalCtrl, halves, PERF);
+  if ((controls & LOAD_PKRS) !== 0) copySlot(W, SLOT.pkrs, halves, PKRS);
   copySlot(W, SLOT.rip, halves, RIP);
   copySlot(W, SLOT.nextRip, halves, RIP);
   W[2 * SLOT.rflags] = halves[RFLAGS] & ~STATUS_FLAGS;

@@ -111,6 +111,7 @@ const startGuest = (vmx: VmxOperation, cpu: ProcessorDraft, vmcs: VmcsData): voi
   cpu.begun = 0;
   vmx.nonRoot = true;
   cpu.nonRoot = true;
+  vmx.pauseLoop = undefined;
   vmx.timerDeadline =
     (vmx.pin & TIMER_ACTIVE) === 0
       ? Number.POSITIVE_INFINITY

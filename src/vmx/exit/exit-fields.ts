@@ -159,6 +159,13 @@ export class ExitFields {
         this.information = exit.information;
         this.length = exit.length;
         return;
+      case 'rdrand':
+      case 'rdseed':
+      case 'umwait':
+      case 'tpause':
+        this.information = exit.information;
+        this.length = exit.length;
+        return;
       default:
         if (exit.length === 0) throw new ModelError(`VM exit ${exit.reason} without an instruction length`);
         this.length = exit.length;

@@ -7,6 +7,8 @@ import { controlMask, halfOf } from '../vmcs/halves';
 const EXIT_CONTROLS = halfOf('vmExitControls');
 const LOAD_PAT = controlMask('loadHostIa32Pat');
 const LOAD_EFER = controlMask('loadHostIa32Efer');
+const LOAD_PERF = controlMask('loadHostIa32PerfGlobalCtrl');
+const LOAD_PKRS = controlMask('loadHostPkrs');
 
 const copies = (rows: readonly (readonly [VmcsField, number])[]) => ({
   halves: Int32Array.from(rows, ([field]) => halfOf(field)),
@@ -41,6 +43,8 @@ const SELECTORS = copies([
 const HOST_CR0 = halfOf('hostCr0');
 const HOST_PAT = halfOf('hostIa32Pat');
 const HOST_EFER = halfOf('hostIa32Efer');
+const HOST_PERF = halfOf('hostIa32PerfGlobalCtrl');
+const HOST_PKRS = halfOf('hostIa32Pkrs');
 
 /** CR0 bits that VM entry and VM exit leave alone: ET, 15:6, 17, 28:19, NW, CD. SDM Vol. 3C, 27.3.2.1, 28.5.1 */
 export const CR0_UNTOUCHED = CR0.et | 0xffc0 | (1 << 17) | 0x1ff8_0000 | CR0.nw | CR0.cd;
@@ -101,6 +105,8 @@ export const loadHost = (cpu: ProcessorDraft, vmcs: VmcsData): void => {
   if ((controls & LOAD_EFER) !== 0) copySlot(W, SLOT.efer, halves, HOST_EFER);
   W[2 * SLOT.efer] |= EFER.lma | EFER.lme;
   if ((controls & LOAD_PAT) !== 0) copySlot(W, SLOT.pat, halves, HOST_PAT);
+  if ((controls & LOAD_PERF) !== 0) copySlot(W, SLOT.perfGlobalCtrl, halves, HOST_PERF);
+  if ((controls & LOAD_PKRS) !== 0) copySlot(W, SLOT.pkrs, halves, HOST_PKRS);
   segments(W, halves);
   setSlot(W, SLOT.dr7, DR7_RESET, 0);
   setSlot(W, SLOT.debugctl, 0, 0);

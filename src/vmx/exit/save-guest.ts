@@ -22,6 +22,8 @@ const DR7 = halfOf('guestDr7');
 const DEBUGCTL_FIELD = halfOf('guestIa32Debugctl');
 const PAT = halfOf('guestIa32Pat');
 const EFER = halfOf('guestIa32Efer');
+const PERF = halfOf('guestIa32PerfGlobalCtrl');
+const PKRS = halfOf('guestIa32Pkrs');
 const ACTIVITY_STATE = halfOf('guestActivityState');
 const INTERRUPTIBILITY = halfOf('guestInterruptibilityState');
 const PENDING_DEBUG = halfOf('guestPendingDebugExceptions');
@@ -30,6 +32,7 @@ const TIMER = halfOf('vmxPreemptionTimerValue');
 const SAVE_DEBUG = controlMask('saveDebugControls');
 const SAVE_PAT = controlMask('saveIa32Pat');
 const SAVE_EFER = controlMask('saveIa32Efer');
+const SAVE_PERF = controlMask('saveIa32PerfGlobalCtl');
 const SAVE_TIMER = controlMask('saveVmxPreemptionTimerValue');
 const TIMER_ACTIVE = controlMask('activateVmxPreemptionTimer');
 
@@ -152,6 +155,8 @@ export const saveGuest = (
   }
   if ((controls & SAVE_PAT) !== 0) saveSlot(cpu, vmcs, PAT, SLOT.pat);
   if ((controls & SAVE_EFER) !== 0) saveSlot(cpu, vmcs, EFER, SLOT.efer);
+  if ((controls & SAVE_PERF) !== 0) saveSlot(cpu, vmcs, PERF, SLOT.perfGlobalCtrl);
+  if (vmx.savesPkrs) saveSlot(cpu, vmcs, PKRS, SLOT.pkrs);
   if ((vmx.secondary & UNRESTRICTED) !== 0) saveLongMode(vmcs, (W[2 * SLOT.efer] & EFER_LMA) !== 0);
   if (vmx.eptEnabled && cpu.paePaging) savePdptes(cpu, vmcs);
   saveSlot(cpu, vmcs, RIP, SLOT.rip);

@@ -83,6 +83,11 @@ export type VmExit =
         | 'gdtrIdtrAccess'
         | 'ldtrTrAccess';
     })
+  | (ByInstruction & {
+      readonly reason: 'rdrand' | 'rdseed' | 'umwait' | 'tpause';
+      /** VM-exit instruction information (int32). */
+      readonly information: number;
+    })
   | ControlRegisterExit
   | (ByInstruction & {
       readonly reason: 'movDr';

@@ -1,4 +1,4 @@
-import type { Instruction } from '../../cpu/decode/instruction';
+import type { Instruction, Operand } from '../../cpu/decode/instruction';
 import type { ProcessorDraft } from '../../cpu/processor-draft';
 import type { InterceptedInstruction } from '../../cpu/virtualization';
 import type { VmExit } from '../exit/vm-exit';
@@ -9,7 +9,7 @@ import {
   secondRegister,
 } from '../instructions/operands';
 import type { VmxOperation } from '../operation';
-import { controlMask } from '../vmcs/halves';
+import { controlMask, halfOf } from '../vmcs/halves';
 import { ioExits, msrExits } from './bitmaps';
 import { interceptControlRegister } from './control-registers';
 
@@ -20,6 +20,14 @@ const WBINVD_EXITING = controlMask('wbinvdExiting');
 const DESCRIPTOR_TABLES = controlMask('descriptorTableExiting');
 const INVLPG_EXITING = controlMask('invlpgExiting');
 const MOV_DR_EXITING = controlMask('movDrExiting');
+
+const RDRAND_EXITING = controlMask('rdrandExiting');
+const RDSEED_EXITING = controlMask('rdseedExiting');
+const RDTSC_EXITING = controlMask('rdtscExiting');
+const PAUSE_EXITING = controlMask('pauseExiting');
+const PAUSE_LOOP_EXITING = controlMask('pauseLoopExiting');
+const PLE_GAP = halfOf('pleGap');
+const PLE_WINDOW = halfOf('pleWindow');
 
 /** Primary control that makes the instruction exit; 0: it always does. SDM Vol. 3C, 26.1.2, 26.1.3 */
 const BY_PRIMARY = {
@@ -32,12 +40,12 @@ const BY_PRIMARY = {
   rdtsc: controlMask('rdtscExiting'),
   rdtscp: controlMask('rdtscExiting'),
   rdpmc: controlMask('rdpmcExiting'),
-  pause: controlMask('pauseExiting'),
   monitor: controlMask('monitorExiting'),
   mwait: controlMask('mwaitExiting'),
 } as const;
 
 const ADDRESS_SIZE = { 16: 0, 32: 1, 64: 2 } as const;
+const OPERAND_SIZE = ADDRESS_SIZE;
 
 const interceptIo = (
   vmx: VmxOperation,
@@ -97,6 +105,25 @@ const invpcidExit = (cpu: ProcessorDraft, instruction: Instruction): VmExit => {
   };
 };
 
+/** Register and size of an operand. SDM Vol. 3C, 28.2.5 Information for VM Exits Due to Instruction Execution */
+const destinationInformation = (operand: Operand | undefined): number => {
+  const register = registerOperand(operand);
+  return register === undefined
+    ? 0
+    : (register.number << 3) | (OPERAND_SIZE[register.width as 16 | 32 | 64] << 11);
+};
+
+/** SDM Vol. 3C, 25.6.13 Controls for PAUSE-Loop Exiting; 26.1.3 Instructions That Cause VM Exits Conditionally */
+const endsPauseLoop = (vmx: VmxOperation, cpu: ProcessorDraft): boolean => {
+  if ((vmx.secondary & PAUSE_LOOP_EXITING) === 0 || cpu.cpl !== 0) return false;
+  const { halves } = vmx.current!.data;
+  const now = Math.floor(cpu.clock.now());
+  const loop = vmx.pauseLoop;
+  const goesOn = loop !== undefined && now - loop.last <= halves[PLE_GAP] >>> 0;
+  vmx.pauseLoop = Object.freeze({ first: goesOn ? loop.first : now, last: now });
+  return goesOn && now - loop.first > halves[PLE_WINDOW] >>> 0;
+};
+
 /** Leaves with the VM exit of a sensitive instruction when the controls say so. SDM Vol. 3C, 26.1 Instructions That Cause VM Exits */
 export const interceptInstruction = (
   vmx: VmxOperation,
@@ -142,6 +169,20 @@ export const interceptInstruction = (
       return;
     case 'wbinvd':
       if ((vmx.secondary & WBINVD_EXITING) !== 0) cpu.leave({ reason: 'wbinvd', length });
+      return;
+    case 'pause':
+      if ((vmx.primary & PAUSE_EXITING) !== 0 || endsPauseLoop(vmx, cpu))
+        cpu.leave({ reason: 'pause', length });
+      return;
+    case 'rdrand':
+    case 'rdseed':
+      if ((vmx.secondary & (what.id === 'rdrand' ? RDRAND_EXITING : RDSEED_EXITING)) !== 0)
+        cpu.leave({ reason: what.id, length, information: destinationInformation(instruction.operands[0]) });
+      return;
+    case 'umwait':
+    case 'tpause':
+      if ((vmx.primary & RDTSC_EXITING) !== 0)
+        cpu.leave({ reason: what.id, length, information: destinationInformation(instruction.operands[0]) });
       return;
     default: {
       const control = BY_PRIMARY[what.id];

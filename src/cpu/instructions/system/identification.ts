@@ -2,13 +2,20 @@ import { noExecuteDisabled } from '../../control-registers';
 import type { CpuidResult } from '../../cpuid';
 import type { Instruction } from '../../decode/instruction';
 import { readMsr, readTimeStamp, writeMsr } from '../../msrs';
+import { readCounter } from '../../performance-monitoring';
 import { FEATURES } from '../../presets/features';
 import type { ProcessorDraft } from '../../processor-draft';
 import { isLoadableBase } from '../../segments';
 import { CR4, SLOT } from '../../slots';
 import { compactedBytes, standardBytes } from '../../state-components';
 import { general, pair, registerOf, setGeneral, setPair } from './operands';
-import { require64, requireEnabled, requireFeature, requirePrivilege } from './privilege';
+import {
+  require64,
+  requireEnabled,
+  requireFeature,
+  requirePrivilege,
+  requireTimeStampPrivilege,
+} from './privilege';
 import { intercept, systemRow } from './system-row';
 import { MONITOR_ENABLED } from './waiting';
 
@@ -118,12 +125,7 @@ const writeModelSpecific = (cpu: ProcessorDraft, instruction: Instruction): void
   cpu.boundaryWork = true;
 };
 
-/** CR4.TSD. SDM Vol. 3A, 2.5 Control Registers */
-const requireTimeStampPrivilege = (cpu: ProcessorDraft): void => {
-  if ((cpu.W[2 * SLOT.cr4] & CR4.tsd) !== 0) requirePrivilege(cpu);
-};
-
-const readCounter = (cpu: ProcessorDraft, instruction: Instruction): void => {
+const readClock = (cpu: ProcessorDraft, instruction: Instruction): void => {
   requireFeature(cpu, 'tsc');
   requireTimeStampPrivilege(cpu);
   intercept(cpu, instruction, { id: 'rdtsc' });
@@ -146,11 +148,11 @@ const readProcessor = (cpu: ProcessorDraft, instruction: Instruction): void => {
   setGeneral(cpu, number, width, cpu.R[SLOT.tscAux] & 0xffffffffn);
 };
 
-// The processors announce no counters (CPUID leaf 0AH): every index is #GP(0).
+// SDM Vol. 2, RDPMC
 const readPerformanceCounter = (cpu: ProcessorDraft, instruction: Instruction): void => {
   if ((cpu.W[2 * SLOT.cr4] & CR4.pce) === 0) requirePrivilege(cpu);
   intercept(cpu, instruction, { id: 'rdpmc' });
-  cpu.generalProtection();
+  setPair(cpu, readCounter(cpu, indexOf(cpu)) ?? cpu.generalProtection());
 };
 
 /** RDFSBASE and their like. SDM Vol. 3A, 2.5: CR4.FSGSBASE */
@@ -182,7 +184,7 @@ export const IDENTIFICATION_ROWS = [
   systemRow('cpuid', identify),
   systemRow('rdmsr', readModelSpecific),
   systemRow('wrmsr', writeModelSpecific),
-  systemRow('rdtsc', readCounter),
+  systemRow('rdtsc', readClock),
   systemRow('rdtscp', readCounterAndProcessor),
   systemRow('rdpid', readProcessor),
   systemRow('rdpmc', readPerformanceCounter),

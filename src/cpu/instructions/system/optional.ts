@@ -11,9 +11,6 @@ const UNANNOUNCED: Readonly<Record<string, FeatureName>> = {
   xbegin: 'rtm',
   xend: 'rtm',
   xtest: 'rtm',
-  umonitor: 'waitpkg',
-  umwait: 'waitpkg',
-  tpause: 'waitpkg',
 };
 
 /** Of parts that the model does not describe (SGX, TDX, CET, user interrupts, SVM...): #UD on every processor here. */

@@ -36,5 +36,10 @@ export const requireUmipPrivilege = (cpu: ProcessorDraft): void => {
   if ((cpu.W[2 * SLOT.cr4] & CR4.umip) !== 0) requirePrivilege(cpu);
 };
 
+/** CR4.TSD. SDM Vol. 3A, 2.5 Control Registers */
+export const requireTimeStampPrivilege = (cpu: ProcessorDraft): void => {
+  if ((cpu.W[2 * SLOT.cr4] & CR4.tsd) !== 0) requirePrivilege(cpu);
+};
+
 /** I/O privilege level. */
 export const ioPrivilege = (cpu: ProcessorDraft): number => (cpu.W[2 * SLOT.rflags] >> 12) & 3;

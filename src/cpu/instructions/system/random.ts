@@ -1,19 +1,19 @@
 import type { Instruction } from '../../decode/instruction';
-import type { FeatureName } from '../../presets/features';
 import type { ProcessorDraft } from '../../processor-draft';
 import { FLAG, STATUS_FLAGS } from '../../slots';
 import { registerOf, setGeneral } from './operands';
 import { requireFeature } from './privilege';
-import { systemRow } from './system-row';
+import { intercept, systemRow } from './system-row';
 
 /**
  * One answer for each value of the register, and a last one for failure: then CF and the register are 0. By default it never fails.
  * SDM Vol. 2, RDRAND, RDSEED
  */
 const random =
-  (feature: FeatureName) =>
+  (feature: 'rdrand' | 'rdseed') =>
   (cpu: ProcessorDraft, instruction: Instruction): void => {
     requireFeature(cpu, feature);
+    intercept(cpu, instruction, { id: feature });
     const { number, width } = registerOf(instruction.operands[0]);
     const values = 1n << BigInt(width);
     const answer = cpu.decide('rdrand', values + 1n, 0n);

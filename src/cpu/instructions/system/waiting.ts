@@ -3,15 +3,18 @@ import type { Instruction } from '../../decode/instruction';
 import type { ProcessorDraft } from '../../processor-draft';
 import { linearAddress } from '../../segmented-address';
 import { SEGMENT } from '../../segments';
-import { SLOT } from '../../slots';
-import { general } from './operands';
-import { requireFeature } from './privilege';
+import { SLOT, STATUS_FLAGS } from '../../slots';
+import { general, registerOf } from './operands';
+import { requireEnabled, requireFeature, requireTimeStampPrivilege } from './privilege';
 import { intercept, systemRow } from './system-row';
 
 /** IA32_MISC_ENABLE: ENABLE MONITOR FSM. SDM Vol. 4, 2.1 Architectural MSRs */
 export const MONITOR_ENABLED = 1 << 18;
 /** Extensions of MWAIT: bit 0, interrupts end the wait also while they are masked. */
 const MASKED_INTERRUPTS = 1n;
+
+/** Operand of UMWAIT and TPAUSE: bit 0 asks for the lighter of the two states. */
+const LIGHT_STATE = 1n;
 
 const requireMonitor = (cpu: ProcessorDraft): void => {
   requireFeature(cpu, 'monitor');
@@ -37,4 +40,35 @@ const wait = (cpu: ProcessorDraft, instruction: Instruction): void => {
   if ((extensions(cpu) & ~MASKED_INTERRUPTS) !== 0n) cpu.generalProtection();
 };
 
-export const WAITING_ROWS = [systemRow('monitor', arm), systemRow('mwait', wait)];
+const requireUserWait = (cpu: ProcessorDraft): void => {
+  requireFeature(cpu, 'waitpkg');
+  requireEnabled(cpu, 'user-wait');
+};
+
+// SDM Vol. 2, UMONITOR: the address is in the operand, of the address size
+const armForUser = (cpu: ProcessorDraft, instruction: Instruction): void => {
+  requireUserWait(cpu);
+  const { number } = registerOf(instruction.operands[0]);
+  const address = general(cpu, number, instruction.addressWidth);
+  cpu.mmu.read(linearAddress(cpu, instruction.segment ?? SEGMENT.ds, address, 1, false), 1);
+};
+
+/** Both are optimized states that a processor may leave for reasons of its own; the model's leaves at once, before any limit. SDM Vol. 2, UMWAIT, TPAUSE */
+const waitForUser =
+  (id: 'umwait' | 'tpause') =>
+  (cpu: ProcessorDraft, instruction: Instruction): void => {
+    requireUserWait(cpu);
+    requireTimeStampPrivilege(cpu);
+    intercept(cpu, instruction, { id });
+    const { number } = registerOf(instruction.operands[0]);
+    if ((general(cpu, number, 32) & ~LIGHT_STATE) !== 0n) cpu.generalProtection();
+    cpu.rflags &= ~BigInt(STATUS_FLAGS);
+  };
+
+export const WAITING_ROWS = [
+  systemRow('monitor', arm),
+  systemRow('mwait', wait),
+  systemRow('umonitor', armForUser),
+  systemRow('umwait', waitForUser('umwait')),
+  systemRow('tpause', waitForUser('tpause')),
+];
