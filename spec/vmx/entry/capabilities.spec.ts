@@ -1,6 +1,6 @@
 // SDM Vol. 3D, Appendix A VMX Capability Reporting Facility
 import { describe, expect, it } from 'vitest';
-import { processor } from '../../../src/cpu/presets';
+import { type PresetName, processor } from '../../../src/cpu/presets';
 import {
   allowed0,
   allowed1,
@@ -96,6 +96,23 @@ describe('A VMX Capability Reporting Facility', () => {
       expect(controlSupported(capabilities, name as Control), name).toBe(
         BUILT_CONTROLS.has(name as Control) || default1 === true,
       );
+  });
+
+  it('a control of something that the processor lacks is not there', () => {
+    const lacking = (edit: string, ...names: readonly Control[]): void => {
+      const without = vmxCapabilities(processor('everything', [edit]));
+      for (const name of names) expect(controlSupported(without, name), `${edit}: ${name}`).toBe(false);
+    };
+    lacking('-rdrand', 'rdrandExiting');
+    lacking('-xsaves', 'enableXsavesXrstors');
+    lacking('-waitpkg', 'enableUserWaitAndPause');
+    lacking('-pks', 'loadGuestPkrs', 'loadHostPkrs');
+    lacking('-perfmon', 'loadGuestIa32PerfGlobalCtrl', 'loadHostIa32PerfGlobalCtrl', 'saveIa32PerfGlobalCtl');
+  });
+
+  it('A.9: the highest index is that of a field that exists', () => {
+    const highest = (name: PresetName): bigint => vmxCapabilities(processor(name)).ia32VmxVmcsEnum;
+    expect([highest('nehalem'), highest('skylake')]).toEqual([0x2en, 0x32n]);
   });
 
   it('A.8: CR4 bits that may be 1 are those of the features', () => {
