@@ -283,6 +283,7 @@ export const SECTIONS = {
     '25.6': 'VM-Execution Control Fields',
     '25.6.3': 'Exception Bitmap',
     '25.6.4': 'I/O-Bitmap Addresses',
+    '25.6.5': 'Time-Stamp Counter Offset and Multiplier',
     '25.6.6': 'Guest/Host Masks and Read Shadows for CR0 and CR4',
     '25.6.9': 'MSR-Bitmap Address',
     '25.6.11': 'Extended-Page-Table Pointer (EPTP)',

@@ -167,7 +167,7 @@ describe('PAUSE-loop exiting', () => {
   });
 });
 
-describe('25.6.5 TSC offset and multiplier', () => {
+describe('25.6.5 Time-Stamp Counter Offset and Multiplier', () => {
   const SCALING: readonly Control[] = [SECONDARY, 'useTscScaling', 'enableRdtscp', 'useMsrBitmaps'];
   const scaled = (controls: readonly Control[], values: Values = {}): VmxMachine =>
     guest([...SCALING, ...controls], { tscMultiplier: 3n << 47n, tscOffset: -100n, ...values });
