@@ -76,6 +76,7 @@ const operation = (data: Pick<VmcsData, 'words'>): VmxState => ({
   nonRoot: false,
   timerDeadline: Number.POSITIVE_INFINITY,
   virtualNmiBlocking: false,
+  pauseLoop: undefined,
   monitorTrap: 'none',
   abortIndicator: 0,
   active: [
