@@ -147,8 +147,9 @@ export class VmxMachine {
     options: Partial<VmxOptions> = {},
     draft = new MemoryDraft(EMPTY_MEMORY),
     edits: FeatureEdits = [],
+    memory = new FlatMemory(draft),
   ) {
-    this.memory = new FlatMemory(draft);
+    this.memory = memory;
     const preset = processor('skylake', edits);
     this.cpu = new ProcessorDraft(
       this.bus,

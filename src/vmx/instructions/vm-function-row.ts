@@ -45,7 +45,7 @@ const switchEptp = (vmx: VmxOperation, cpu: ProcessorDraft): boolean => {
 const vmfunc = (cpu: ProcessorDraft, instruction: Instruction): void => {
   const vmx = vmxOf(cpu);
   const number = cpu.W[2 * SLOT.rax] >>> 0;
-  if (instruction.lock || !cpu.nonRoot) cpu.invalidOpcode();
+  if (!cpu.nonRoot) cpu.invalidOpcode();
   if ((vmx.secondary & ENABLE_VM_FUNCTIONS) === 0 || number >= FUNCTIONS) cpu.invalidOpcode();
   const controls = vmx.current!.data.halves;
   const enabled = (controls[VM_FUNCTION_CONTROLS + (number >> 5)] & (1 << (number & 31))) !== 0;
