@@ -62,6 +62,10 @@ export class MachineBus implements Bus {
   /** Frames below 1 MiB changed from RAM to ROM or back; `rom` show the firmware again. */
   onRemapped: (rom: readonly number[]) => void = () => {};
   private readonly map = new PhysicalMap();
+  // The last answer of `pendingInterrupt`, which follows from the board and the processor
+  private askedBoard: Board | undefined;
+  private askedProcessor = 0;
+  private pending = -1;
 
   constructor(
     private readonly now: () => number,
@@ -150,9 +154,15 @@ export class MachineBus implements Bus {
   }
 
   pendingInterrupt(): number {
-    const apic = localApicOf(this.board, this.processor);
-    const vector = apic === undefined ? -1 : pendingVector(apic);
-    return vector < 0 && requestsExternal(this.board, this.processor) ? UNKNOWN_VECTOR : vector;
+    const { board, processor } = this;
+    if (board !== this.askedBoard || processor !== this.askedProcessor) {
+      const apic = localApicOf(board, processor);
+      const vector = apic === undefined ? -1 : pendingVector(apic);
+      this.pending = vector < 0 && requestsExternal(board, processor) ? UNKNOWN_VECTOR : vector;
+      this.askedBoard = board;
+      this.askedProcessor = processor;
+    }
+    return this.pending;
   }
 
   /** Whether an interrupt is pending for a processor, whether or not it is the one that runs. */

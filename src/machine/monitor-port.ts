@@ -14,33 +14,30 @@ const RSP = SLOT.rsp;
 
 /** The general-purpose registers as they were when the monitor was given them, and as it knows them. */
 class GivenRegisters {
-  private readonly halves = new Int32Array(32);
-  private values: GeneralRegisters = [];
+  private readonly words = new BigUint64Array(16);
+  private readonly halves = new Int32Array(this.words.buffer);
+  private values: GeneralRegisters = Array.from(this.words);
 
   /** The registers as a value; those that did not change since the last time are the same objects. */
   take(R: BigUint64Array, W: Int32Array): GeneralRegisters {
-    const { halves, values } = this;
-    const known = values.length === 16;
-    const next = new Array<bigint>(16);
+    const { halves, words, values } = this;
+    let next: bigint[] | undefined;
     for (let i = 0; i < 16; i++) {
-      const low = W[2 * i];
-      const high = W[2 * i + 1];
-      if (known && halves[2 * i] === low && halves[2 * i + 1] === high) next[i] = values[i];
-      else {
-        next[i] = R[i];
-        halves[2 * i] = low;
-        halves[2 * i + 1] = high;
-      }
+      if (halves[2 * i] === W[2 * i] && halves[2 * i + 1] === W[2 * i + 1]) continue;
+      next ??= values.slice();
+      next[i] = R[i];
+      words[i] = R[i];
     }
-    this.values = next;
-    return next;
+    this.values = next ?? values;
+    return this.values;
   }
 
   /** Loads all registers but RSP. */
-  load(R: BigUint64Array, W: Int32Array, registers: GeneralRegisters): void {
+  load(R: BigUint64Array, registers: GeneralRegisters): void {
     if (registers === this.values) {
-      const { halves } = this;
-      for (let i = 0; i < 32; i++) if (i >> 1 !== RSP) W[i] = halves[i];
+      const { words } = this;
+      for (let i = 0; i < RSP; i++) R[i] = words[i];
+      for (let i = RSP + 1; i < 16; i++) R[i] = words[i];
     } else for (let i = 0; i < 16; i++) if (i !== RSP) R[i] = registers[i];
   }
 }
@@ -115,7 +112,7 @@ export class MonitorPort implements HostPort {
   }
 
   private loadOperands(request: HostRequest): void {
-    const { R, W } = this.machine.cpu;
+    const { R } = this.machine.cpu;
     switch (request.op) {
       case 'load':
         R[SLOT.rdx] = request.address;
@@ -175,7 +172,7 @@ export class MonitorPort implements HostPort {
       case 'vmlaunch':
       case 'vmresume':
       case 'vmcall':
-        this.given.load(R, W, request.registers);
+        this.given.load(R, request.registers);
         return;
       default:
         return;

@@ -71,6 +71,7 @@ export class Block {
 
   /** RIP of instruction `index`; of the next one after the block when `index` is its count. */
   addressOf(index: number): bigint {
-    return BigInt.asUintN(this.mode.codeSize === 64 ? 64 : 32, this.address + BigInt(this.offsets[index]));
+    const address = this.address + BigInt(this.offsets[index]);
+    return this.mode.codeSize === 64 ? BigInt.asUintN(64, address) : BigInt.asUintN(32, address);
   }
 }

@@ -17,6 +17,8 @@ interface Verified {
   processor: Processor;
   /** The flags of `VmcsData.written` four at a time; the last ones are apart. */
   readonly writtenWords: Int32Array;
+  /** Rules about memory that apply. */
+  inputs: readonly Check[];
 }
 
 /** A row in one shape, so that the hot loops stay monomorphic. */
@@ -92,8 +94,10 @@ export class VmEntryChecker {
   /** Checks by the index of a field that they read. */
   private readonly byField: readonly (readonly Check[])[];
   private readonly byProperty: readonly (readonly [Property, readonly Check[]])[];
-  /** Rules about memory or the launch state. */
+  /** Rules about the launch state. */
   private readonly everyTime: readonly Check[];
+  /** Rules about memory; whether one applies follows from what it reads otherwise. */
+  private readonly needingInput: readonly Check[];
   private readonly verified = new WeakMap<VmcsData, Verified>();
   /** Indexes of the fields that the scan under way found changed. */
   private readonly changed = new Int32Array(FIELD_COUNT);
@@ -104,8 +108,8 @@ export class VmEntryChecker {
     const byField: Check[][] = Array.from({ length: FIELD_COUNT }, () => []);
     const byProperty = new Map<Property, Check[]>();
     const everyTime = new Set<Check>();
-    for (const check of this.tables.flatMap(({ rules }) => rules.map((rule) => new Check(rule)))) {
-      if (check.needsInput) everyTime.add(check);
+    const checks = this.tables.flatMap(({ rules }) => rules.map((rule) => new Check(rule)));
+    for (const check of checks) {
       for (const name of check.row.reads) {
         if (name in VMCS_FIELDS) byField[fieldIndex(name as VmcsField)].push(check);
         else if (name.startsWith('processor.')) {
@@ -118,6 +122,7 @@ export class VmEntryChecker {
     this.byField = byField;
     this.byProperty = [...byProperty];
     this.everyTime = [...everyTime];
+    this.needingInput = checks.filter(({ needsInput }) => needsInput);
   }
 
   /** The failure that the processor reports, or `undefined` when the checks pass. SDM Vol. 3C, 27 VM Entries */
@@ -132,16 +137,22 @@ export class VmEntryChecker {
     const { vmcs } = context;
     const { halves, written } = vmcs;
     const processor: Processor = context.processor;
-    if (!allPass(this.everyTime, context)) return false;
+    if (!allPass(this.everyTime, context) || !allPass(known.inputs, context)) return false;
     const isSameProcessor = sameProcessor(known.processor, processor);
     if (!isSameProcessor)
       for (const [property, checks] of this.byProperty)
         if (known.processor[property] !== processor[property] && !allPass(checks, context)) return false;
 
     const count = this.findChanged(known, vmcs);
-    for (let i = 0; i < count; i++) if (!allPass(this.byField[this.changed[i]], context)) return false;
+    let inputsChange = !isSameProcessor;
+    for (let i = 0; i < count; i++) {
+      const checks = this.byField[this.changed[i]];
+      if (!allPass(checks, context)) return false;
+      inputsChange ||= checks.some(({ needsInput }) => needsInput);
+    }
 
     if (!isSameProcessor) known.processor = { ...processor };
+    if (inputsChange) known.inputs = this.inputs(context);
     for (let i = 0; i < count; i++) {
       const index = this.changed[i];
       known.halves[2 * index] = halves[2 * index];
@@ -149,6 +160,10 @@ export class VmEntryChecker {
       written[index] = 0;
     }
     return true;
+  }
+
+  private inputs(context: VmEntryContext): readonly Check[] {
+    return this.needingInput.filter(({ when }) => when(context));
   }
 
   /** Fills `changed` with the fields that were written another value; clears the flag of those that no rule could tell apart. */
@@ -185,6 +200,7 @@ export class VmEntryChecker {
       capabilities,
       processor: { ...processor },
       writtenWords: new Int32Array(vmcs.written.buffer, 0, Math.floor(vmcs.written.length / FLAGS_PER_WORD)),
+      inputs: this.inputs(context),
     });
     return undefined;
   }

@@ -5,7 +5,7 @@ import { ACCESS_RIGHTS, EFER, SLOT, STATUS_FLAGS } from '../../cpu/slots';
 import { storeStatusFlags } from '../../cpu/status-flags';
 import { CR0_UNTOUCHED } from '../exit/load-host';
 import type { VmcsData } from '../vmcs';
-import { LOW_SLOTS, PDPTE_SLOTS, RIGHTS_SLOTS, SELECTOR_SLOTS, WHOLE_SLOTS } from '../vmcs/guest-slots';
+import { LOADED_SLOTS, loadSlots, PDPTE_SLOTS, RIGHTS_SLOTS, SELECTOR_SLOTS } from '../vmcs/guest-slots';
 import { controlMask, halfOf } from '../vmcs/halves';
 
 const ENTRY_CONTROLS = halfOf('vmEntryControls');
@@ -77,13 +77,7 @@ export const loadGuest = (cpu: ProcessorDraft, vmcs: VmcsData, eptEnabled: boole
   const { W } = cpu;
   const { halves } = vmcs;
   const controls = halves[ENTRY_CONTROLS];
-  for (let i = 0; i < WHOLE_SLOTS.fields.length; i++)
-    copySlot(W, WHOLE_SLOTS.slots[i], halves, 2 * WHOLE_SLOTS.fields[i]);
-  for (let i = 0; i < LOW_SLOTS.fields.length; i++) {
-    const slot = 2 * LOW_SLOTS.slots[i];
-    W[slot] = halves[2 * LOW_SLOTS.fields[i]];
-    W[slot + 1] = 0;
-  }
+  loadSlots(cpu.R, vmcs.words, LOADED_SLOTS);
   segments(W, halves);
   W[2 * SLOT.cr0] = (halves[CR0] & ~CR0_UNTOUCHED) | (W[2 * SLOT.cr0] & CR0_UNTOUCHED);
   if ((controls & LOAD_DEBUG) !== 0) {

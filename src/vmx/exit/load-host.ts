@@ -1,7 +1,8 @@
 import { ACTIVITY, type ProcessorDraft } from '../../cpu/processor-draft';
 import { ACCESS_RIGHTS, CR0, CR4, EFER, SLOT } from '../../cpu/slots';
 import { storeStatusFlags } from '../../cpu/status-flags';
-import type { VmcsData, VmcsField } from '../vmcs';
+import type { VmcsData } from '../vmcs';
+import { fieldSlots, loadSlots } from '../vmcs/guest-slots';
 import { controlMask, halfOf } from '../vmcs/halves';
 
 const EXIT_CONTROLS = halfOf('vmExitControls');
@@ -10,35 +11,30 @@ const LOAD_EFER = controlMask('loadHostIa32Efer');
 const LOAD_PERF = controlMask('loadHostIa32PerfGlobalCtrl');
 const LOAD_PKRS = controlMask('loadHostPkrs');
 
-const copies = (rows: readonly (readonly [VmcsField, number])[]) => ({
-  halves: Int32Array.from(rows, ([field]) => halfOf(field)),
-  slots: Int32Array.from(rows, ([, slot]) => 2 * slot),
-});
-
 // SDM Vol. 3C, 28.5 Loading Host State
-const WHOLE = copies([
-  ['hostCr3', SLOT.cr3],
-  ['hostCr4', SLOT.cr4],
-  ['hostRsp', SLOT.rsp],
-  ['hostRip', SLOT.rip],
-  ['hostRip', SLOT.nextRip],
-  ['hostFsBase', SLOT.fsBase],
-  ['hostGsBase', SLOT.gsBase],
-  ['hostTrBase', SLOT.trBase],
-  ['hostGdtrBase', SLOT.gdtrBase],
-  ['hostIdtrBase', SLOT.idtrBase],
-  ['hostIa32SysenterCs', SLOT.sysenterCs],
-  ['hostIa32SysenterEsp', SLOT.sysenterEsp],
-  ['hostIa32SysenterEip', SLOT.sysenterEip],
+const WHOLE = fieldSlots([
+  ['hostCr3', 'cr3'],
+  ['hostCr4', 'cr4'],
+  ['hostRsp', 'rsp'],
+  ['hostRip', 'rip'],
+  ['hostRip', 'nextRip'],
+  ['hostFsBase', 'fsBase'],
+  ['hostGsBase', 'gsBase'],
+  ['hostTrBase', 'trBase'],
+  ['hostGdtrBase', 'gdtrBase'],
+  ['hostIdtrBase', 'idtrBase'],
+  ['hostIa32SysenterCs', 'sysenterCs'],
+  ['hostIa32SysenterEsp', 'sysenterEsp'],
+  ['hostIa32SysenterEip', 'sysenterEip'],
 ]);
-const SELECTORS = copies([
-  ['hostEsSelector', SLOT.es],
-  ['hostCsSelector', SLOT.cs],
-  ['hostSsSelector', SLOT.ss],
-  ['hostDsSelector', SLOT.ds],
-  ['hostFsSelector', SLOT.fs],
-  ['hostGsSelector', SLOT.gs],
-  ['hostTrSelector', SLOT.tr],
+const SELECTORS = fieldSlots([
+  ['hostEsSelector', 'es'],
+  ['hostCsSelector', 'cs'],
+  ['hostSsSelector', 'ss'],
+  ['hostDsSelector', 'ds'],
+  ['hostFsSelector', 'fs'],
+  ['hostGsSelector', 'gs'],
+  ['hostTrSelector', 'tr'],
 ]);
 const HOST_CR0 = halfOf('hostCr0');
 const HOST_PAT = halfOf('hostIa32Pat');
@@ -71,9 +67,8 @@ const copySlot = (W: Int32Array, slot: number, halves: Int32Array, half: number)
 // SDM Vol. 3C, 28.5.2 Loading Host Segment and Descriptor-Table Registers
 const segments = (W: Int32Array, halves: Int32Array): void => {
   for (let i = 0; i < SELECTORS.slots.length; i++) {
-    const selector = halves[SELECTORS.halves[i]] & 0xffff;
-    W[SELECTORS.slots[i]] = selector;
-    W[SELECTORS.slots[i] + 1] = selector === 0 ? DATA | unusable : DATA;
+    const selector = halves[2 * SELECTORS.fields[i]] & 0xffff;
+    setSlot(W, SELECTORS.slots[i], selector, selector === 0 ? DATA | unusable : DATA);
   }
   W[2 * SLOT.cs + 1] = CODE_64;
   W[2 * SLOT.tr + 1] = TSS;
@@ -96,10 +91,7 @@ export const loadHost = (cpu: ProcessorDraft, vmcs: VmcsData): void => {
   const { W } = cpu;
   const { halves } = vmcs;
   const controls = halves[EXIT_CONTROLS];
-  for (let i = 0; i < WHOLE.slots.length; i++) {
-    W[WHOLE.slots[i]] = halves[WHOLE.halves[i]];
-    W[WHOLE.slots[i] + 1] = halves[WHOLE.halves[i] + 1];
-  }
+  loadSlots(cpu.R, vmcs.words, WHOLE);
   W[2 * SLOT.cr4] |= CR4.pae;
   setSlot(W, SLOT.cr0, (halves[HOST_CR0] & ~CR0_UNTOUCHED) | (W[2 * SLOT.cr0] & CR0_UNTOUCHED), 0);
   if ((controls & LOAD_EFER) !== 0) copySlot(W, SLOT.efer, halves, HOST_EFER);

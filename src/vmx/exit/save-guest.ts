@@ -5,29 +5,36 @@ import { FLAG, SLOT, STATUS_FLAGS } from '../../cpu/slots';
 import { statusFlagsOf } from '../../cpu/status-flags';
 import { isNmiBlocked } from '../non-root/events';
 import type { VmxOperation } from '../operation';
-import type { VmcsData } from '../vmcs';
-import { LOW_SLOTS, PDPTE_SLOTS, RIGHTS_SLOTS, SELECTOR_SLOTS, WHOLE_SLOTS } from '../vmcs/guest-slots';
+import { fieldIndex, type VmcsData } from '../vmcs';
+import {
+  type FieldSlots,
+  LOW_SLOTS,
+  PDPTE_SLOTS,
+  RIGHTS_SLOTS,
+  SELECTOR_SLOTS,
+  WHOLE_SLOTS,
+} from '../vmcs/guest-slots';
 import { controlMask, halfOf } from '../vmcs/halves';
 import type { VmExit } from './vm-exit';
 
 const EXIT_CONTROLS = halfOf('vmExitControls');
-const ENTRY_CONTROLS = halfOf('vmEntryControls');
+const ENTRY_CONTROLS = fieldIndex('vmEntryControls');
 const IA32E_GUEST = controlMask('ia32eModeGuest');
 const UNRESTRICTED = controlMask('unrestrictedGuest');
 const EFER_LMA = 1 << 10;
-const CR0 = halfOf('guestCr0');
-const RIP = halfOf('guestRip');
-const RFLAGS = halfOf('guestRflags');
-const DR7 = halfOf('guestDr7');
-const DEBUGCTL_FIELD = halfOf('guestIa32Debugctl');
-const PAT = halfOf('guestIa32Pat');
-const EFER = halfOf('guestIa32Efer');
-const PERF = halfOf('guestIa32PerfGlobalCtrl');
-const PKRS = halfOf('guestIa32Pkrs');
-const ACTIVITY_STATE = halfOf('guestActivityState');
-const INTERRUPTIBILITY = halfOf('guestInterruptibilityState');
-const PENDING_DEBUG = halfOf('guestPendingDebugExceptions');
-const TIMER = halfOf('vmxPreemptionTimerValue');
+const CR0 = fieldIndex('guestCr0');
+const RIP = fieldIndex('guestRip');
+const RFLAGS = fieldIndex('guestRflags');
+const DR7 = fieldIndex('guestDr7');
+const DEBUGCTL_FIELD = fieldIndex('guestIa32Debugctl');
+const PAT = fieldIndex('guestIa32Pat');
+const EFER = fieldIndex('guestIa32Efer');
+const PERF = fieldIndex('guestIa32PerfGlobalCtrl');
+const PKRS = fieldIndex('guestIa32Pkrs');
+const ACTIVITY_STATE = fieldIndex('guestActivityState');
+const INTERRUPTIBILITY = fieldIndex('guestInterruptibilityState');
+const PENDING_DEBUG = fieldIndex('guestPendingDebugExceptions');
+const TIMER = fieldIndex('vmxPreemptionTimerValue');
 
 const SAVE_DEBUG = controlMask('saveDebugControls');
 const SAVE_PAT = controlMask('saveIa32Pat');
@@ -41,13 +48,22 @@ const SAVED_RIGHTS = 0x1f0ff;
 /** General detect: the one debug exception that is a fault with RF set in its image. */
 const GENERAL_DETECT = 1 << 13;
 
-/** Writes both halves of a field, and remembers when it changed. */
-const save = (vmcs: VmcsData, half: number, low: number, high: number): void => {
-  const { halves } = vmcs;
-  if (halves[half] === low && halves[half + 1] === high) return;
-  halves[half] = low;
-  halves[half + 1] = high;
-  vmcs.written[half >> 1] = 1;
+/** Writes a 64-bit field, and remembers when it changed. */
+const saveWhole = ({ words, written }: VmcsData, field: number, value: bigint): void => {
+  if (words[field] === value) return;
+  words[field] = value;
+  written[field] = 1;
+};
+
+/** Writes bits 31:0 of a field, and remembers when they changed; the others of such a field are always 0. */
+const saveLow = ({ halves, written }: VmcsData, field: number, low: number): void => {
+  if (halves[2 * field] === low) return;
+  halves[2 * field] = low;
+  written[field] = 1;
+};
+
+const saveSlots = (R: BigUint64Array, vmcs: VmcsData, { fields, slots }: FieldSlots): void => {
+  for (let i = 0; i < fields.length; i++) saveWhole(vmcs, fields[i], R[slots[i]]);
 };
 
 /** The RFLAGS image of the event has RF = 1; the image of an injected one is that of the guest. */
@@ -103,29 +119,19 @@ const heldTraps = (cpu: ProcessorDraft, exit: VmExit): number => {
   return (cpu.pendingDebug & ~PENDING.bs) | (steps ? PENDING.bs : 0);
 };
 
-const registers = (cpu: ProcessorDraft, vmcs: VmcsData): void => {
-  const { W } = cpu;
-  for (let i = 0; i < WHOLE_SLOTS.fields.length; i++) {
-    const slot = 2 * WHOLE_SLOTS.slots[i];
-    save(vmcs, 2 * WHOLE_SLOTS.fields[i], W[slot], W[slot + 1]);
-  }
+const registers = ({ R, W }: ProcessorDraft, vmcs: VmcsData): void => {
+  saveSlots(R, vmcs, WHOLE_SLOTS);
   for (let i = 0; i < LOW_SLOTS.fields.length; i++)
-    save(vmcs, 2 * LOW_SLOTS.fields[i], W[2 * LOW_SLOTS.slots[i]], 0);
+    saveLow(vmcs, LOW_SLOTS.fields[i], W[2 * LOW_SLOTS.slots[i]]);
   for (let i = 0; i < SELECTOR_SLOTS.fields.length; i++) {
     const slot = 2 * SELECTOR_SLOTS.slots[i];
-    save(vmcs, 2 * SELECTOR_SLOTS.fields[i], W[slot] & 0xffff, 0);
-    save(vmcs, 2 * RIGHTS_SLOTS.fields[i], W[slot + 1] & SAVED_RIGHTS, 0);
+    saveLow(vmcs, SELECTOR_SLOTS.fields[i], W[slot] & 0xffff);
+    saveLow(vmcs, RIGHTS_SLOTS.fields[i], W[slot + 1] & SAVED_RIGHTS);
   }
 };
 
-const saveSlot = (cpu: ProcessorDraft, vmcs: VmcsData, half: number, slot: number): void =>
-  save(vmcs, half, cpu.W[2 * slot], cpu.W[2 * slot + 1]);
-
 /** Without EPT, or outside PAE paging, the fields are undefined: they stay. SDM Vol. 3C, 28.3.4 Saving Non-Register State */
-const savePdptes = (cpu: ProcessorDraft, vmcs: VmcsData): void => {
-  for (let i = 0; i < PDPTE_SLOTS.fields.length; i++)
-    saveSlot(cpu, vmcs, 2 * PDPTE_SLOTS.fields[i], PDPTE_SLOTS.slots[i]);
-};
+const savePdptes = ({ R }: ProcessorDraft, vmcs: VmcsData): void => saveSlots(R, vmcs, PDPTE_SLOTS);
 
 /** What is left of the VMX-preemption timer at a machine clock, 32 bits. SDM Vol. 3C, 26.5.1 VMX-Preemption Timer */
 export const timerValue = (vmx: VmxOperation, now: number): number =>
@@ -133,8 +139,8 @@ export const timerValue = (vmx: VmxOperation, now: number): number =>
 
 /** Of an unrestricted guest the VM-entry control "IA-32e mode guest" follows IA32_EFER.LMA. SDM Vol. 3C, 28.3.1 Saving Control Registers, Debug Registers, and MSRs */
 const saveLongMode = (vmcs: VmcsData, active: boolean): void => {
-  const controls = vmcs.halves[ENTRY_CONTROLS];
-  save(vmcs, ENTRY_CONTROLS, active ? controls | IA32E_GUEST : controls & ~IA32E_GUEST, 0);
+  const controls = vmcs.halves[2 * ENTRY_CONTROLS];
+  saveLow(vmcs, ENTRY_CONTROLS, active ? controls | IA32E_GUEST : controls & ~IA32E_GUEST);
 };
 
 /** SDM Vol. 3C, 28.3 Saving Guest State */
@@ -145,26 +151,26 @@ export const saveGuest = (
   exit: VmExit,
   during: InterruptionEvent | undefined,
 ): void => {
-  const { W } = cpu;
+  const { R, W } = cpu;
   const controls = vmcs.halves[EXIT_CONTROLS];
   registers(cpu, vmcs);
-  saveSlot(cpu, vmcs, CR0, SLOT.cr0);
+  saveWhole(vmcs, CR0, R[SLOT.cr0]);
   if ((controls & SAVE_DEBUG) !== 0) {
-    saveSlot(cpu, vmcs, DR7, SLOT.dr7);
-    saveSlot(cpu, vmcs, DEBUGCTL_FIELD, SLOT.debugctl);
+    saveWhole(vmcs, DR7, R[SLOT.dr7]);
+    saveWhole(vmcs, DEBUGCTL_FIELD, R[SLOT.debugctl]);
   }
-  if ((controls & SAVE_PAT) !== 0) saveSlot(cpu, vmcs, PAT, SLOT.pat);
-  if ((controls & SAVE_EFER) !== 0) saveSlot(cpu, vmcs, EFER, SLOT.efer);
-  if ((controls & SAVE_PERF) !== 0) saveSlot(cpu, vmcs, PERF, SLOT.perfGlobalCtrl);
-  if (vmx.savesPkrs) saveSlot(cpu, vmcs, PKRS, SLOT.pkrs);
+  if ((controls & SAVE_PAT) !== 0) saveWhole(vmcs, PAT, R[SLOT.pat]);
+  if ((controls & SAVE_EFER) !== 0) saveWhole(vmcs, EFER, R[SLOT.efer]);
+  if ((controls & SAVE_PERF) !== 0) saveWhole(vmcs, PERF, R[SLOT.perfGlobalCtrl]);
+  if (vmx.savesPkrs) saveWhole(vmcs, PKRS, R[SLOT.pkrs]);
   if ((vmx.secondary & UNRESTRICTED) !== 0) saveLongMode(vmcs, (W[2 * SLOT.efer] & EFER_LMA) !== 0);
   if (vmx.eptEnabled && cpu.paePaging) savePdptes(cpu, vmcs);
-  saveSlot(cpu, vmcs, RIP, SLOT.rip);
+  saveWhole(vmcs, RIP, R[SLOT.rip]);
   const flags = (W[2 * SLOT.rflags] & ~STATUS_FLAGS) | statusFlagsOf(W) | 2;
-  save(vmcs, RFLAGS, (flags & ~FLAG.rf) | resumeFlag(flags & FLAG.rf, exit, during), 0);
-  save(vmcs, ACTIVITY_STATE, cpu.activity, 0);
-  save(vmcs, INTERRUPTIBILITY, interruptibility(vmx, cpu), 0);
-  save(vmcs, PENDING_DEBUG, heldTraps(cpu, exit), 0);
+  saveLow(vmcs, RFLAGS, (flags & ~FLAG.rf) | resumeFlag(flags & FLAG.rf, exit, during));
+  saveLow(vmcs, ACTIVITY_STATE, cpu.activity);
+  saveLow(vmcs, INTERRUPTIBILITY, interruptibility(vmx, cpu));
+  saveLow(vmcs, PENDING_DEBUG, heldTraps(cpu, exit));
   if ((controls & SAVE_TIMER) !== 0 && (vmx.pin & TIMER_ACTIVE) !== 0)
-    save(vmcs, TIMER, timerValue(vmx, cpu.clock.now()) | 0, 0);
+    saveLow(vmcs, TIMER, timerValue(vmx, cpu.clock.now()) | 0);
 };

@@ -16,7 +16,8 @@ import {
 import { inRootOperation } from './prologue';
 import { type VmxResult, vmxRow } from './results';
 
-const HIGHEST_ENCODING = 0xffffn;
+/** Of all fields that there are. SDM Vol. 3D, Appendix B Field Encoding in VMCS */
+const HIGHEST_ENCODING = 0x6fff;
 
 /** A field as VMREAD and VMWRITE reach it: whole, or bits 63:32 alone. */
 interface FieldAccess {
@@ -26,27 +27,33 @@ interface FieldAccess {
   readonly readOnly: boolean;
 }
 
-const accesses = new Map<number, FieldAccess>();
+/** By encoding. */
+const accesses: (FieldAccess | undefined)[] = new Array(HIGHEST_ENCODING + 1).fill(undefined);
 for (const [name, row] of Object.entries(VMCS_FIELDS) as [keyof typeof VMCS_FIELDS, FieldRow][])
   for (const encoding of row.width === 64 ? [row.encoding, row.encoding + 1] : [row.encoding])
-    accesses.set(encoding, {
+    accesses[encoding] = {
       index: fieldIndex(name),
       high: fieldOfEncoding(encoding)!.high,
       width: row.width === 'natural' ? 64 : row.width,
       readOnly: row.area === 'read-only',
-    });
+    };
 
-/** The field that an operand names on this processor. All bits of the operand count. */
-const accessTo = (vmx: VmxOperation, encoding: bigint): FieldAccess | undefined => {
-  const access = encoding > HIGHEST_ENCODING ? undefined : accesses.get(Number(encoding));
+/** The field that a register names on this processor. All bits of the operand count. */
+const accessTo = (vmx: VmxOperation, cpu: ProcessorDraft, operand: Operand): FieldAccess | undefined => {
+  const half = 2 * registerOperand(operand)!.number;
+  const { W } = cpu;
+  const encoding = W[half] >>> 0;
+  if (encoding > HIGHEST_ENCODING || (cpu.mode64 && W[half + 1] !== 0)) return undefined;
+  const access = accesses[encoding];
   return access !== undefined && vmx.supported[access.index] === 1 ? access : undefined;
 };
 
 /** 64 bits in 64-bit mode, else 32. */
 const operandWidth = (cpu: ProcessorDraft): 32 | 64 => (cpu.mode64 ? 64 : 32);
 
-const readRegister = (cpu: ProcessorDraft, operand: Operand): bigint =>
-  BigInt.asUintN(operandWidth(cpu), cpu.R[registerOperand(operand)!.number]);
+/** A value as wide as operands are. */
+const operandOf = (cpu: ProcessorDraft, value: bigint): bigint =>
+  cpu.mode64 ? value : BigInt.asUintN(32, value);
 
 const exitOf =
   (
@@ -68,20 +75,19 @@ const vmread = (cpu: ProcessorDraft, instruction: Instruction): VmxResult => {
   const [destination, source] = instruction.operands;
   const vmx = inRootOperation(cpu, instruction, exitOf('vmread', cpu, instruction, destination, source));
   if (vmx.current === undefined) return 'VMfailInvalid';
-  const access = accessTo(vmx, readRegister(cpu, source));
+  const access = accessTo(vmx, cpu, source);
   if (access === undefined) return 'unsupportedVmcsComponent';
-  const width = operandWidth(cpu);
   const word = vmx.current.data.words[access.index];
-  const value = BigInt.asUintN(width, access.high ? shiftRight(word, 32n) : word);
+  const value = operandOf(cpu, access.high ? shiftRight(word, 32n) : word);
   if (destination.kind === 'memory') {
-    const bytes = width / 8;
+    const bytes = operandWidth(cpu) / 8;
     cpu.mmu.write(operandAddress(cpu, destination, bytes, true), bytes, value);
   } else cpu.R[registerOperand(destination)!.number] = value;
   return 'VMsucceed';
 };
 
 const readSource = (cpu: ProcessorDraft, operand: Operand): bigint => {
-  if (operand.kind !== 'memory') return readRegister(cpu, operand);
+  if (operand.kind !== 'memory') return operandOf(cpu, cpu.R[registerOperand(operand)!.number]);
   const bytes = operandWidth(cpu) / 8;
   return cpu.mmu.read(operandAddress(cpu, operand, bytes, false), bytes);
 };
@@ -93,14 +99,16 @@ const vmwrite = (cpu: ProcessorDraft, instruction: Instruction): VmxResult => {
   const vmcs = vmx.current;
   if (vmcs === undefined) return 'VMfailInvalid';
   const value = readSource(cpu, source);
-  const access = accessTo(vmx, readRegister(cpu, target));
+  const access = accessTo(vmx, cpu, target);
   if (access === undefined) return 'unsupportedVmcsComponent';
   if (access.readOnly && VMX_MISC.get(vmx.capabilities.ia32VmxMisc, 'vmwriteAnyField') === 0n)
     return 'vmwriteReadOnlyComponent';
   const { words, written } = vmcs.data;
   words[access.index] = access.high
     ? BigInt.asUintN(32, words[access.index]) | (BigInt.asUintN(32, value) << 32n)
-    : BigInt.asUintN(access.width, value);
+    : access.width === 64
+      ? value
+      : BigInt.asUintN(access.width, value);
   written[access.index] = 1;
   vmcs.changed();
   return 'VMsucceed';
