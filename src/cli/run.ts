@@ -93,6 +93,10 @@ const conclusion = ({ state, ending }: Ended): { readonly status: number; readon
       return stopped(
         `triple fault: a fault while a double fault was delivered, at ${place(state)}; trace it with --trace events`,
       );
+    case 'vmx-abort':
+      return stopped(
+        `VMX abort: a VM exit could not be completed, the indicator is ${ending.indicator} (SDM Vol. 3C, 28.7)`,
+      );
     case 'delivery-loop':
       return stopped(
         `delivery loop: deliveries follow each other without end at ${place(state)}; trace it with --trace events`,

@@ -18,7 +18,6 @@ export const UNBUILT_MODES: readonly string[] = [
 
 /** The same for VMX, beside VM-execution controls. */
 export const UNBUILT_VMX: readonly string[] = [
-  'VM exit to a 32-bit host',
   'supervisor shadow-stack control of EPT',
 ];
 

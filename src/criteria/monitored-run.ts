@@ -213,6 +213,9 @@ export class MonitoredRun {
       case 'monitor-stopped':
         this.monitorStopped(stop.reason);
         return;
+      case 'vmx-abort':
+        this.monitorStopped(`VMX abort ${stop.indicator}`);
+        return;
     }
   }
 

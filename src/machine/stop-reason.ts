@@ -7,6 +7,8 @@ export type StopReason =
   | { readonly kind: 'stuck' }
   /** A fault during the delivery of a double fault: the processor is in the shutdown state. */
   | { readonly kind: 'triple-fault' }
+  /** A VM exit could not be completed: the processor stays in the VMX-abort shutdown state. `indicator` says why. SDM Vol. 3C, 28.7 VMX Aborts */
+  | { readonly kind: 'vmx-abort'; readonly indicator: number }
   /** Deliveries follow each other without end and without an instruction between them. */
   | { readonly kind: 'delivery-loop' }
   /** The monitor gave up its guest. */

@@ -57,8 +57,11 @@ export class Turns {
 
   /** The current processor has nothing to do: its slice ends. */
   inactive(): StopReason | undefined {
-    const { engine, cpu, processors, current } = this.machine;
-    if (cpu.activity === ACTIVITY.shutdown && !cpu.nonRoot) return { kind: 'triple-fault' };
+    const { engine, cpu, processors, current, virtualized } = this.machine;
+    if (cpu.activity === ACTIVITY.shutdown && !cpu.nonRoot) {
+      const indicator = virtualized?.vmx.abortIndicator ?? 0;
+      return indicator === 0 ? { kind: 'triple-fault' } : { kind: 'vmx-abort', indicator };
+    }
     if (processors.length === 1) return this.waitForDeadline();
     const now = engine.now();
     this.until = now;

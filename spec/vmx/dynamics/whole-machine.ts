@@ -24,6 +24,11 @@ const PAGE = 4096;
 /** Tables of host and guest, and of EPT: two 2-MiB pages each. */
 export const TABLES = 0x2_0000;
 export const EPT_TABLES = 0x2_4000;
+/** The same 4 MiB by 32-bit and by PAE paging. */
+const PAGE_DIRECTORY = 0x2_8000;
+export const PAE_TABLES = 0x2_9000;
+const PAGE_4M = 0x87n;
+const PDPTES = [BigInt(PAE_TABLES + PAGE) | 1n, 0n, 0n, 0n] as const;
 const CODE_64 = 0x00af_9b00_0000_ffffn;
 const DATA = 0x00cf_9300_0000_ffffn;
 
@@ -44,16 +49,29 @@ export interface Setting {
   /** Offsets of the guest's handlers by vector. */
   readonly handlers?: Readonly<Record<number, number>>;
   readonly hidden?: Partial<HiddenState>;
+  /** How the host pages: as a 64-bit host, or as a 32-bit host whose guest is one too. */
+  readonly host?: 'ia-32e' | '32-bit' | 'pae';
   /** General registers by number, which a VM entry leaves alone. */
   readonly registers?: Readonly<Record<number, bigint>>;
 }
 
-const vmcsOf = ({ fields = {}, controls = [], without = [] }: Setting): VmcsData => {
+/** Control registers of host and guest by the host's paging. */
+const PAGING = {
+  'ia-32e': { cr3: TABLES, cr4: 0x2020n, efer: 0x500n, code: 0xa09b },
+  '32-bit': { cr3: PAGE_DIRECTORY, cr4: 0x2010n, efer: 0n, code: 0xc09b },
+  pae: { cr3: PAE_TABLES, cr4: 0x2020n, efer: 0n, code: 0xc09b },
+} as const;
+
+const vmcsOf = ({ fields = {}, controls = [], without = [], host = 'ia-32e' }: Setting): VmcsData => {
   const data = new VmcsData();
+  const { cr3, cr4, code } = PAGING[host];
   const values: Values = {
     ...GUEST,
-    hostCr3: TABLES,
-    guestCr3: TABLES,
+    hostCr3: cr3,
+    hostCr4: cr4,
+    guestCr3: cr3,
+    guestCr4: cr4,
+    guestCsAccessRights: code,
     eptPointer: EPT_TABLES | 0x1e,
     ...fields,
   };
@@ -62,7 +80,8 @@ const vmcsOf = ({ fields = {}, controls = [], without = [] }: Setting): VmcsData
     const { field, bit } = CONTROLS[control];
     data.set(field, data.get(field) | (1n << BigInt(bit)));
   }
-  for (const control of without) {
+  const needs64: readonly Control[] = host === 'ia-32e' ? [] : ['hostAddressSpaceSize', 'ia32eModeGuest'];
+  for (const control of [...needs64, ...without]) {
     const { field, bit } = CONTROLS[control];
     data.set(field, data.get(field) & ~(1n << BigInt(bit)));
   }
@@ -117,6 +136,9 @@ export const beforeLaunch = (setting: Setting = {}): MachineState => {
     put(root + PAGE, words(BigInt(root + 2 * PAGE) | table));
     put(root + 2 * PAGE, words(first, first | 0x20_0000n));
   }
+  put(PAGE_DIRECTORY, words(PAGE_4M));
+  put(PAE_TABLES, words(...PDPTES));
+  put(PAE_TABLES + PAGE, words(0x87n, 0x20_0087n));
   put(AT.guestGdt, words(0n, CODE_64, DATA));
   put(AT.hostCode, VMLAUNCH);
   put(AT.hostCode + 0x100, [HLT]);
@@ -125,6 +147,7 @@ export const beforeLaunch = (setting: Setting = {}): MachineState => {
     put(AT.guestIdt + 16 * Number(vector), gate64(offset));
   for (const [address, bytes] of Object.entries(more)) put(Number(address), bytes);
   const data = flatSegment(16, 0xc093);
+  const { cr3, cr4, efer, code } = PAGING[setting.host ?? 'ia-32e'];
   return {
     ...fresh,
     memory,
@@ -134,10 +157,10 @@ export const beforeLaunch = (setting: Setting = {}): MachineState => {
         rip: BigInt(AT.hostCode),
         rflags: 2n,
         registers: cpu.registers.map((value, n) => registers[n] ?? (n === 4 ? BigInt(AT.hostStack) : value)),
-        control: { ...cpu.control, cr0: 0x8000_0031n, cr3: BigInt(TABLES), cr4: 0x2020n, efer: 0x500n },
+        control: { ...cpu.control, cr0: 0x8000_0031n, cr3: BigInt(cr3), cr4, efer },
         modelSpecific: { ...cpu.modelSpecific, featureControl: 5n },
-        segments: { ...cpu.segments, cs: flatSegment(8, 0xa09b), ss: data, ds: data, es: data },
-        hidden: { ...cpu.hidden, ...setting.hidden },
+        segments: { ...cpu.segments, cs: flatSegment(8, code), ss: data, ds: data, es: data },
+        hidden: { ...cpu.hidden, ...(setting.host === 'pae' ? { pdptes: PDPTES } : {}), ...setting.hidden },
         virtualization: operation(vmcsOf(setting)),
       },
     ],

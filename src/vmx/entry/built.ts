@@ -26,10 +26,8 @@ const FIELDS = (
 
 const PRIMARY = halfOf('primaryProcBasedControls');
 const SECONDARY = halfOf('secondaryProcBasedControls');
-const EXIT = halfOf('vmExitControls');
 const EPT_POINTER = halfOf('eptPointer');
 const SECONDARY_ACTIVE = 1 << CONTROLS.activateSecondaryControls.bit;
-const HOST_64 = 1 << CONTROLS.hostAddressSpaceSize.bit;
 const ENABLE_EPT = 1 << CONTROLS.enableEpt.bit;
 
 const nameOf = (field: VmcsField, mask: number): string =>
@@ -52,6 +50,5 @@ export const requireBuilt = (vmcs: VmcsData): void => {
     const set = (half === SECONDARY ? secondary : halves[half]) & unbuilt;
     if (set !== 0) throw new Unbuilt(`the control "${nameOf(field, set)}"`);
   }
-  if ((halves[EXIT] & HOST_64) === 0) throw new Unbuilt('VM exit to a 32-bit host');
   if ((secondary & ENABLE_EPT) !== 0) requireBuiltEptPointer(halves[EPT_POINTER]);
 };

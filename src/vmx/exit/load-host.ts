@@ -6,6 +6,7 @@ import { fieldSlots, loadSlots } from '../vmcs/guest-slots';
 import { controlMask, halfOf } from '../vmcs/halves';
 
 const EXIT_CONTROLS = halfOf('vmExitControls');
+const HOST_64 = controlMask('hostAddressSpaceSize');
 const LOAD_PAT = controlMask('loadHostIa32Pat');
 const LOAD_EFER = controlMask('loadHostIa32Efer');
 const LOAD_PERF = controlMask('loadHostIa32PerfGlobalCtrl');
@@ -49,7 +50,9 @@ const { s, present, l, db, g, unusable } = ACCESS_RIGHTS;
 const EXECUTE_READ_ACCESSED = 11;
 const READ_WRITE_ACCESSED = 3;
 const BUSY_TSS = 11;
-const CODE_64 = EXECUTE_READ_ACCESSED | s | present | l | g;
+const CODE = EXECUTE_READ_ACCESSED | s | present | g;
+const CODE_64 = CODE | l;
+const CODE_32 = CODE | db;
 const DATA = READ_WRITE_ACCESSED | s | present | db | g;
 const TSS = BUSY_TSS | present;
 const TSS_LIMIT = 0x67;
@@ -65,12 +68,12 @@ const copySlot = (W: Int32Array, slot: number, halves: Int32Array, half: number)
   setSlot(W, slot, halves[half], halves[half + 1]);
 
 // SDM Vol. 3C, 28.5.2 Loading Host Segment and Descriptor-Table Registers
-const segments = (W: Int32Array, halves: Int32Array): void => {
+const segments = (W: Int32Array, halves: Int32Array, host64: boolean): void => {
   for (let i = 0; i < SELECTORS.slots.length; i++) {
     const selector = halves[2 * SELECTORS.fields[i]] & 0xffff;
     setSlot(W, SELECTORS.slots[i], selector, selector === 0 ? DATA | unusable : DATA);
   }
-  W[2 * SLOT.cs + 1] = CODE_64;
+  W[2 * SLOT.cs + 1] = host64 ? CODE_64 : CODE_32;
   W[2 * SLOT.tr + 1] = TSS;
   setSlot(W, SLOT.ldtr, 0, unusable);
   for (let segment = 0; segment < 6; segment++) W[2 * (SLOT.esLimit + segment)] = -1;
@@ -83,23 +86,29 @@ const segments = (W: Int32Array, halves: Int32Array): void => {
   setSlot(W, SLOT.dsBase, 0, 0);
 };
 
+/** Whether the host that VM exits return to is one in IA-32e mode. SDM Vol. 3C, 25.7.1 VM-Exit Controls */
+export const isHost64 = ({ halves }: VmcsData): boolean => (halves[EXIT_CONTROLS] & HOST_64) !== 0;
+
 /**
- * Loads the state of a 64-bit host from the host-state area; RIP and next RIP are the host's. Blocking by NMI stays as it is.
+ * Loads the registers of the host from the host-state area; RIP and next RIP are the host's. Blocking by NMI stays as it is; PDPTEs are not loaded.
  * SDM Vol. 3C, 28.5 Loading Host State
  */
 export const loadHost = (cpu: ProcessorDraft, vmcs: VmcsData): void => {
   const { W } = cpu;
   const { halves } = vmcs;
   const controls = halves[EXIT_CONTROLS];
+  const host64 = (controls & HOST_64) !== 0;
   loadSlots(cpu.R, vmcs.words, WHOLE);
-  W[2 * SLOT.cr4] |= CR4.pae;
+  if (host64) W[2 * SLOT.cr4] |= CR4.pae;
+  else W[2 * SLOT.cr4] &= ~CR4.pcide;
   setSlot(W, SLOT.cr0, (halves[HOST_CR0] & ~CR0_UNTOUCHED) | (W[2 * SLOT.cr0] & CR0_UNTOUCHED), 0);
   if ((controls & LOAD_EFER) !== 0) copySlot(W, SLOT.efer, halves, HOST_EFER);
-  W[2 * SLOT.efer] |= EFER.lma | EFER.lme;
+  const longMode = EFER.lma | EFER.lme;
+  W[2 * SLOT.efer] = (W[2 * SLOT.efer] & ~longMode) | (host64 ? longMode : 0);
   if ((controls & LOAD_PAT) !== 0) copySlot(W, SLOT.pat, halves, HOST_PAT);
   if ((controls & LOAD_PERF) !== 0) copySlot(W, SLOT.perfGlobalCtrl, halves, HOST_PERF);
   if ((controls & LOAD_PKRS) !== 0) copySlot(W, SLOT.pkrs, halves, HOST_PKRS);
-  segments(W, halves);
+  segments(W, halves, host64);
   setSlot(W, SLOT.dr7, DR7_RESET, 0);
   setSlot(W, SLOT.debugctl, 0, 0);
   setSlot(W, SLOT.rflags, 2, 0);

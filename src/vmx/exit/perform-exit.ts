@@ -1,10 +1,12 @@
 import { ModelError } from '../../core';
 import { EVENT_TYPE, type InterruptionEvent } from '../../cpu/event';
+import { readPdptes, setPdptes } from '../../cpu/pdpte-registers';
 import { ACTIVITY, type ProcessorDraft } from '../../cpu/processor-draft';
+import { SLOT } from '../../cpu/slots';
 import type { VmxOperation } from '../operation';
 import { controlMask } from '../vmcs/halves';
 import { REGION } from '../vmcs/region';
-import { loadHost } from './load-host';
+import { isHost64, loadHost } from './load-host';
 import { loadMsrsOnExit, storeMsrs } from './msr-areas';
 import { recordEntryFailure, recordExit } from './record-exit';
 import { saveGuest } from './save-guest';
@@ -13,7 +15,7 @@ import type { EntryFailure, VmExit } from './vm-exit';
 const ENABLE_VPID = controlMask('enableVpid');
 
 /** Why a VM exit could not be completed. SDM Vol. 3C, 28.7 VMX Aborts */
-export const VMX_ABORT = { savingMsrs: 1, loadingMsrs: 4 } as const;
+export const VMX_ABORT = { savingMsrs: 1, hostPdptes: 2, loadingMsrs: 4, ia32eMode: 6 } as const;
 
 /** The processor stops with an indicator in the VMCS region; only RESET helps. SDM Vol. 3C, 28.7 VMX Aborts */
 const abort = (vmx: VmxOperation, cpu: ProcessorDraft, indicator: number): void => {
@@ -23,15 +25,28 @@ const abort = (vmx: VmxOperation, cpu: ProcessorDraft, indicator: number): void 
   cpu.boundaryWork = true;
 };
 
+/** Loads the PDPTEs of a host with PAE paging; false where one is illegal. SDM Vol. 3C, 28.5.4 Checking and Loading Host Page-Directory-Pointer-Table Entries */
+const hasHostPdptes = (cpu: ProcessorDraft): boolean => {
+  const entries = readPdptes(cpu, cpu.W[2 * SLOT.cr3]);
+  if (entries === undefined) return false;
+  setPdptes(cpu, entries);
+  return true;
+};
+
 /** Host state and VM-exit MSR-load area: the same for exits and failed entries. SDM Vol. 3C, 28.5 Loading Host State, 28.6 Loading MSRs */
 const returnToHost = (vmx: VmxOperation, cpu: ProcessorDraft): void => {
   const { data } = vmx.current!;
   vmx.timerDeadline = Number.POSITIVE_INFINITY;
+  if (cpu.longMode && !isHost64(data)) {
+    abort(vmx, cpu, VMX_ABORT.ia32eMode);
+    return;
+  }
   loadHost(cpu, data);
   if ((vmx.secondary & ENABLE_VPID) === 0) cpu.mmu.flush();
   cpu.mmu.contextChanged();
   cpu.boundaryWork = true;
-  if (loadMsrsOnExit(cpu, data, vmx.mostAreaEntries) !== 0) abort(vmx, cpu, VMX_ABORT.loadingMsrs);
+  if (cpu.paePaging && !hasHostPdptes(cpu)) abort(vmx, cpu, VMX_ABORT.hostPdptes);
+  else if (loadMsrsOnExit(cpu, data, vmx.mostAreaEntries) !== 0) abort(vmx, cpu, VMX_ABORT.loadingMsrs);
 };
 
 /**
