@@ -17,9 +17,7 @@ export const UNBUILT_MODES: readonly string[] = [
 ];
 
 /** The same for VMX, beside VM-execution controls. */
-export const UNBUILT_VMX: readonly string[] = [
-  'supervisor shadow-stack control of EPT',
-];
+export const UNBUILT_VMX: readonly string[] = ['supervisor shadow-stack control of EPT'];
 
 const VMX_INSTRUCTION =
   /^(?:vm(?:call|clear|func|launch|ptrld|ptrst|read|resume|write|xoff|xon)|inv(?:ept|vpid))$/;
