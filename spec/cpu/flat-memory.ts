@@ -62,6 +62,9 @@ export class FlatMemory implements Mmu {
   probeWrite(linear: bigint, bytes: number, access?: LinearAccess): void {
     this.check(linear, bytes, true, access);
   }
+  monitor(linear: bigint): number {
+    return Number(linear);
+  }
   fetch(linear: bigint): { readonly bytes: Uint8Array; readonly offset: number } {
     return { bytes: this.pages.get(shiftRight(linear, 12n)) ?? NOTHING, offset: Number(linear & 4095n) };
   }

@@ -26,6 +26,13 @@ describe('equivalence of the bare and the monitored run', () => {
     expect(report.equivalence.interrupts).toBe(3);
   });
 
+  it('holds for a guest that waits for a store by MONITOR and MWAIT', async () => {
+    // mov eax, STACK; xor ecx, ecx; xor edx, edx; monitor; mwait
+    const waits = [...code.movEax(STACK), 0x31, 0xc9, 0x31, 0xd2, 0x0f, 0x01, 0xc8, 0x0f, 0x01, 0xc9];
+    const report = await check(guestOf(waits, code.movEax(7), code.show, code.exit(3)), monitor);
+    expect(report).toMatchObject({ holds: true, end: { kind: 'exit', code: 3 } });
+  });
+
   it('replays the time that the monitored guest read, and lists where', async () => {
     const report = await check(guestOf(code.rdtsc, code.show, code.rdtsc, code.show, code.exit(0)), monitor);
     expect(report.equivalence.holds).toBe(true);

@@ -138,7 +138,7 @@ const FLAGS: readonly (readonly [number, string])[] = [
   [11, 'OF'],
 ];
 const SEGMENTS = ['cs', 'ss', 'ds', 'es', 'fs', 'gs'] as const;
-const ACTIVITY = ['active', 'halted', 'shutdown', 'waiting for a startup IPI'];
+const ACTIVITY = ['active', 'halted', 'shutdown', 'waiting for a startup IPI', 'waiting in MWAIT'];
 
 const reportOne = (state: MachineState): string => {
   const processor = running(state);

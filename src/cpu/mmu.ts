@@ -13,6 +13,8 @@ export interface Mmu {
   write(linear: bigint, bytes: number, value: bigint, access?: LinearAccess): void;
   /** Checks that a write of `bytes` would succeed (and sets A and D bits as the write would). */
   probeWrite(linear: bigint, bytes: number, access?: LinearAccess): void;
+  /** Physical address of a byte that can be read, whose line is to be monitored: stores to it will be seen. Undefined where there is no memory. */
+  monitor(linear: bigint): number | undefined;
   /** Code bytes from a linear address, at most to the end of the page. */
   fetch(linear: bigint): { readonly bytes: Uint8Array; readonly offset: number };
   /** 8 bytes of physical memory as the processor reads them for its own structures (VMCS link, MSR areas); no translation. */

@@ -8,8 +8,8 @@ import { ACCESS_RIGHTS, CR0, CR4, EFER, FLAG, SLOT, SLOT_COUNT, STATUS_FLAGS } f
 import { statusFlagsOf, storeStatusFlags } from './status-flags';
 import type { Virtualization } from './virtualization';
 
-/** Activity state. SDM Vol. 3C, 25.4.2 Guest Non-Register State */
-export const ACTIVITY = { active: 0, hlt: 1, shutdown: 2, waitForSipi: 3 } as const;
+/** Activity state; what MWAIT brings about is active for the VMCS. SDM Vol. 3C, 25.4.2 Guest Non-Register State */
+export const ACTIVITY = { active: 0, hlt: 1, shutdown: 2, waitForSipi: 3, mwait: 4 } as const;
 export type ActivityState = (typeof ACTIVITY)[keyof typeof ACTIVITY];
 
 /** The private sentinel by which an instruction ends without completing; `ProcessorDraft.interruption` or `.exit` says why. */
@@ -46,6 +46,10 @@ export class ProcessorDraft {
   startupVector: number | undefined;
   /** Pending debug exceptions, as in the VMCS field: B3:0, enabled breakpoint (12), BS (14). */
   pendingDebug = 0;
+  /** Physical address of the line that MONITOR armed; -1: none. */
+  monitoredLine = -1;
+  /** The wait of MWAIT ends by interrupts also while they are masked. */
+  wakesMasked = false;
   /** x87, SSE and AVX state. */
   extended: ExtendedState = EXTENDED_INITIAL;
   /** Other MSRs that the preset has, by index. */

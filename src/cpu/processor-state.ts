@@ -41,6 +41,10 @@ export interface HiddenState {
   /** As the VMCS field of that name. */
   readonly pendingDebug: number;
   readonly nmiUnblocked: boolean;
+  /** Physical address of the line for which MONITOR has armed the monitor; undefined while it is not armed. */
+  readonly monitoredLine: number | undefined;
+  /** In the wait of MWAIT: whether interrupts end it also while they are masked. */
+  readonly wakesMasked: boolean;
   /** PDPTE0 to PDPTE3, as the last load in PAE paging left them. SDM Vol. 3A, 4.4.1 PDPTE Registers */
   readonly pdptes: readonly bigint[];
 }
@@ -167,6 +171,8 @@ export class ProcessorPublisher {
     cpu.pendingDebug = hidden.pendingDebug;
     cpu.boundaryWork = true;
     cpu.nmiUnblocked = hidden.nmiUnblocked;
+    cpu.monitoredLine = hidden.monitoredLine ?? -1;
+    cpu.wakesMasked = hidden.wakesMasked;
     cpu.nonRoot = state.nonRoot;
     cpu.interruption = undefined;
     cpu.exit = undefined;
@@ -241,6 +247,8 @@ export class ProcessorPublisher {
       last.startupVector === cpu.startupVector &&
       last.pendingDebug === cpu.pendingDebug &&
       last.nmiUnblocked === cpu.nmiUnblocked &&
+      (last.monitoredLine ?? -1) === cpu.monitoredLine &&
+      last.wakesMasked === cpu.wakesMasked &&
       last.pdptes === pdptes
     )
       return last;
@@ -254,6 +262,8 @@ export class ProcessorPublisher {
       startupVector: cpu.startupVector,
       pendingDebug: cpu.pendingDebug,
       nmiUnblocked: cpu.nmiUnblocked,
+      monitoredLine: cpu.monitoredLine < 0 ? undefined : cpu.monitoredLine,
+      wakesMasked: cpu.wakesMasked,
       pdptes,
     });
   }

@@ -124,6 +124,8 @@ export interface Virtualization {
   wantsEachBoundary(cpu: ProcessorDraft): boolean;
   /** Non-root operation, waiting for a startup IPI: it has come. Leaves. SDM Vol. 3C, 26.2 Other Causes of VM Exits */
   interceptStartup(cpu: ProcessorDraft, vector: number): void;
+  /** Non-root operation, MWAIT that masked interrupts would end: whether it goes on at once since its caller waits for a window. SDM Vol. 3C, 26.3 Changes to Instruction Behavior in VMX Non-Root Operation */
+  refusesWait(cpu: ProcessorDraft): boolean;
   /** Non-root operation, IRET executes: removes blocking by NMI or virtual-NMI blocking as the controls say; whether something was unblocked. */
   unblockNmi(cpu: ProcessorDraft): boolean;
   /** Machine clock at which `instructionBoundary` must be called (preemption timer); Infinity when none. */

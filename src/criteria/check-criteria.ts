@@ -21,7 +21,7 @@ import {
   timeReport,
 } from './report';
 import { ResourceControl } from './resource-control';
-import { TimeRecord } from './time-sources';
+import { TimeRecord, withoutWaits } from './time-sources';
 
 /** How a check goes; every option has a default. */
 export interface CheckOptions {
@@ -90,12 +90,8 @@ class Check {
     private readonly monitor: Monitor<unknown>,
     private readonly options: CheckOptions,
   ) {
-    const {
-      tier = 'generated',
-      choice = preferred,
-      endlessAfter = ENDLESS_AFTER,
-      mostLease = MOST_LEASE,
-    } = options;
+    const { tier = 'generated', endlessAfter = ENDLESS_AFTER, mostLease = MOST_LEASE } = options;
+    const choice = withoutWaits(options.choice ?? preferred);
     this.slice = options.slice ?? SLICE;
     this.resources = new ResourceControl(mostLease);
     this.bareOptions = { tier, choice, endlessAfter, time: this.time };

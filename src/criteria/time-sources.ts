@@ -1,4 +1,4 @@
-import type { Choice, ChoiceSite } from '../core';
+import { answerOf, type Choice, type ChoiceSite, choiceAt } from '../core';
 import { MSR } from '../cpu/msr-index';
 
 /** Choice sites whose answers are the time. */
@@ -12,6 +12,15 @@ export const isTimeSite = (site: ChoiceSite): site is TimeSite =>
 /** The sites of a choice, and those of time. */
 export const withTimeSites = ({ sites }: Choice): readonly ChoiceSite[] | undefined =>
   sites === undefined ? undefined : [...sites, ...TIME_SITES];
+
+/**
+ * A choice by which MWAIT never waits: when the exits of a monitored guest would end its wait, the bare machine could not tell.
+ * SDM Vol. 2, MWAIT: events of the implementation's own may end it.
+ */
+export const withoutWaits = (choice: Choice): Choice =>
+  choiceAt(choice.sites === undefined ? undefined : [...choice.sites, 'mwait'], (question) =>
+    question.site === 'mwait' ? 1n : answerOf(choice, question),
+  );
 
 /** IA32_TIME_STAMP_COUNTER and IA32_TSC_ADJUST, which shows by how much software moved it: the time of the move. */
 export const isTimeMsr = (index: number): boolean =>

@@ -38,6 +38,7 @@ export class RunningProcessor {
     this.cpu = new ProcessorDraft(bus, this.memory, processor.cpuid, clock, decide);
     this.cpu.number = number;
     this.cpu.count = count;
+    this.memory.onMonitorTriggered = () => this.changed();
     this.virtualized = virtualizedProcessor(processor, this.cpu, this.memory);
     this.engine = new Engine(this.cpu, this.memory, rowsFor(processor, instructionRows()), tier);
   }
@@ -115,6 +116,7 @@ export class RunningProcessor {
           cpu.nmiPending ||
           cpu.initPending ||
           cpu.pendingDebug !== 0 ||
+          (cpu.activity === ACTIVITY.mwait && cpu.monitoredLine < 0) ||
           bus.isRequested(number)
         );
     }

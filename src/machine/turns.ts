@@ -9,7 +9,9 @@ import type { StopReason } from './stop-reason';
 /** Interrupts of devices cannot wake it, nor has it a deadline of its own. */
 const isDeaf = ({ cpu, deadline }: RunningProcessor): boolean => {
   if (deadline !== Number.POSITIVE_INFINITY) return false;
-  return cpu.activity >= ACTIVITY.shutdown || (!cpu.nonRoot && !cpu.flag(FLAG.if));
+  const { activity } = cpu;
+  if (activity === ACTIVITY.shutdown || activity === ACTIVITY.waitForSipi) return true;
+  return !cpu.nonRoot && !cpu.flag(FLAG.if) && !(activity === ACTIVITY.mwait && cpu.wakesMasked);
 };
 
 /** Deadlines that may pass in vain while all processors sleep. */

@@ -13,7 +13,13 @@ import { capabilityMsr } from './capabilities';
 import { performExit } from './exit/perform-exit';
 import type { VmExit } from './exit/vm-exit';
 import { isUnrestricted, mergedRegister, registerAllowed, shownRegister } from './non-root/control-registers';
-import { interceptBoundary, interceptEvent, interceptExternalInterrupt, unblockNmi } from './non-root/events';
+import {
+  interceptBoundary,
+  interceptEvent,
+  interceptExternalInterrupt,
+  unblockNmi,
+  waitsForWindow,
+} from './non-root/events';
 import { translateGuestPhysical } from './non-root/guest-physical';
 import { interceptInstruction } from './non-root/intercept';
 import { VmxOperation } from './operation';
@@ -116,6 +122,10 @@ export class Vmx extends VmxOperation implements Virtualization {
 
   interceptStartup(cpu: ProcessorDraft, vector: number): void {
     cpu.leave({ reason: 'sipi', vector } satisfies VmExit);
+  }
+
+  refusesWait(): boolean {
+    return waitsForWindow(this);
   }
 
   unblockNmi(cpu: ProcessorDraft): boolean {

@@ -59,6 +59,7 @@ export class FlatMemory implements Mmu {
   probeWrite(linear: bigint): void {
     this.physical(linear, true, false);
   }
+  monitor = (linear: bigint): number => Number(linear);
   fetch(linear: bigint) {
     const at = this.physical(linear, false, true);
     return { bytes: this.draft.page(Math.floor(at / 4096)).bytes, offset: at & 4095 };

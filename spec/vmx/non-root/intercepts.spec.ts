@@ -1,6 +1,7 @@
 // SDM Vol. 3C, 26.1 Instructions That Cause VM Exits
 import { describe, expect, it } from 'vitest';
 import { VECTOR } from '../../../src/cpu/event';
+import { ACTIVITY } from '../../../src/cpu/processor-draft';
 import { ACCESS_RIGHTS, CR4, SLOT } from '../../../src/cpu/slots';
 import { type Control, SKYLAKE_CAPABILITIES, type VmcsField } from '../../../src/vmx';
 import { AT, inGuest, VmxMachine } from '../dynamics/machine';
@@ -9,6 +10,8 @@ const OP = {
   cpuid: [0x0f, 0xa2],
   hlt: [0xf4],
   invd: [0x0f, 0x08],
+  monitor: [0x0f, 0x01, 0xc8],
+  mwait: [0x0f, 0x01, 0xc9],
   pause: [0xf3, 0x90],
   rdpmc: [0x0f, 0x33],
   wbinvd: [0x0f, 0x09],
@@ -55,6 +58,49 @@ describe('26.1.3 Instructions That Cause VM Exits Conditionally', () => {
     const machine = inGuest([control]);
     machine.execute(...bytes);
     expect(reasonAndLength(machine)).toEqual([reason, BigInt(bytes.length)]);
+  });
+
+  // SDM Vol. 3C, 28.2.1 Basic VM-Exit Information: the qualification of MWAIT
+  it('MWAIT, which tells whether the monitor was armed; the exit clears that', () => {
+    const machine = inGuest(['mwaitExiting']);
+    machine.execute(...OP.mwait);
+    expect(fields(machine, 'exitReason', 'exitQualification', 'vmExitInstructionLength')).toEqual([
+      36n,
+      0n,
+      3n,
+    ]);
+    const armed = inGuest(['mwaitExiting']);
+    armed.cpu.R[SLOT.rcx] = 0n;
+    armed.execute(...OP.monitor);
+    expect(armed.cpu.monitoredLine).toBeGreaterThanOrEqual(0);
+    armed.execute(...OP.mwait);
+    expect(fields(armed, 'exitReason', 'exitQualification')).toEqual([36n, 1n]);
+    expect(armed.cpu.monitoredLine).toBe(-1);
+  });
+
+  it('without the control MWAIT waits; the activity state of an exit then is active', () => {
+    const machine = inGuest();
+    machine.cpu.R[SLOT.rcx] = 0n;
+    machine.execute(...OP.monitor);
+    machine.execute(...OP.mwait);
+    expect(machine.cpu.activity).toBe(ACTIVITY.mwait);
+    machine.vmx.performExit(machine.cpu, { reason: 'externalInterrupt', vector: undefined }, undefined);
+    expect(machine.field('guestActivityState')).toBe(BigInt(ACTIVITY.active));
+  });
+
+  it('with interrupt-window exiting MWAIT does not wait for masked interrupts', () => {
+    for (const [controls, waits] of [
+      [[], true],
+      [['interruptWindowExiting'], false],
+    ] as const) {
+      const machine = inGuest(controls);
+      machine.cpu.rflags = 2n;
+      machine.cpu.R[SLOT.rcx] = 0n;
+      machine.execute(...OP.monitor);
+      machine.cpu.R[SLOT.rcx] = 1n;
+      machine.execute(...OP.mwait);
+      expect(machine.cpu.activity === ACTIVITY.mwait).toBe(waits);
+    }
   });
 
   it('RDPMC, which otherwise faults for a counter that does not exist', () => {

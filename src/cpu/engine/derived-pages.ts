@@ -1,5 +1,6 @@
 import type { MemoryDraft, Page } from '../../core';
 import { supervisorKeys, userKeys } from '../page-fault';
+import { monitorLineBytes } from '../presets/features';
 import type { ProcessorDraft } from '../processor-draft';
 import { CR0, CR4, EFER, FLAG, SLOT } from '../slots';
 import { type CodeMode, CodeModes } from './code-mode';
@@ -40,6 +41,8 @@ export abstract class DerivedPages {
   mode!: CodeMode;
   /** Called when views of pages may have become stale. */
   onPagesReplaced: () => void = () => {};
+  /** Called when a store has triggered the processor's monitor. */
+  onMonitorTriggered: () => void = () => {};
   /** The same of the other processors on this memory: what one writes, the others have derived from. */
   peers: readonly DerivedPages[] = [];
 
@@ -136,8 +139,9 @@ export abstract class DerivedPages {
 
   /** Whether a processor has derived something from a frame: then writes to it must be seen. */
   protected isDerivedFrom(frame: number): boolean {
-    if (this.watched.has(frame) || this.code.has(frame)) return true;
-    for (const { watched, code } of this.peers) if (watched.has(frame) || code.has(frame)) return true;
+    if (this.watched.has(frame) || this.code.has(frame) || this.monitors(frame)) return true;
+    for (const peer of this.peers)
+      if (peer.watched.has(frame) || peer.code.has(frame) || peer.monitors(frame)) return true;
     return false;
   }
 
@@ -151,6 +155,27 @@ export abstract class DerivedPages {
   protected dropTranslations(frame: number): void {
     if (this.watched.has(frame)) this.flush();
     for (const peer of this.peers) if (peer.watched.has(frame)) peer.flush();
+  }
+
+  /** Whether the processor's monitor is armed for a line of a frame. */
+  private monitors(frame: number): boolean {
+    const { monitoredLine } = this.cpu;
+    return monitoredLine >= 0 && Math.floor(monitoredLine / 4096) === frame;
+  }
+
+  /** Bytes of a frame are written: the monitors that are armed for one of them trigger. SDM Vol. 2, MONITOR */
+  protected triggerMonitors(frame: number, offset: number, bytes: number): void {
+    this.trigger(frame, offset, bytes);
+    for (const peer of this.peers) peer.trigger(frame, offset, bytes);
+  }
+
+  private trigger(frame: number, offset: number, bytes: number): void {
+    if (!this.monitors(frame)) return;
+    const { cpu } = this;
+    const line = cpu.monitoredLine % 4096;
+    if (offset + bytes <= line || offset >= line + monitorLineBytes(cpu.cpuid)) return;
+    cpu.monitoredLine = -1;
+    this.onMonitorTriggered();
   }
 
   private dropViews(): void {

@@ -105,6 +105,14 @@ export class LinearMemory extends OperandMemory implements Mmu {
     if (first < bytes) this.requireAlone(next, 0, bytes - first);
   }
 
+  monitor(linear: bigint): number | undefined {
+    const low = low32(linear);
+    const frame = this.translate(low, high32(linear), false, false, false);
+    if (!this.cpu.bus.isMemory(frame)) return undefined;
+    this.dropWrites();
+    return frame * 4096 + (low & 4095);
+  }
+
   fill(linear: bigint, bytes: number, count: number, value: bigint): number {
     const low = low32(linear);
     const offset = low & 4095;

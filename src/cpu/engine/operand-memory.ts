@@ -157,6 +157,7 @@ export abstract class OperandMemory extends Translation {
     valueHigh: number,
   ): void {
     this.dropCode(frame, offset, bytes);
+    this.triggerMonitors(frame, offset, bytes);
     putBytes(this.own(frame).bytes, offset, bytes, valueLow, valueHigh);
     this.dropTranslations(frame);
   }

@@ -224,6 +224,7 @@ export abstract class Translation extends DerivedPages {
     if (!this.cpu.bus.isRam(frame)) return;
     const offset = address % 4096;
     this.dropCode(frame, offset, 4);
+    this.triggerMonitors(frame, offset, 4);
     this.own(frame).words[offset >> 2]! |= flags;
   }
 

@@ -60,12 +60,29 @@ const isStarted = (cpu: ProcessorDraft): boolean => {
   return true;
 };
 
+/** Whether the wait of MWAIT ends without an event: by a store to the line, or by an interrupt that is masked. SDM Vol. 2, MWAIT */
+const endsWait = (cpu: ProcessorDraft): boolean =>
+  cpu.monitoredLine < 0 || (cpu.wakesMasked && !shadowed(cpu) && cpu.bus.pendingInterrupt() >= 0);
+
+const wake = (cpu: ProcessorDraft): void => {
+  cpu.activity = ACTIVITY.active;
+  cpu.monitoredLine = -1;
+  cpu.wakesMasked = false;
+};
+
 /**
  * What is delivered before the next instruction, by priority; undefined when the instruction begins (then RFLAGS.RF is cleared). In non-root operation
  * it may leave with a VM exit, `cpu.exit`. What it returns has been taken from the pending state. A halted processor stays halted while it returns undefined.
  * SDM Vol. 3A, 6.9 Priority Among Simultaneous Exceptions and Interrupts
  */
 export const boundaryEvent = (cpu: ProcessorDraft): InterruptionEvent | undefined => {
+  if (cpu.activity === ACTIVITY.mwait && endsWait(cpu)) wake(cpu);
+  const event = nextEvent(cpu);
+  if (cpu.activity === ACTIVITY.mwait && event !== undefined) wake(cpu);
+  return event;
+};
+
+const nextEvent = (cpu: ProcessorDraft): InterruptionEvent | undefined => {
   const waits = cpu.activity === ACTIVITY.waitForSipi;
   if (cpu.initPending && !(waits && cpu.nonRoot)) takeInit(cpu);
   if (cpu.activity === ACTIVITY.waitForSipi && !isStarted(cpu)) return undefined;

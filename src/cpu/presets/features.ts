@@ -42,7 +42,7 @@ export const FEATURES = {
   sse3: onRequest(1, 'ecx', 0, 'HADDPS and its like, ADDSUBPS'),
   pclmulqdq: missing(1, 'ecx', 1),
   dtes64: missing(1, 'ecx', 2),
-  monitor: partly(1, 'ecx', 3, 'a wait: MWAIT goes on at once, as the manual allows'),
+  monitor: built(1, 'ecx', 3),
   'ds-cpl': missing(1, 'ecx', 4),
   vmx: built(1, 'ecx', 5),
   smx: missing(1, 'ecx', 6),
@@ -278,6 +278,11 @@ export const physicalAddressWidth = (table: CpuidTable): number => {
   if (extended >= 0x80000008) return table.lookup(0x80000008, 0).eax & 0xff;
   return announces(table, 'pae') ? 36 : 32;
 };
+
+const USUAL_LINE = 64;
+
+/** Bytes of the line that MONITOR arms. SDM Vol. 2, CPUID, leaf 05H: Largest monitor-line size */
+export const monitorLineBytes = (table: CpuidTable): number => table.lookup(5, 0).ebx & 0xffff || USUAL_LINE;
 
 /** Linear-address width of the part: the widest that it can be set to. */
 export const linearAddressWidth = (table: CpuidTable): number => {

@@ -110,7 +110,9 @@ const fields: Codec<ProcessorState> = record<ProcessorState>({
   msrs: integerMap(word32, word64),
   extended: extendedState,
   hidden: record({
-    activity: oneOf(0, 1, 2, 3),
+    activity: oneOf(0, 1, 2, 3, 4),
+    monitoredLine: orUndefined(physical),
+    wakesMasked: flag,
     ...each(['blockingBySti', 'blockingByMovSs', 'blockingByNmi', 'nmiPending', 'nmiUnblocked'], flag),
     initPending: flag,
     startupVector: orUndefined(byte),

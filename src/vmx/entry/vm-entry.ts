@@ -107,6 +107,8 @@ const startGuest = (vmx: VmxOperation, cpu: ProcessorDraft, vmcs: VmcsData): voi
   cpu.activity = activity;
   if (injectsMonitorTrap(vmcs)) vmx.monitorTrap = 'pending';
   else vmx.monitorTrap = (vmx.primary & MONITOR_TRAP) === 0 ? 'none' : 'armed';
+  // SDM Vol. 3C, 27.3.3 Clearing Address-Range Monitoring
+  cpu.monitoredLine = -1;
   cpu.nmiUnblocked = false;
   cpu.begun = 0;
   vmx.nonRoot = true;

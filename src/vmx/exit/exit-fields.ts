@@ -134,6 +134,10 @@ export class ExitFields {
         this.linearAddress = exit.linearAddress;
         this.length = exit.length;
         return;
+      case 'mwait':
+        this.qualificationLow = exit.armed ? 1 : 0;
+        this.length = exit.length;
+        return;
       case 'movDr':
         this.qualificationLow = debugRegisterQualification(exit);
         this.length = exit.length;

@@ -63,11 +63,12 @@ export type VmExit =
         | 'rdmsr'
         | 'wrmsr'
         | 'monitor'
-        | 'mwait'
         | 'pause'
         | 'wbinvd'
         | 'xsetbv';
     })
+  /** `armed`: address-range monitoring was in effect. */
+  | (ByInstruction & { readonly reason: 'mwait'; readonly armed: boolean })
   | (ByInstruction & { readonly reason: 'invlpg'; readonly linearAddress: bigint })
   | (ByOperand & {
       readonly reason:

@@ -50,7 +50,7 @@ export const interceptExternalInterrupt = (vmx: VmxOperation, cpu: ProcessorDraf
 /** Without blocking by STI or MOV SS: HLT is woken. SDM Vol. 3C, 26.2 Other Causes of VM Exits */
 const isInterruptWindowOpen = (vmx: VmxOperation, cpu: ProcessorDraft): boolean =>
   (vmx.primary & INTERRUPT_WINDOW) !== 0 &&
-  cpu.activity <= ACTIVITY.hlt &&
+  cpu.activity !== ACTIVITY.shutdown &&
   cpu.flag(FLAG.if) &&
   !cpu.blockingBySti &&
   !cpu.blockingByMovSs;
@@ -89,6 +89,9 @@ export const interceptBoundary = (
       if (isInterruptWindowOpen(vmx, cpu)) cpu.leave({ reason: 'interruptWindow' });
   }
 };
+
+/** Interrupt-window exiting is on: MWAIT that masked interrupts would end does not wait. SDM Vol. 3C, 26.3 Changes to Instruction Behavior in VMX Non-Root Operation */
+export const waitsForWindow = (vmx: VmxOperation): boolean => (vmx.primary & INTERRUPT_WINDOW) !== 0;
 
 /** Blocking by NMI, or with "virtual NMIs" their blocking, as the guest has it. SDM Vol. 3C, 25.4.2 Guest Non-Register State */
 export const isNmiBlocked = (vmx: VmxOperation, cpu: ProcessorDraft): boolean =>

@@ -19,6 +19,7 @@ type Of<I extends Id> = Extract<InterceptedInstruction, { id: I }>;
 const WBINVD_EXITING = controlMask('wbinvdExiting');
 const DESCRIPTOR_TABLES = controlMask('descriptorTableExiting');
 const INVLPG_EXITING = controlMask('invlpgExiting');
+const MWAIT_EXITING = controlMask('mwaitExiting');
 const MOV_DR_EXITING = controlMask('movDrExiting');
 
 const RDRAND_EXITING = controlMask('rdrandExiting');
@@ -41,7 +42,6 @@ const BY_PRIMARY = {
   rdtscp: controlMask('rdtscExiting'),
   rdpmc: controlMask('rdpmcExiting'),
   monitor: controlMask('monitorExiting'),
-  mwait: controlMask('mwaitExiting'),
 } as const;
 
 const ADDRESS_SIZE = { 16: 0, 32: 1, 64: 2 } as const;
@@ -183,6 +183,10 @@ export const interceptInstruction = (
     case 'tpause':
       if ((vmx.primary & RDTSC_EXITING) !== 0)
         cpu.leave({ reason: what.id, length, information: destinationInformation(instruction.operands[0]) });
+      return;
+    case 'mwait':
+      if ((vmx.primary & MWAIT_EXITING) !== 0)
+        cpu.leave({ reason: 'mwait', length, armed: cpu.monitoredLine >= 0 });
       return;
     default: {
       const control = BY_PRIMARY[what.id];

@@ -1,9 +1,10 @@
 import { maskOf } from '../../../core';
 import type { Instruction } from '../../decode/instruction';
-import type { ProcessorDraft } from '../../processor-draft';
+import { monitorLineBytes } from '../../presets/features';
+import { ACTIVITY, type ProcessorDraft } from '../../processor-draft';
 import { linearAddress } from '../../segmented-address';
 import { SEGMENT } from '../../segments';
-import { SLOT, STATUS_FLAGS } from '../../slots';
+import { FLAG, SLOT, STATUS_FLAGS } from '../../slots';
 import { general, registerOf } from './operands';
 import { requireEnabled, requireFeature, requireTimeStampPrivilege } from './privilege';
 import { intercept, systemRow } from './system-row';
@@ -30,14 +31,34 @@ const arm = (cpu: ProcessorDraft, instruction: Instruction): void => {
   intercept(cpu, instruction, { id: 'monitor' });
   if (extensions(cpu) !== 0n) cpu.generalProtection();
   const address = cpu.R[SLOT.rax] & maskOf(instruction.addressWidth);
-  cpu.mmu.read(linearAddress(cpu, instruction.segment ?? SEGMENT.ds, address, 1, false), 1);
+  const linear = linearAddress(cpu, instruction.segment ?? SEGMENT.ds, address, 1, false);
+  cpu.mmu.read(linear, 1);
+  const physical = cpu.mmu.monitor(linear);
+  cpu.monitoredLine = physical === undefined ? -1 : physical - (physical % monitorLineBytes(cpu.cpuid));
 };
 
-/** MWAIT is a hint: a processor may go on for reasons of its own at any time, and the model's goes on at once. SDM Vol. 2, MWAIT */
+/** Whether MWAIT waits: a monitor is armed, and no window of a virtual machine is open. SDM Vol. 3C, 26.3 Changes to Instruction Behavior in VMX Non-Root Operation */
+const mayWait = (cpu: ProcessorDraft, masked: boolean): boolean => {
+  if (cpu.monitoredLine < 0) return false;
+  const asks = masked && cpu.nonRoot && !cpu.flag(FLAG.if);
+  return !(asks && cpu.virtualization?.refusesWait(cpu) === true);
+};
+
+// SDM Vol. 2, MWAIT: a processor may go on for reasons of its own
 const wait = (cpu: ProcessorDraft, instruction: Instruction): void => {
   requireMonitor(cpu);
   intercept(cpu, instruction, { id: 'mwait' });
-  if ((extensions(cpu) & ~MASKED_INTERRUPTS) !== 0n) cpu.generalProtection();
+  const extended = extensions(cpu);
+  if ((extended & ~MASKED_INTERRUPTS) !== 0n) cpu.generalProtection();
+  const masked = extended === MASKED_INTERRUPTS;
+  if (!mayWait(cpu, masked)) return;
+  if (cpu.decide('mwait', 2n, 0n) === 1n) {
+    cpu.monitoredLine = -1;
+    return;
+  }
+  cpu.activity = ACTIVITY.mwait;
+  cpu.wakesMasked = masked;
+  cpu.boundaryWork = true;
 };
 
 const requireUserWait = (cpu: ProcessorDraft): void => {
