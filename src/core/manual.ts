@@ -236,7 +236,9 @@ export const SECTIONS = {
     '12.11.1': 'MTRR Feature Identification',
     '12.11.2.1': 'IA32_MTRR_DEF_TYPE MSR',
     '12.11.2.3': 'Variable Range MTRRs',
+    'Table 12-7': 'Effective Page-Level Memory Types for Pentium III and More Recent Processor Families',
     '12.12.2': 'IA32_PAT MSR',
+    '12.12.3': 'Selecting a Memory Type from the PAT',
   },
   '3B': {
     '18.2.3': 'Debug Status Register (DR6)',
@@ -370,6 +372,7 @@ export const SECTIONS = {
     '29.3.3.2': 'EPT Violations',
     '29.3.5': 'Accessed and Dirty Flags for EPT',
     '29.3.6': 'Page-Modification Logging',
+    '29.3.7.1': 'Memory Type Used for Accessing EPT Paging Structures',
     '29.3.7.2': 'Memory Type Used for Translated Guest-Physical Addresses',
     '29.4': 'Caching Translation Information',
     '29.4.1': 'Information That May Be Cached',

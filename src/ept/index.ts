@@ -3,6 +3,7 @@ export * from './entry';
 export * from './eptp';
 export type { GuestPaging } from './guest-paging';
 export * from './mappings';
+export * from './memory-type';
 export * from './nested-walk';
 export * from './paging-format';
 export * from './table-reader';
