@@ -72,6 +72,12 @@ describe('A VMX Capability Reporting Facility', () => {
     });
   });
 
+  it('A.10: 5-level EPT came with Sapphire Rapids; Nehalem has no accessed and dirty flags', () => {
+    const of = (name: 'nehalem' | 'sapphire-rapids') => eptVpidCap(vmxCapabilities(processor(name)));
+    expect(of('sapphire-rapids')).toMatchObject({ walkLength4: 1n, walkLength5: 1n, accessedDirty: 1n });
+    expect(of('nehalem')).toMatchObject({ walkLength5: 0n, accessedDirty: 0n, advancedVmexitInfo: 0n });
+  });
+
   it('an MSR that does not exist reads as undefined', () => {
     expect(
       capabilityMsr(vmxCapabilities(processor('nehalem')), CAPABILITY_MSRS.ia32VmxVmfunc),
