@@ -6,6 +6,7 @@ import { BadInput, type Expectation, parseExpectations } from './expectations';
 import { differences, type Outcome } from './outcome';
 import { markdown, table } from './report';
 import { runImage } from './run-image';
+import { type Budgets, compareTiers, tierTable } from './tiers';
 
 /** Where text goes. */
 export interface Output {
@@ -16,7 +17,7 @@ export interface Output {
 }
 
 const USAGE =
-  'npm run conformance -- DIR [--expectations FILE] [--document FILE] [--only IMAGE]... [--output DIR]';
+  'npm run conformance -- DIR [--expectations FILE] [--document FILE] [--only IMAGE]... [--output DIR] [--tiers [--most N] [--oracle N]]';
 const STATUS = { asExpected: 0, otherwise: 1, badInput: 2 } as const;
 
 const readText = (file: string): string => {
@@ -57,6 +58,13 @@ export const folderHash = (folder: string): string => {
   return hash.digest('hex');
 };
 
+const instructions = (name: string, text: string): number => {
+  const count = Number(text);
+  if (!Number.isSafeInteger(count) || count < 1)
+    throw new BadInput(`--${name} ${text}: not a number of instructions`);
+  return count;
+};
+
 const readArguments = (argv: readonly string[]) => {
   try {
     const { values, positionals } = parseArgs({
@@ -68,10 +76,16 @@ const readArguments = (argv: readonly string[]) => {
         only: { type: 'string', multiple: true },
         // What the guests print goes into files here.
         output: { type: 'string' },
+        // The tiers against each other, in place of the expectations: images of at most so many instructions, and how far the oracle follows.
+        tiers: { type: 'boolean', default: false },
+        most: { type: 'string', default: '30e6' },
+        oracle: { type: 'string', default: '1e6' },
       },
     });
     if (positionals.length !== 1) throw new BadInput(`give one folder of images: ${USAGE}`);
-    return { folder: positionals[0], ...values };
+    const { most, oracle, ...others } = values;
+    const budgets: Budgets = { most: instructions('most', most), oracle: instructions('oracle', oracle) };
+    return { folder: positionals[0], ...others, budgets };
   } catch (error) {
     if (error instanceof BadInput) throw error;
     throw new BadInput(`${(error as Error).message.split('. ')[0]}: ${USAGE}`);
@@ -103,19 +117,42 @@ const outcomesOf = async (
   return outcomes;
 };
 
+/** Each image that runs on the bare machine, short enough, in all tiers. */
+const holdTiers = (
+  folder: string,
+  images: readonly Expectation[],
+  budgets: Budgets,
+  { out, error }: Output,
+): number => {
+  const short = images.filter(
+    ({ command, maxInstructions }) => command === 'run' && maxInstructions <= budgets.most,
+  );
+  const outcomes = short.map((expectation) => {
+    const outcome = compareTiers(join(folder, expectation.image), expectation, budgets);
+    error(`${expectation.image}: ${outcome.seconds.toFixed(1)} s\n`);
+    return outcome;
+  });
+  out(`${tierTable(outcomes)}\n`);
+  const equal = outcomes.every(({ comparisons }) =>
+    comparisons.every(({ differences }) => differences.length === 0),
+  );
+  return equal ? STATUS.asExpected : STATUS.otherwise;
+};
+
 const run = async (
   argv: readonly string[],
   directory: string,
   output: Output,
   sources: string,
 ): Promise<number> => {
-  const { folder, expectations, document, only, output: kept } = readArguments(argv);
+  const { folder, expectations, document, only, output: kept, tiers, budgets } = readArguments(argv);
   const { suite, images } = parseExpectations(expectations, readText(resolve(expectations)));
   const unknown = only?.find((one) => !images.some(({ image }) => image === one));
   if (unknown !== undefined) throw new BadInput(`--only ${unknown}: ${expectations} has no such image`);
   const chosen = images.filter(({ image }) => only === undefined || only.includes(image));
   const place = resolve(directory, folder);
   requireImages(place, chosen);
+  if (tiers) return holdTiers(place, chosen, budgets, output);
   const sourceHash = folderHash(sources);
   const texts = kept === undefined ? undefined : resolve(directory, kept);
   if (texts !== undefined) mkdirSync(texts, { recursive: true });
@@ -131,7 +168,7 @@ const run = async (
 };
 
 /**
- * Runs the images of a folder against the expectations; `directory` is where the user's paths begin, `sources` the folder whose hash is
+ * Runs the images of a folder against the expectations, or with `--tiers` the tiers against each other; `directory` is where the user's paths begin, `sources` the folder whose hash is
  * recorded. Gives the exit status: 0 all as expected, 1 not, 2 bad input.
  */
 export const conformance = async (

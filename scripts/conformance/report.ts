@@ -27,19 +27,24 @@ const cells = ({ expectation, result, differences }: Outcome): readonly string[]
   differences.length === 0 ? 'yes' : `NO: ${differences.join('; ')}`,
 ];
 
-/** For people, with aligned columns. */
-export const table = (outcomes: readonly Outcome[]): string => {
-  const lines = [HEADER as readonly string[], ...outcomes.map(cells)];
-  const widths = HEADER.map((_, column) => Math.max(...lines.map((line) => line[column].length)));
+/** Lines of cells with aligned columns; those in `text` to the left. */
+export const aligned = (lines: readonly (readonly string[])[], text: ReadonlySet<number>): string => {
+  const widths = lines[0].map((_, column) => Math.max(...lines.map((line) => line[column].length)));
   return lines
     .map((line) =>
       line
-        .map((cell, column) => cell[TEXT.has(HEADER[column]) ? 'padEnd' : 'padStart'](widths[column]))
+        .map((cell, column) => cell[text.has(column) ? 'padEnd' : 'padStart'](widths[column]))
         .join('  ')
         .trimEnd(),
     )
     .join('\n');
 };
+
+const TEXT_COLUMNS = new Set(HEADER.flatMap((name, column) => (TEXT.has(name) ? [column] : [])));
+
+/** For people. */
+export const table = (outcomes: readonly Outcome[]): string =>
+  aligned([HEADER, ...outcomes.map(cells)], TEXT_COLUMNS);
 
 /** The reasons for what did not pass, an image a line. */
 const reasons = (outcomes: readonly Outcome[], kind: 'failed' | 'skipped'): readonly string[] =>

@@ -22,7 +22,7 @@ const EDITS = { run: [], check: ['-vmx'] } as const;
 const statusOf = (code: number): number => ((code << 1) | 1) & 0xff;
 
 /** The image in memory, as `vtmodel run` loads it. */
-const guest = (path: string, expectation: Expectation): MachineState => {
+export const loadedImage = (path: string, expectation: Expectation): MachineState => {
   const { command, append, memoryMib, cpus, environment } = expectation;
   const [preset, ...edits] = expectation.processor.split(',');
   const machine = createMachine({
@@ -81,7 +81,7 @@ export const runImage = async (
   progress: Progress,
   onText: (text: string) => void,
 ): Promise<Result> => {
-  const start = guest(path, expectation);
+  const start = loadedImage(path, expectation);
   const { command, maxInstructions } = expectation;
   let output = '';
   let reached = 0;

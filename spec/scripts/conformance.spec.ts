@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { conformance, folderHash } from '../../scripts/conformance/command';
 import { differences, tally } from '../../scripts/conformance/outcome';
 import { markdown } from '../../scripts/conformance/report';
+import { tierTable } from '../../scripts/conformance/tiers';
 
 let folder = '';
 beforeAll(() => {
@@ -50,6 +51,37 @@ const command = async (expectations: unknown, ...argv: readonly string[]) => {
 };
 
 const suite = (...images: readonly object[]) => ({ suite: 'images of a test', images });
+
+describe('the tiers against each other', () => {
+  test('run the images of the bare machine that are short enough', async () => {
+    const long = { ...HELLO, append: 'long', maxInstructions: 40_000_000 };
+    const images = suite(HELLO, long, { ...HELLO, append: 'checked', command: 'check' });
+    const { status, out, document } = await command(images, '.', '--tiers', '--oracle', '50');
+    const [header, line, ...rest] = out.trimEnd().split('\n');
+    expect(header.trim().split(/ {2,}/)).toEqual([
+      ...['image', 'processor', 'seconds', 'instructions', 'generated', 'instructions', 'oracle'],
+    ]);
+    expect(line).toMatch(/^hello.elf +skylake +[\d.]+ +[\d,]+ +equal +50 +equal$/);
+    expect([status, rest, document]).toEqual([0, [], undefined]);
+  });
+
+  test('what differs is named', () => {
+    const comparison = {
+      tiers: ['oracle', 'closures'],
+      retired: 7,
+      differences: ['output', 'hash'],
+    } as const;
+    const text = tierTable([
+      { expectation: { ...WHOLE, command: 'run' }, comparisons: [comparison, comparison], seconds: 1 },
+    ]);
+    expect(text.endsWith('7  DIFFERS: output, hash')).toBe(true);
+  });
+
+  test('a number of instructions must be one', async () => {
+    const { status, error } = await command(suite(HELLO), '.', '--tiers', '--most', 'many');
+    expect([status, error]).toEqual([2, 'conformance: --most many: not a number of instructions\n']);
+  });
+});
 
 describe('the reports of a guest', () => {
   test('are counted by their first word', () => {
