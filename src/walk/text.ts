@@ -3,7 +3,6 @@ import { explain } from './explain';
 import { mendOf } from './mend';
 import { grantsText, rightsText } from './names';
 import type { ShownReference, WalkRow, WalkView } from './view';
-import type { WalkCase } from './walk-case';
 
 /** Marks for parts of a text; on a terminal they are colours. */
 export interface Ink {
@@ -25,8 +24,8 @@ export const leadsTo = ({ kind, target }: ShownReference): string => {
   return `${kind === 'table' ? 'table' : 'page '} ${hex(target)}`;
 };
 
-/** Registers and access of a case, a line each. */
-export const requestLines = ({ request, machine }: WalkCase): readonly string[] => {
+/** Access and registers of a walk, a line each. */
+export const requestLines = ({ walkCase: { request, machine } }: WalkView): readonly string[] => {
   const { address, access = 'read', cr3, eptp, rights, physicalAddressWidth = 39 } = request;
   const kind = cr3 === undefined ? 'guest-physical address' : 'linear address';
   const mode = rights?.user === true ? 'user mode' : 'supervisor mode';
@@ -37,6 +36,18 @@ export const requestLines = ({ request, machine }: WalkCase): readonly string[] 
     machine === 'tiny' ? 'cells of 16 bits' : `${physicalAddressWidth} physical address bits`,
   ];
   return [`A ${access} of ${kind} ${hex(address)} in ${mode}${where}.`, `${registers.join(', ')}.`];
+};
+
+/** How the address is divided into indexes, from the top level down, and offset; empty where the guest has no tables. */
+export const indexLine = ({ walkCase, guestLevels, guestIndexBits }: WalkView): string => {
+  if (guestLevels === 0) return '';
+  const { address } = walkCase.request;
+  const offset = walkCase.machine === 'tiny' ? 4 : 12;
+  const indexes = Array.from({ length: guestLevels }, (_, step) => {
+    const shift = BigInt(offset + guestIndexBits * (guestLevels - 1 - step));
+    return `${(address >> shift) % 2n ** BigInt(guestIndexBits)}`;
+  });
+  return `Its indexes, from level ${guestLevels} down: ${indexes.join(', ')}; offset ${hex(address % 2n ** BigInt(offset))}.`;
 };
 
 const LEVEL_TABLES: Readonly<Record<number, string>> = {
@@ -131,7 +142,8 @@ export const referenceLines = (
 export const walkText = (view: WalkView, ink: Ink = PLAIN, marked?: ReadonlySet<number>): string =>
   [
     ink.strong(view.walkCase.title),
-    ...requestLines(view.walkCase),
+    ...requestLines(view),
+    ...[indexLine(view)].filter((line) => line !== ''),
     '',
     ...referenceLines(view, ink, marked),
     ...(view.references.length === 0 ? [] : ['']),

@@ -37,6 +37,8 @@ export interface ShownReference extends WalkReference {
 export interface WalkView {
   readonly walkCase: WalkCase;
   readonly guestLevels: number;
+  /** Bits of an index into a table of the guest. */
+  readonly guestIndexBits: number;
   readonly eptLevels: number;
   readonly rows: readonly WalkRow[];
   readonly references: readonly ShownReference[];
@@ -44,6 +46,7 @@ export interface WalkView {
 }
 
 const TINY_LEVELS = 2;
+const INDEX_BITS = { 2: 4, 4: 10, 8: 9 } as const;
 
 /** Levels of the guest's tables and bytes of their entries; no level while paging is off. */
 const guestShape = ({
@@ -147,7 +150,15 @@ export const viewOf = (walkCase: WalkCase): WalkView => {
       skipped: index >= skippedFrom && index < guestLevels,
     }),
   );
-  return { walkCase, guestLevels, eptLevels, rows, references: shown, outcome };
+  return {
+    walkCase,
+    guestLevels,
+    guestIndexBits: INDEX_BITS[guestBytes],
+    eptLevels,
+    rows,
+    references: shown,
+    outcome,
+  };
 };
 
 /** Without EPT the last row reads nothing: its address is that of the outcome. */
