@@ -42,6 +42,7 @@ describe('vtmodel walk --lesson', () => {
       "Lesson tiny, seed 1: 2 by 2 levels, 8 references, solvable by hand
       A read of linear address 0x5c7 in supervisor mode.
       CR3 0x790 (guest-physical), EPTP 0x4b30 (host-physical), cells of 16 bits.
+      Its indexes, from level 2 down: 5, 12; offset 0x7.
 
         #  entry      index  at host-physical  holds   which names   and allows          rights so far
       The guest’s entry of level 2 (page directory), at guest-physical 0x795
@@ -89,5 +90,72 @@ describe('vtmodel walk --set', () => {
           /Now: host-physical 0x/,
         );
       }
+  });
+});
+
+describe('vtmodel walk --compare', () => {
+  it.each([
+    ['4x4', [4, 4, 24]],
+    ['5x5', [5, 5, 35]],
+    ['large-pages', [3, 3, 15]],
+    ['tiny', [2, 2, 8]],
+  ])('%s: native, shadow and EPT make %j references and come to the same page', async (lesson, counts) => {
+    const out = await printed('--lesson', lesson, '--compare', 'native,shadow,ept');
+    expect(/^references +(\d+) +(\d+) +(\d+)$/m.exec(out)!.slice(1).map(Number)).toEqual(counts);
+    expect(out).toMatch(/^outcome +physical 0x\w+ +host-physical (0x\w+) +host-physical \1$/m);
+  });
+
+  it('what EPT hides is unknown natively, and shadow tables hold nothing there', async () => {
+    const out = await printed('--lesson', 'write-only', '--compare', 'native,shadow,ept');
+    expect(out).toMatch(
+      /^outcome +unknown: EPT hides an entry +fault to the monitor +EPT misconfiguration$/m,
+    );
+  });
+
+  it('as JSON', async () => {
+    const { native, ept } = JSON.parse(
+      await printed('--lesson', '4x4', '--compare', 'native,ept', '--format', 'json'),
+    );
+    expect([native.count, ept.count]).toEqual([4, 24]);
+  });
+});
+
+describe('vtmodel walk --format', () => {
+  it('json has every reference and the outcome', async () => {
+    const walk = JSON.parse(await printed('--lesson', 'missing-execute', '--seed', '4', '--format', 'json'));
+    expect(walk.references).toHaveLength(walk.count);
+    expect(walk.outcome).toMatchObject({ ok: false });
+    expect(walk.references.filter((one: { failed: boolean }) => one.failed)).toHaveLength(1);
+    expect(walk.references[0]).toMatchObject({
+      number: 1,
+      table: 'ept',
+      level: 4,
+      id: 'ept.l4@guest.l4',
+      kind: 'table',
+    });
+  });
+
+  it.each(['tiny', '4x4', '5x5', 'large-pages', 'reserved-bit'])(
+    'svg of %s numbers each reference',
+    async (lesson) => {
+      const svg = await printed('--lesson', lesson, '--format', 'svg');
+      const { count } = JSON.parse(await printed('--lesson', lesson, '--format', 'json'));
+      const numbers = [...svg.matchAll(/class="number"[^>]*>(\d+)</g)].map(([, number]) => Number(number));
+      expect(numbers).toEqual(Array.from({ length: count }, (_, index) => index + 1));
+      expect(svg).toMatch(/^<svg [^>]*width="1200"/);
+      // Well-formed: every element is closed, and no letter of markup is left in a text.
+      expect(svg.replace(/<\w+( [\w:-]+="[^"<]*")*\/>/g, '').match(/<\w/g)!.length).toBe(
+        svg.match(/<\//g)!.length,
+      );
+    },
+  );
+
+  it('svg marks the step that fails with colour and with a sign', async () => {
+    const svg = await printed('--lesson', 'write-only', '--format', 'svg');
+    expect(svg.match(/class="failed"/g)).toHaveLength(2);
+    expect(svg.match(/class="disc bad"/g)).toHaveLength(2);
+    expect(await printed('--lesson', '4x4', '--format', 'svg')).not.toMatch(
+      /class="failed"|class="disc bad"/,
+    );
   });
 });

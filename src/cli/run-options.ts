@@ -75,6 +75,13 @@ export const describeRun = (command: Command): Command =>
 /** The monitors that a snapshot may name. */
 const MONITORS: readonly Monitor<unknown>[] = [hardwareAssistedMonitor() as Monitor<unknown>];
 
+/** The machine that a snapshot holds; `field` says what it is for. */
+export const readSnapshot = (io: CommandIo, file: string, field: string): MachineState => {
+  const outcome = deserialize(readInput(io, file, field), { monitors: MONITORS });
+  if (!outcome.ok) throw new BadInput(`${file}: ${outcome.fault.says}`);
+  return outcome.value;
+};
+
 const resumed = (io: CommandIo, image: string | undefined, options: RunArguments): MachineState => {
   const file = options.resume!;
   if (image !== undefined)
@@ -84,9 +91,7 @@ const resumed = (io: CommandIo, image: string | undefined, options: RunArguments
   for (const name of IMAGE_OPTIONS)
     if (options[name] !== undefined)
       throw new BadInput(`--${name}: it cannot change a snapshot; leave it out with --resume ${file}`);
-  const outcome = deserialize(readInput(io, file, 'snapshot'), { monitors: MONITORS });
-  if (!outcome.ok) throw new BadInput(`${file}: ${outcome.fault.says}`);
-  return outcome.value;
+  return readSnapshot(io, file, 'snapshot');
 };
 
 /** Options that say how an image is read: firmware has none beside it. */

@@ -8,7 +8,7 @@ import { walk } from '../ept';
 import type { RunningMachine } from '../machine/running-machine';
 import type { RunningProcessor } from '../machine/running-processor';
 import type { DeviceEffect } from '../platform';
-import { eptPointer } from './where';
+import { extendedPaging } from './where';
 
 /** What a trace may hold, one JSON object a line. */
 export const TRACE_KINDS = ['exits', 'instructions', 'walks', 'events'] as const;
@@ -30,14 +30,13 @@ const walkOf = (
   implicit: boolean,
 ) => {
   const { W, R } = cpu;
-  const eptp = cpu.nonRoot ? eptPointer(virtualized?.publish()) : undefined;
   const cr4 = W[2 * SLOT.cr4];
   return walk({
     memory: memory.memory,
     address: gva(address),
     access,
     ...(cpu.paging ? { cr3: R[SLOT.cr3] } : {}),
-    ...(eptp === undefined ? {} : { eptp }),
+    ...(cpu.nonRoot ? extendedPaging(virtualized?.publish(), machine.config.processor) : {}),
     rights: {
       user: !implicit && cpu.cpl === 3,
       writeProtect: has(W[2 * SLOT.cr0], CR0.wp),

@@ -1,23 +1,44 @@
-import { type Command, Option } from 'commander';
-import { changesText, edited, type Ink, LESSONS, type LessonWalk, viewOf, walkText } from '../walk';
+import type { Command } from 'commander';
+import {
+  changesText,
+  compare,
+  comparisonNotes,
+  comparisonRows,
+  drawWalk,
+  edited,
+  type Ink,
+  LESSONS,
+  TECHNIQUES,
+  viewOf,
+  type WalkCase,
+  walkJson,
+  walkText,
+} from '../walk';
 import { BadInput, EXIT_STATUS } from './exit-status';
 import type { CommandIo } from './io';
 import { paint } from './paint';
 import { table } from './table';
-import { choice, wholeNumber } from './values';
+import { choice, choices } from './values';
+import { type WalkSourceArguments, walkSource } from './walk-source';
 
 /** What commander makes of the command line: texts, checked here. */
-export interface WalkArguments {
-  readonly lesson?: string;
-  readonly seed?: string;
+export interface WalkArguments extends WalkSourceArguments {
+  readonly format?: string;
   readonly set?: readonly string[];
+  readonly compare?: string;
 }
+
+const FORMATS = ['text', 'json', 'svg'] as const;
+type Format = (typeof FORMATS)[number];
 
 const EXAMPLES = `
 Examples:
   vtmodel walk --lesson list
   vtmodel walk --lesson 4x4
+  vtmodel walk --lesson 4x4 --format svg > walk.svg
   vtmodel walk --lesson 4x4 --set ept.l1@final=-read --set guest.l2=0
+  vtmodel walk --lesson 4x4 --compare native,shadow,ept
+  vtmodel walk --snapshot saved.vtm --gva 0x401000 --access write
 
 Exit status: 0 the walk is shown, whatever its outcome; 2 bad input.`;
 
@@ -28,26 +49,25 @@ export const describeWalk = (command: Command): Command =>
     .description(
       'Shows how an address is translated: each table entry that the processor reads, and what comes of it.',
     )
-    .addOption(new Option('--lesson <name>', 'a walk to learn from; list shows all'))
+    .option('--snapshot <file>', 'walk in a machine that vtmodel run --save saved')
+    .option('--gva <address>', 'linear address to walk for, in the snapshot')
+    .option('--access <kind>', 'read, write or fetch (default: read)')
+    .option('--user', 'as user mode; else as the processor of the snapshot is')
+    .option('--cpu <n>', 'which processor of the snapshot (default: the one whose turn it is)')
+    .option('--lesson <name>', 'a walk to learn from; list shows all')
     .option('--seed <n>', 'other numbers for the lesson, 32 bits (default: 1)')
+    .option('--format <name>', `${FORMATS.join(', ')} (default: text)`)
     .option(
       '--set <entry=value>',
       'change an entry and walk again, as ept.l1@final=-read; may be repeated',
       (one: string, all: readonly string[] | undefined) => [...(all ?? []), one],
     )
+    .option('--compare <techniques>', `side by side, with reference counts: ${TECHNIQUES.join(',')}`)
     .addHelpText('after', EXAMPLES);
-
-const DEFAULT_SEED = '1';
 
 const lessonList = (io: CommandIo): string => {
   const { bold } = paint(io, io.stdout);
   return table(LESSONS.map(({ name, summary }) => [bold(name), summary]));
-};
-
-const lessonWalk = (name: string, seed: string): LessonWalk => {
-  const names = LESSONS.map((one) => one.name);
-  const chosen = choice('--lesson', name, [...names, 'list']);
-  return LESSONS.find((one) => one.name === chosen)!.make(wholeNumber('--seed', seed, 0, 0xffff_ffff));
 };
 
 const inkOf = (io: CommandIo): Ink => {
@@ -55,23 +75,44 @@ const inkOf = (io: CommandIo): Ink => {
   return { strong: bold, faint: dim, bad: red, good: green };
 };
 
+const jsonText = (value: unknown): string => `${JSON.stringify(value, null, 2)}\n`;
+
+const comparison = (io: CommandIo, walkCase: WalkCase, techniques: string, format: Format): string => {
+  const columns = compare(walkCase, choices('--compare', techniques, TECHNIQUES));
+  if (format === 'svg') throw new BadInput('--compare: it has no picture; leave out --format svg');
+  if (format === 'json')
+    return jsonText(Object.fromEntries(columns.map(({ technique, view }) => [technique, walkJson(view)])));
+  const { bold } = paint(io, io.stdout);
+  const [head, counts, outcome, ...rows] = comparisonRows(columns);
+  const lines = [head.map((cell) => bold(cell)), counts, outcome, head.map(() => ''), ...rows];
+  return `${bold(walkCase.title)}\n\n${table(lines, [])}\n${comparisonNotes(columns).join('\n')}\n`;
+};
+
+const shown = (io: CommandIo, walkCase: WalkCase, { set }: WalkArguments, format: Format): string => {
+  const before = viewOf(walkCase);
+  const result = edited(walkCase, set ?? []);
+  if (!result.ok) throw new BadInput(`--set ${result.fault.says}`);
+  const { edits } = result.value;
+  const after = viewOf(result.value.walkCase);
+  if (format === 'svg') return drawWalk(after);
+  if (format === 'json')
+    return jsonText(edits.length === 0 ? walkJson(after) : { ...walkJson(after), before: walkJson(before) });
+  return edits.length === 0 ? walkText(after, inkOf(io)) : changesText(before, after, edits, inkOf(io));
+};
+
 /** `vtmodel walk`: gives the exit status. */
 export const walkCommand = (io: CommandIo, options: WalkArguments): number => {
+  const format = choice('--format', options.format ?? 'text', FORMATS);
   if (options.lesson === 'list') {
     io.stdout.write(lessonList(io));
     return EXIT_STATUS.success;
   }
-  if (options.lesson === undefined)
-    throw new BadInput('walk: nothing to walk; give --lesson NAME, as in vtmodel walk --lesson 4x4');
-  const { walkCase } = lessonWalk(options.lesson, options.seed ?? DEFAULT_SEED);
-  const before = viewOf(walkCase);
-  const ink = inkOf(io);
-  if (options.set === undefined) {
-    io.stdout.write(walkText(before, ink));
-    return EXIT_STATUS.success;
+  const { walkCase } = walkSource(io, options);
+  if (options.compare === undefined) io.stdout.write(shown(io, walkCase, options, format));
+  else {
+    const result = edited(walkCase, options.set ?? []);
+    if (!result.ok) throw new BadInput(`--set ${result.fault.says}`);
+    io.stdout.write(comparison(io, result.value.walkCase, options.compare, format));
   }
-  const result = edited(walkCase, options.set);
-  if (!result.ok) throw new BadInput(`--set ${result.fault.says}`);
-  io.stdout.write(changesText(before, viewOf(result.value.walkCase), result.value.edits, ink));
   return EXIT_STATUS.success;
 };

@@ -1,14 +1,21 @@
-import { type Gva, gva, hex, u64 } from '../core';
+import { type Gva, gva, hex, type MemoryRoot, u64 } from '../core';
 import type { CodeSize } from '../cpu/decode';
 import { decode, disassemble } from '../cpu/decode';
 import { LONGEST_INSTRUCTION } from '../cpu/decode/decoding';
 import { pagingFeatures } from '../cpu/paging-mode';
 import type { Processor } from '../cpu/presets';
 import type { ProcessorState } from '../cpu/processor-state';
-import { ACCESS_RIGHTS, CR0, EFER, FLAG } from '../cpu/slots';
-import { type GuestPaging, walk } from '../ept';
+import { ACCESS_RIGHTS, CR0, CR4, EFER, FLAG } from '../cpu/slots';
+import { type GuestPaging, type WalkRequest, walk } from '../ept';
 import type { MachineState } from '../machine';
-import { CONTROLS, FIELD_NAMES, type VMCS_FIELDS, type VmxState } from '../vmx';
+import {
+  CONTROLS,
+  eptCapabilities,
+  FIELD_NAMES,
+  type VMCS_FIELDS,
+  type VmxState,
+  vmxCapabilities,
+} from '../vmx';
 
 const has = (register: bigint, bit: number): boolean => (register & BigInt(bit >>> 0)) !== 0n;
 
@@ -21,18 +28,26 @@ export const codeSize = (processor: ProcessorState): CodeSize => {
   return (accessRights & ACCESS_RIGHTS.db) !== 0 ? 32 : 16;
 };
 
-/** The EPT pointer in force: in non-root operation with EPT. SDM Vol. 3C, 25.6.11 Extended-Page-Table Pointer (EPTP) */
-export const eptPointer = (virtualization: unknown): bigint | undefined => {
+/** EPT in force: in non-root operation with EPT. SDM Vol. 3C, 25.6.11 Extended-Page-Table Pointer (EPTP) */
+export const extendedPaging = (
+  virtualization: unknown,
+  processor: Processor,
+): Pick<WalkRequest, 'eptp' | 'ept' | 'modeBasedExecute'> => {
   const vmx = virtualization as VmxState | undefined;
-  if (vmx?.nonRoot !== true) return undefined;
+  if (vmx?.nonRoot !== true) return {};
   const current = vmx.active.find(({ address }) => address === vmx.currentVmcs);
-  if (current === undefined) return undefined;
+  if (current === undefined) return {};
   const field = (name: keyof typeof VMCS_FIELDS): bigint => current.words[FIELD_NAMES.indexOf(name)];
-  const on = (name: 'activateSecondaryControls' | 'enableEpt'): boolean => {
+  const on = (name: 'activateSecondaryControls' | 'enableEpt' | 'modeBasedExecuteControl'): boolean => {
     const { field: home, bit } = CONTROLS[name];
     return ((field(home) >> BigInt(bit)) & 1n) === 1n;
   };
-  return on('activateSecondaryControls') && on('enableEpt') ? field('eptPointer') : undefined;
+  if (!on('activateSecondaryControls') || !on('enableEpt')) return {};
+  return {
+    eptp: field('eptPointer'),
+    ept: eptCapabilities(vmxCapabilities(processor), processor.physicalAddressWidth),
+    modeBasedExecute: on('modeBasedExecuteControl'),
+  };
 };
 
 /** The processor whose turn it is. */
@@ -51,19 +66,36 @@ const guestPaging = (
   features: pagingFeatures(processor),
 });
 
-const physicalAddress = (state: MachineState, address: Gva): number | undefined => {
-  const processor = running(state);
-  const { control, virtualization } = processor;
-  const eptp = eptPointer(virtualization);
-  const { outcome } = walk({
+/** The walk that translates an address for a processor of a machine (the one whose turn it is). */
+export const walkRequest = (
+  state: MachineState,
+  address: Gva,
+  access: NonNullable<WalkRequest['access']>,
+  user: boolean,
+  processor: ProcessorState = running(state),
+): WalkRequest & { readonly memory: MemoryRoot } => {
+  const { control, virtualization, rflags } = processor;
+  const { cr0, cr3, cr4 } = control;
+  return {
     memory: state.memory,
     address,
-    access: 'fetch',
-    ...(has(control.cr0, CR0.pg) ? { cr3: control.cr3 } : {}),
-    ...(eptp === undefined ? {} : { eptp }),
+    access,
+    ...(has(cr0, CR0.pg) ? { cr3 } : {}),
+    ...extendedPaging(virtualization, state.config.processor),
+    rights: {
+      user,
+      writeProtect: has(cr0, CR0.wp),
+      smep: has(cr4, CR4.smep),
+      smap: has(cr4, CR4.smap) && !has(rflags, FLAG.ac),
+    },
     paging: guestPaging(processor, state.config.processor),
     physicalAddressWidth: state.config.processor.physicalAddressWidth,
-  });
+  };
+};
+
+const physicalAddress = (state: MachineState, address: Gva): number | undefined => {
+  const processor = running(state);
+  const { outcome } = walk(walkRequest(state, address, 'fetch', privilegeLevel(processor) === 3));
   return outcome.ok ? outcome.value : undefined;
 };
 
@@ -97,6 +129,10 @@ export const instructionAt = (state: MachineState): string => {
 
 const SIZE_NAMES: Readonly<Record<CodeSize, string>> = { 16: '16-bit', 32: '32-bit', 64: '64-bit' };
 
+/** CPL, as SS.DPL has it. */
+export const privilegeLevel = ({ segments }: ProcessorState): number =>
+  (segments.ss.accessRights >> ACCESS_RIGHTS.dplShift) & 3;
+
 const modeName = (processor: ProcessorState): string => {
   const size = codeSize(processor);
   if (!has(processor.control.cr0, CR0.pe)) return 'real mode';
@@ -106,11 +142,10 @@ const modeName = (processor: ProcessorState): string => {
 
 /** The operating mode in words, such as `64-bit mode, CPL 3`. */
 export const modeText = (processor: ProcessorState): string => {
-  const { control, segments, nonRoot } = processor;
+  const { control, nonRoot } = processor;
   const mode = modeName(processor);
   const paging = has(control.cr0, CR0.pg) ? '' : ', paging off';
-  const cpl = (segments.ss.accessRights >> ACCESS_RIGHTS.dplShift) & 3;
-  return `${mode}${paging}, CPL ${cpl}${nonRoot ? ', VMX non-root operation' : ''}`;
+  return `${mode}${paging}, CPL ${privilegeLevel(processor)}${nonRoot ? ', VMX non-root operation' : ''}`;
 };
 
 /** Where a machine is, in one phrase for messages. */

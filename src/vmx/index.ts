@@ -8,7 +8,7 @@ export * from './exit/exit-reasons';
 export type { EntryFailure, VmExit } from './exit/vm-exit';
 export { VMX_ROWS } from './instructions';
 export * from './instructions/instruction-errors';
-export type { VmxOptions } from './operation';
+export { eptCapabilities, type VmxOptions } from './operation';
 export * from './preset-capabilities';
 export { VMX_OFF, type VmcsState, type VmxState } from './state';
 export { Vmx } from './virtualization';

@@ -58,7 +58,7 @@ const eptLines = (
     .filter(Boolean)
     .join(', ');
   const of = fault.pagingStructure ? ' of an entry of the guest’s tables' : '';
-  const first = `EPT violation (exit reason 48) at ${at}: ${access}${of}, where EPT allows ${rightsText('ept', fault.rights)}. Exit qualification ${hex(qualification)}.`;
+  const first = `EPT violation (exit reason 48) at ${at}: ${access}${of}, where EPT allows ${fault.rights === 0 ? 'nothing' : rightsText('ept', fault.rights)}. Exit qualification ${hex(qualification)}.`;
   if (failed === undefined)
     return [first, 'The address is beyond what the tables translate: no entry was read.'];
   if (failed.kind === 'absent')
@@ -81,9 +81,10 @@ export const explain = (view: WalkView): Explanation => {
   if (outcome.ok) {
     const host = hex(outcome.value);
     const from = request.cr3 === undefined ? 'Guest-physical' : 'Linear';
+    const kind = request.eptp === undefined ? 'physical' : 'host-physical';
     return {
-      short: `host-physical ${host}`,
-      lines: [`${from} ${hex(request.address)} is host-physical ${host}, after ${count}.`],
+      short: `${kind} ${host}`,
+      lines: [`${from} ${hex(request.address)} is ${kind} ${host}, after ${count}.`],
     };
   }
   const { fault } = outcome;

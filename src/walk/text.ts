@@ -67,16 +67,10 @@ export const rowTitle = ({ of, gpa }: WalkRow, eptLevels: number): string => {
   return eptLevels === 0 ? `${entry} at${at}` : `${entry}, at guest-physical${at}`;
 };
 
-const HEAD = [
-  '#',
-  'entry',
-  'index',
-  'at host-physical',
-  'holds',
-  'which names',
-  'and allows',
-  'rights so far',
-];
+const headOf = ({ eptLevels }: WalkView): readonly string[] => {
+  const at = eptLevels === 0 ? 'at physical' : 'at host-physical';
+  return ['#', 'entry', 'index', at, 'holds', 'which names', 'and allows', 'rights so far'];
+};
 const RIGHT = new Set([0, 2]);
 
 const cells = (one: ShownReference): readonly string[] => [
@@ -121,10 +115,11 @@ export const referenceLines = (
 ): readonly string[] => {
   if (view.references.length === 0) return [];
   const lines = view.references.map(cells);
-  const widths = HEAD.map((title, column) =>
+  const head = headOf(view);
+  const widths = head.map((title, column) =>
     Math.max(title.length, ...lines.map((line) => line[column].length)),
   );
-  const out = [`  ${ink.faint(aligned(HEAD, widths))}`];
+  const out = [`  ${ink.faint(aligned(head, widths))}`];
   let row = -1;
   for (const [index, one] of view.references.entries()) {
     if (one.row !== row) {

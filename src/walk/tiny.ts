@@ -29,18 +29,21 @@ const ALL = 7;
 
 const tableOrLeaf = (level: number): EntryKind => (level === 1 ? ENTRY.leaf : ENTRY.table);
 
-/** Guest tables: bit 0 present, 1 write, 2 user; bit 3 and the top digit are reserved. */
-const TINY_GUEST: PaperFormat = {
+/** Tables of paging: bit 0 present, 1 write, 2 user; bit 3 is reserved, and the top digit where addresses have three. */
+const paging = (reserved: number): PaperFormat => ({
   name: 'tiny paging',
   levels: LEVELS,
   entryBytes: 2,
   classify: (low, _high, level) => {
     if ((low & GUEST.present) === 0) return ENTRY.absent;
-    return (low & (RESERVED | TOP_DIGIT)) === 0 ? tableOrLeaf(level) : ENTRY.reserved;
+    return (low & reserved) === 0 ? tableOrLeaf(level) : ENTRY.reserved;
   },
   allRights: ALL,
   restrict: (rights, low) => rights & (((low >> 1) & 3) | 4),
-};
+});
+
+const GUEST_PAGING = paging(RESERVED | TOP_DIGIT);
+const HOST_PAGING = paging(RESERVED);
 
 /** EPT: bit 0 read, 1 write, 2 execute; bit 3 is reserved, and write without read. */
 const TINY_EPT: PaperFormat = {
@@ -70,17 +73,19 @@ class TinyWalk implements EntrySource {
   high = 0;
   private readonly ept = new RadixWalk();
   private readonly wanted: EptAccess;
+  private readonly paging: PaperFormat;
   private rights = { guest: ALL, ept: ALL };
   private eptFault: EptFault | undefined;
 
   constructor(private readonly request: WalkRequest) {
-    const { access = 'read' } = request;
+    const { access = 'read', eptp } = request;
+    this.paging = eptp === undefined ? HOST_PAGING : GUEST_PAGING;
     this.wanted = { read: access === 'read', write: access === 'write', fetch: access === 'fetch' };
   }
 
   /** Reads an entry, of which `at` is the host-physical cell, and writes it down. */
   private note(table: 'guest' | 'ept', at: number, of: number, level: number): number {
-    const format = table === 'ept' ? TINY_EPT : TINY_GUEST;
+    const format = table === 'ept' ? TINY_EPT : this.paging;
     const entry = (this.request.memory.page(at >>> 11).words[(at & 2047) >> 1] >>> (16 * (at & 1))) & 0xffff;
     const kind = KINDS[format.classify(entry, 0, level)];
     if (level === LEVELS) this.rights[table] = ALL;
@@ -151,7 +156,7 @@ class TinyWalk implements EntrySource {
     let physical = linear;
     if (cr3 !== undefined) {
       const guest = new RadixWalk();
-      const end = guest.run(TINY_GUEST, this, Number(cr3) & 0xff0, linear, 0);
+      const end = guest.run(this.paging, this, Number(cr3) & 0xfff0, linear, 0);
       if (end === ENTRY.absent) return this.pageFault(false, false);
       if (end === ENTRY.reserved) return this.pageFault(true, true);
       if (end !== ENTRY.leaf) return fault(this.eptFault!);

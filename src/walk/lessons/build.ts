@@ -1,47 +1,9 @@
 import { gva, u64 } from '../../core';
 import { EPTP, type WalkRequest } from '../../ept';
 import type { Draw } from '../draw';
-import { Entries, spanOf, type TableShape, Tables } from '../tables';
+import { eptTables, guestTables, TINY } from '../shapes';
+import { Entries, spanOf, Tables } from '../tables';
 import { type WalkCase, wholeEpt } from '../walk-case';
-
-const GUEST_FLAGS = 0x27n;
-const PAGE_SIZE = 0x80n;
-const DIRTY = 0x40n;
-const EPT_RIGHTS = 7n;
-const WRITE_BACK = 0x30n;
-
-const wide = (levels: number): Omit<TableShape, 'tableFlags' | 'leafFlags'> => ({
-  machine: 'x86',
-  levels,
-  indexBits: 9,
-  offsetBits: 12,
-  entryBytes: 8,
-  stride: 8,
-});
-
-const guestTables = (levels: number): TableShape => ({
-  ...wide(levels),
-  tableFlags: GUEST_FLAGS,
-  leafFlags: (level) => GUEST_FLAGS | DIRTY | (level > 1 ? PAGE_SIZE : 0n),
-});
-
-const eptTables = (levels: number): TableShape => ({
-  ...wide(levels),
-  tableFlags: EPT_RIGHTS,
-  leafFlags: (level) => EPT_RIGHTS | WRITE_BACK | (level > 1 ? PAGE_SIZE : 0n),
-});
-
-/** The tables for paper, whose flags are their last digit. */
-const TINY: TableShape = {
-  machine: 'tiny',
-  levels: 2,
-  indexBits: 4,
-  offsetBits: 4,
-  entryBytes: 2,
-  stride: 1,
-  tableFlags: 7n,
-  leafFlags: () => 7n,
-};
 
 const shapesOf = (tiny: boolean, guestLevels: number, eptLevels: number) =>
   tiny ? { guest: TINY, ept: TINY } : { guest: guestTables(guestLevels), ept: eptTables(eptLevels) };
