@@ -62,4 +62,6 @@ export {
   vmxCapabilities,
   vmxMisc,
 } from '../vmx';
-export type { NearestValue } from '../vmx/entry/nearest';
+export type { FieldValue } from '../vmx/entry/nearest';
+export { PartialMemory } from '../vmx/entry/partial-memory';
+export type { MemoryPart } from '../vmx/entry/vm-entry-rule';

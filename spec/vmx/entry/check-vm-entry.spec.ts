@@ -55,8 +55,8 @@ describe('checkVmEntry', () => {
     const { violations } = checkVmEntry({ vmcs: whole({ hostCr4: 0x20n, cr3TargetCount: 9n }), memory });
     const [count, cr4] = violations;
     expect(count?.fields).toContainEqual({ field: 'cr3TargetCount', value: 9n });
-    expect(count?.nearest).toEqual({ field: 'cr3TargetCount', value: 1n });
-    expect(cr4?.nearest).toEqual({ field: 'hostCr4', value: 0x2020n });
+    expect(count?.nearest).toEqual([{ field: 'cr3TargetCount', value: 1n }]);
+    expect(cr4?.nearest).toEqual([{ field: 'hostCr4', value: 0x2020n }]);
   });
 
   it('never passes a rule whose input is missing', () => {
@@ -69,7 +69,9 @@ describe('checkVmEntry', () => {
       { vmcs: entering(CONTROL_EXAMPLES['ctl.tpr-threshold.vtpr']).vmcs },
       { capabilities: FULL_CAPABILITIES },
     );
-    expect(withShadow.notEvaluated).toEqual([{ id: 'ctl.tpr-threshold.vtpr', missing: ['memory'] }]);
+    expect(withShadow.notEvaluated).toEqual([
+      { id: 'ctl.tpr-threshold.vtpr', missing: ['virtual-APIC page'] },
+    ]);
   });
 
   it('27.9: a machine check may show in three ways', () => {

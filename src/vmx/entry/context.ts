@@ -1,11 +1,13 @@
 import type { VmxCapabilities } from '../capabilities';
 import type { VmcsData, VmcsField } from '../vmcs';
 
-/** Reads physical memory; `undefined` when the caller gave no memory: rules that need it are then not evaluated. */
+/** Reads physical memory. */
 export interface PhysicalReader {
   /** 8 bytes at a physical address, little-endian, unsigned. */
   readonly read64: (address: number) => bigint;
   readonly read32: (address: number) => number;
+  /** Whether all these bytes are known; every byte is when left out. Rules that need others are not evaluated. */
+  readonly isKnown?: (address: number, bytes: number) => boolean;
 }
 
 /** What a VM-entry rule may look at besides the VMCS. */

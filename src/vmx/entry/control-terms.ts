@@ -150,6 +150,7 @@ export const rowsOf =
     says: when.says === '' ? holds.says : `if ${when.says}: ${holds.says}`,
     reads: [...new Set([...when.reads, ...holds.reads])],
     when: when.test,
+    appliesBy: when.reads,
     holds: holds.test,
     failure,
     ...extras,

@@ -154,7 +154,7 @@ export const executionControlRules = [
       all(aligned('virtualApicAddress', 12), withinPhysicalWidth('virtualApicAddress')),
     ),
     thresholdWithinVtpr,
-    { needsMemory: true },
+    { needsMemory: 'virtual-APIC page' },
   ),
   rule('ctl.nmi.virtual-nmis-need-exiting', is0('nmiExiting'), is0('virtualNmis')),
   rule('ctl.nmi.window-needs-virtual-nmis', is0('virtualNmis'), is0('nmiWindowExiting')),

@@ -45,7 +45,7 @@ const linkUsable = all(linked, linkAligned, linkFitsWidth);
 const revision = ofCapabilities(revisionIdentifier);
 const REVISION = 0x7fff_ffff;
 const shadowing = on('vmcsShadowing');
-const readsMemory = { needsMemory: true } as const;
+const readsLinked = { needsMemory: 'region at the VMCS link pointer' } as const;
 
 /** A term over the 32 bits at the link pointer; holds without memory, where the rule is not evaluated. */
 const inLinked = (
@@ -70,7 +70,7 @@ export const guestLinkPointerRules = [
       [],
       (word, context) => (word & REVISION) === revision(context),
     ),
-    readsMemory,
+    readsLinked,
   ),
   link(
     'guest.link-pointer.shadow-indicator',
@@ -80,7 +80,7 @@ export const guestLinkPointerRules = [
       shadowing.reads,
       (word, context) => word >>> 31 === (shadowing.test(context) ? 1 : 0),
     ),
-    readsMemory,
+    readsLinked,
   ),
   link(
     'guest.link-pointer.not-current',
@@ -145,6 +145,6 @@ export const guestPdpteRules = [
         return true;
       },
     ),
-    readsMemory,
+    { needsMemory: 'PDPTEs' },
   ),
 ];

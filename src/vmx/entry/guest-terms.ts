@@ -254,6 +254,7 @@ export const rulesOf =
     says: when.says === '' ? holds.says : `if ${when.says}: ${holds.says}`,
     reads: union([when, holds]),
     when: when.test,
+    appliesBy: when.reads,
     holds: holds.test,
     failure: exit33(qualification),
     ...extras,

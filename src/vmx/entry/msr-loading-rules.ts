@@ -71,7 +71,7 @@ const row = <const Id extends string>(
   holds: (context) => firstFailing(context, passes) === 0,
   failure: { kind: 'exit', reason: 34, qualification: 1 },
   failureIn: (context) => msrLoadingFailure(context),
-  needsMemory: true,
+  needsMemory: 'MSR area',
   passes,
 });
 

@@ -2,60 +2,177 @@ import { maskOf, signExtend } from '../../core';
 import { allowed0, allowed1, type ControlField } from '../capabilities';
 import { CONTROLS, type FieldRow, VMCS_FIELDS, VmcsData, type VmcsField } from '../vmcs';
 import type { VmEntryContext } from './context';
+import { WatchedReader } from './partial-memory';
 import type { VmEntryRow } from './rule-tables';
+
+/** A VMCS field and an unsigned value. */
+export interface FieldValue {
+  readonly field: VmcsField;
+  readonly value: bigint;
+}
+
+type Test = () => boolean;
 
 const CONTROL_FIELDS: ReadonlySet<string> = new Set(Object.values(CONTROLS).map(({ field }) => field));
 
-const widthOf = (field: VmcsField): number => {
+/** Bits that a field has; 64 for one of natural width. */
+export const fieldWidth = (field: VmcsField): number => {
   const row: FieldRow = VMCS_FIELDS[field];
   return row.width === 'natural' ? 64 : row.width;
 };
 
-const ALIGNMENTS = [2, 3, 4, 6, 12];
-const LIMITS = [4, 8, 16, 32];
+const bitsSet = (value: bigint): number => {
+  let count = 0;
+  for (let rest = value; rest !== 0n; rest &= rest - 1n) count++;
+  return count;
+};
 
-/** Values near the given one that rules commonly ask for. */
-function* candidates(field: VmcsField, value: bigint, context: VmEntryContext): Generator<bigint> {
+const singleBits: readonly bigint[] = Array.from({ length: 64 }, (_, bit) => 1n << BigInt(bit));
+
+/** Values that fixed bits, limits, alignments and relations between two fields ask for, however many bits away. */
+function* farValues(
+  field: VmcsField,
+  value: bigint,
+  context: VmEntryContext,
+  others: readonly bigint[],
+): Generator<bigint> {
   const { capabilities: c, processor } = context;
-  const width = widthOf(field);
-  for (let bit = 0n; bit < width; bit++) yield value ^ (1n << bit);
-  for (const bits of ALIGNMENTS) yield value & ~maskOf(bits);
-  for (const bits of [...LIMITS, processor.physicalAddressWidth]) yield value & maskOf(bits);
+  const all = maskOf(fieldWidth(field));
+  for (const bit of singleBits) {
+    const below = bit - 1n;
+    yield value & below;
+    yield value | (all & ~below);
+    yield value & ~below;
+    yield value | below;
+  }
   for (const bits of [48, processor.linearAddressWidth]) yield signExtend(value, bits);
   if (CONTROL_FIELDS.has(field))
     yield (value | allowed0(c, field as ControlField)) & allowed1(c, field as ControlField);
   yield (value | c.ia32VmxCr0Fixed0) & c.ia32VmxCr0Fixed1;
   yield (value | c.ia32VmxCr4Fixed0) & c.ia32VmxCr4Fixed1;
-  yield 0n;
-  yield 1n;
-}
-
-const bitsSet = (value: bigint): number => value.toString(2).replaceAll('0', '').length;
-
-/** A change of one field, as few bits as found, after which the rule holds. It may break other rules. */
-export interface NearestValue {
-  readonly field: VmcsField;
-  readonly value: bigint;
-}
-
-/** `undefined` when no change of a single VMCS field was found that satisfies the rule. */
-export const nearestPassing = (rule: VmEntryRow, context: VmEntryContext): NearestValue | undefined => {
-  const vmcs = new VmcsData(context.vmcs);
-  const trial: VmEntryContext = { ...context, vmcs };
-  let best: NearestValue | undefined;
-  let distance = Number.POSITIVE_INFINITY;
-  for (const field of rule.reads.filter((name): name is VmcsField => name in VMCS_FIELDS)) {
-    const original = vmcs.get(field);
-    for (const candidate of candidates(field, original, context)) {
-      vmcs.set(field, candidate);
-      const value = vmcs.get(field);
-      const changed = bitsSet(value ^ original);
-      if (changed > 0 && changed < distance && rule.when(trial) && rule.holds(trial)) {
-        best = { field, value };
-        distance = changed;
-      }
-    }
-    vmcs.set(field, original);
+  for (const other of others) {
+    yield other;
+    yield other << 4n;
+    yield other >> 4n;
   }
-  return best;
+  for (const nibble of singleBits.slice(0, 8)) yield 0x11n * nibble;
+  yield 0xffffn;
+}
+
+/** The best change seen so far of one search. */
+class Best {
+  changes: readonly FieldValue[] | undefined;
+  private bits = Number.POSITIVE_INFINITY;
+  private sum = 0n;
+
+  offer(bits: number, changes: readonly FieldValue[]): void {
+    const sum = changes.reduce((total, { value }) => total + value, 0n);
+    if (bits > this.bits || (bits === this.bits && sum >= this.sum)) return;
+    this.bits = bits;
+    this.sum = sum;
+    this.changes = changes;
+  }
+}
+
+/** Undoes the bits of a passing value that it can do without, the highest first. */
+const reduced = (original: bigint, passing: bigint, passes: (value: bigint) => boolean): bigint => {
+  let value = passing;
+  for (const bit of singleBits.toReversed())
+    if (((value ^ original) & bit) !== 0n && passes(value ^ bit)) value ^= bit;
+  return value;
+};
+
+/** Changes of one field: all of one and of two bits, then far ones without what they do not need. */
+const oneField = (
+  vmcs: VmcsData,
+  fields: readonly VmcsField[],
+  context: VmEntryContext,
+  passes: Test,
+): readonly FieldValue[] | undefined => {
+  const best = new Best();
+  const eachField = (
+    search: (field: VmcsField, original: bigint, attempt: (v: bigint) => boolean) => void,
+  ) => {
+    for (const field of fields) {
+      const original = vmcs.get(field);
+      search(field, original, (value) => {
+        vmcs.set(field, value);
+        return passes();
+      });
+      vmcs.set(field, original);
+    }
+    return best.changes;
+  };
+  const near = (bits: number) =>
+    eachField((field, original, attempt) => {
+      const singles = singleBits.slice(0, fieldWidth(field));
+      singles.forEach((first, place) => {
+        const flips = bits === 1 ? [first] : singles.slice(place + 1).map((second) => first | second);
+        for (const flip of flips)
+          if (attempt(original ^ flip)) best.offer(bits, [{ field, value: original ^ flip }]);
+      });
+    });
+  return (
+    near(1) ??
+    near(2) ??
+    eachField((field, original, attempt) => {
+      const others = fields.filter((other) => other !== field).map((other) => vmcs.get(other));
+      const all = maskOf(fieldWidth(field));
+      for (const far of new Set(farValues(field, original, context, others))) {
+        if (!attempt(far & all)) continue;
+        const value = reduced(original, far & all, attempt);
+        best.offer(bitsSet(value ^ original), [{ field, value }]);
+      }
+    })
+  );
+};
+
+/** Changes of two fields, a bit in each. */
+const twoFields = (
+  vmcs: VmcsData,
+  fields: readonly VmcsField[],
+  passes: Test,
+): readonly FieldValue[] | undefined => {
+  const best = new Best();
+  fields.forEach((one, place) => {
+    for (const other of fields.slice(place + 1)) {
+      const [first, second] = [vmcs.get(one), vmcs.get(other)];
+      for (const bit of singleBits.slice(0, fieldWidth(one)))
+        for (const otherBit of singleBits.slice(0, fieldWidth(other))) {
+          vmcs.set(one, first ^ bit);
+          vmcs.set(other, second ^ otherBit);
+          if (passes())
+            best.offer(2, [
+              { field: one, value: first ^ bit },
+              { field: other, value: second ^ otherBit },
+            ]);
+        }
+      vmcs.set(one, first);
+      vmcs.set(other, second);
+    }
+  });
+  return best.changes;
+};
+
+/**
+ * The smallest change that satisfies a violated rule: of one field while the rule goes on to apply, else one after which it does not apply, else of
+ * two fields. Undefined when no such change of the VMCS was found.
+ */
+export const nearestPassing = (
+  rule: VmEntryRow,
+  context: VmEntryContext,
+): readonly FieldValue[] | undefined => {
+  const vmcs = new VmcsData(context.vmcs);
+  const memory = context.memory && new WatchedReader(context.memory);
+  const trial: VmEntryContext = { ...context, vmcs, memory };
+  const fields = rule.reads.filter((name): name is VmcsField => name in VMCS_FIELDS);
+  const applies: Test = () => {
+    if (memory !== undefined) memory.missed = false;
+    return rule.when(trial) && rule.holds(trial) && memory?.missed !== true;
+  };
+  return (
+    oneField(vmcs, fields, context, applies) ??
+    oneField(vmcs, fields, context, () => !rule.when(trial)) ??
+    twoFields(vmcs, fields, applies)
+  );
 };

@@ -1,6 +1,6 @@
 import type { VmEntryContext } from './context';
 import type { VmEntryRow, VmEntryTable } from './rule-tables';
-import type { VmEntryFailure } from './vm-entry-rule';
+import type { MemoryPart, VmEntryFailure } from './vm-entry-rule';
 
 /** What a VM entry may do. SDM Vol. 3C, 27 VM Entries */
 export type VmEntryOutcome =
@@ -13,10 +13,10 @@ export type VmEntryOutcome =
 export const missingInput = (
   rule: VmEntryRow,
   context: VmEntryContext,
-): 'memory' | 'executive VMCS' | undefined => {
+): MemoryPart | 'executive VMCS' | undefined => {
   if (rule.needsExecutiveVmcs === true && context.processor.executiveVmcs === undefined)
     return 'executive VMCS';
-  return rule.needsMemory === true && context.memory === undefined ? 'memory' : undefined;
+  return context.memory === undefined ? rule.needsMemory : undefined;
 };
 
 /** Whether a rule that applies and has all its inputs is broken. */

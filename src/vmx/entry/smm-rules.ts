@@ -72,7 +72,7 @@ const controlsAreValid = term(
     return (executionControlRules as readonly Row<string>[]).every(
       (rule) =>
         rule.unconfirmed === true ||
-        (rule.needsMemory === true && executive.memory === undefined) ||
+        (rule.needsMemory !== undefined && executive.memory === undefined) ||
         !rule.when(executive) ||
         rule.holds(executive),
     );
@@ -108,7 +108,7 @@ export const smmRules = [
   ),
   failing(16)('smm.executive-vmcs.pointer', returnsFromSmm, isVmcsPointer, {
     unconfirmed: true,
-    needsMemory: true,
+    needsMemory: 'executive-VMCS region',
   }),
   failing(17)(
     'smm.executive-vmcs.launched',

@@ -1,14 +1,13 @@
-import { ModelError } from '../../core';
 import type { VmxCapabilities } from '../capabilities';
-import { FIELD_COUNT, fieldIndex, VMCS_FIELDS, type VmcsData, type VmcsField } from '../vmcs';
+import { FIELD_COUNT, fieldIndex, type VmcsData } from '../vmcs';
 import type { VmEntryContext } from './context';
 import type { GuestEntryProcessor } from './guest-context';
-import { isViolated, missingInput, permittedFailures } from './outcome';
-import { tablesOf, type VmEntryRow, type VmEntryTable } from './rule-tables';
+import { isViolated, permittedFailures } from './outcome';
+import { type Check, type RuleIndex, ruleIndex } from './rule-index';
+import type { VmEntryRow } from './rule-tables';
 import type { VmEntryFailure } from './vm-entry-rule';
 
 type Processor = GuestEntryProcessor;
-type Property = keyof Processor;
 
 /** The state with which every rule was seen to hold. */
 interface Verified {
@@ -19,27 +18,6 @@ interface Verified {
   readonly writtenWords: Int32Array;
   /** Rules about memory that apply. */
   inputs: readonly Check[];
-}
-
-/** A row in one shape, so that the hot loops stay monomorphic. */
-class Check {
-  readonly when: VmEntryRow['when'];
-  readonly holds: VmEntryRow['holds'];
-  readonly needsInput: boolean;
-
-  constructor(readonly row: VmEntryRow) {
-    this.when = row.when;
-    this.holds = row.holds;
-    this.needsInput = row.needsMemory === true || row.needsExecutiveVmcs === true;
-  }
-
-  passes(context: VmEntryContext): boolean {
-    return (
-      !this.when(context) ||
-      (this.needsInput && missingInput(this.row, context) !== undefined) ||
-      this.holds(context)
-    );
-  }
 }
 
 const allPass = (checks: readonly Check[], context: VmEntryContext): boolean => {
@@ -90,39 +68,14 @@ WATCHED[fieldIndex('guestRflags')] = ~UNWATCHED_RFLAGS;
  * that read memory. Fields must be changed so that `VmcsData.written` tells; the checker clears it.
  */
 export class VmEntryChecker {
-  private readonly tables: readonly VmEntryTable[];
-  /** Checks by the index of a field that they read. */
-  private readonly byField: readonly (readonly Check[])[];
-  private readonly byProperty: readonly (readonly [Property, readonly Check[]])[];
-  /** Rules about the launch state. */
-  private readonly everyTime: readonly Check[];
-  /** Rules about memory; whether one applies follows from what it reads otherwise. */
-  private readonly needingInput: readonly Check[];
+  private readonly index: RuleIndex;
   private readonly verified = new WeakMap<VmcsData, Verified>();
   /** Indexes of the fields that the scan under way found changed. */
   private readonly changed = new Int32Array(FIELD_COUNT);
 
   /** `unconfirmed` turns on the rules that no source settles. */
   constructor(options: { readonly unconfirmed?: boolean } = {}) {
-    this.tables = tablesOf(options.unconfirmed === true);
-    const byField: Check[][] = Array.from({ length: FIELD_COUNT }, () => []);
-    const byProperty = new Map<Property, Check[]>();
-    const everyTime = new Set<Check>();
-    const checks = this.tables.flatMap(({ rules }) => rules.map((rule) => new Check(rule)));
-    for (const check of checks) {
-      for (const name of check.row.reads) {
-        if (name in VMCS_FIELDS) byField[fieldIndex(name as VmcsField)].push(check);
-        else if (name.startsWith('processor.')) {
-          const property = name.slice('processor.'.length) as Property;
-          byProperty.set(property, [...(byProperty.get(property) ?? []), check]);
-        } else if (name.startsWith('vmcs.')) everyTime.add(check);
-        else throw new ModelError(`rule ${check.row.id} reads ${name}, which nobody watches`);
-      }
-    }
-    this.byField = byField;
-    this.byProperty = [...byProperty];
-    this.everyTime = [...everyTime];
-    this.needingInput = checks.filter(({ needsInput }) => needsInput);
+    this.index = ruleIndex(options.unconfirmed === true);
   }
 
   /** The failure that the processor reports, or `undefined` when the checks pass. SDM Vol. 3C, 27 VM Entries */
@@ -137,16 +90,16 @@ export class VmEntryChecker {
     const { vmcs } = context;
     const { halves, written } = vmcs;
     const processor: Processor = context.processor;
-    if (!allPass(this.everyTime, context) || !allPass(known.inputs, context)) return false;
+    if (!allPass(this.index.everyTime, context) || !allPass(known.inputs, context)) return false;
     const isSameProcessor = sameProcessor(known.processor, processor);
     if (!isSameProcessor)
-      for (const [property, checks] of this.byProperty)
+      for (const [property, checks] of this.index.byProperty)
         if (known.processor[property] !== processor[property] && !allPass(checks, context)) return false;
 
     const count = this.findChanged(known, vmcs);
     let inputsChange = !isSameProcessor;
     for (let i = 0; i < count; i++) {
-      const checks = this.byField[this.changed[i]];
+      const checks = this.index.byField[this.changed[i]];
       if (!allPass(checks, context)) return false;
       inputsChange ||= checks.some(({ needsInput }) => needsInput);
     }
@@ -163,7 +116,7 @@ export class VmEntryChecker {
   }
 
   private inputs(context: VmEntryContext): readonly Check[] {
-    return this.needingInput.filter(({ when }) => when(context));
+    return this.index.needingInput.filter(({ when }) => when(context));
   }
 
   /** Fills `changed` with the fields that were written another value; clears the flag of those that no rule could tell apart. */
@@ -188,10 +141,10 @@ export class VmEntryChecker {
   private checkAll(context: VmEntryContext, choose: ChooseFailure): VmEntryFailure | undefined {
     const { vmcs, capabilities, processor } = context;
     const violated = new Set<VmEntryRow>();
-    for (const { rules } of this.tables)
+    for (const { rules } of this.index.tables)
       for (const rule of rules) if (isViolated(rule, context)) violated.add(rule);
     if (violated.size > 0) {
-      const permitted = permittedFailures(this.tables, violated, context).map(({ failure }) => failure);
+      const permitted = permittedFailures(this.index.tables, violated, context).map(({ failure }) => failure);
       return permitted[choose(permitted)];
     }
     vmcs.written.fill(0);

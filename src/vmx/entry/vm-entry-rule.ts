@@ -1,6 +1,14 @@
 import type { Rule } from '../../core';
 import type { VmEntryContext } from './context';
 
+/** What some rules read of physical memory. */
+export type MemoryPart =
+  | 'virtual-APIC page'
+  | 'region at the VMCS link pointer'
+  | 'PDPTEs'
+  | 'MSR area'
+  | 'executive-VMCS region';
+
 /** How a violated rule shows. */
 export type VmEntryFailure =
   | { readonly kind: 'fault'; readonly vector: string }
@@ -11,12 +19,14 @@ export type VmEntryFailure =
 /** One check of VM entry. SDM Vol. 3C, 27 VM Entries */
 export interface VmEntryRule extends Rule<VmEntryContext> {
   readonly failure: VmEntryFailure;
+  /** What `when` looks at; everything in `reads` when left out. */
+  readonly appliesBy?: readonly string[];
   /** Not settled by any source: off unless asked for. */
   readonly unconfirmed?: true;
   /** The extension that brought the rule. Informative: what depends on the processor is in `when`. */
   readonly feature?: string;
-  /** Reads physical memory: not evaluated without a reader. */
-  readonly needsMemory?: true;
+  /** What the rule reads of physical memory: not evaluated without it. */
+  readonly needsMemory?: MemoryPart;
   /** How the violation shows where that depends on the state; `failure` is then its shape for tables and documents. */
   readonly failureIn?: (context: VmEntryContext) => VmEntryFailure;
 }
