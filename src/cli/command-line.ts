@@ -2,6 +2,7 @@ import { Command, CommanderError } from 'commander';
 import { version } from '../../package.json';
 import { ModelError } from '../core';
 import { type CheckArguments, checkCommand, describeCheck } from './check';
+import { describeEntryCheck, type EntryCheckArguments } from './entry-check-options';
 import { BadInput, EXIT_STATUS } from './exit-status';
 import type { CommandIo } from './io';
 import { describeProcessorCommand, type ProcessorArguments, processorCommand } from './processor';
@@ -22,6 +23,7 @@ Examples:
   vtmodel run kernel.elf --memory 1G     an image on the bare machine, its serial port on stdout
   vtmodel processor skylake              what a processor preset announces
   vtmodel walk --lesson 4x4              a two-dimensional page walk, step by step
+  vtmodel entry-check state.json         why a VM entry fails, and what would mend it
   vtmodel run --help                     all about one command`;
 
 /** The command line; `status` is told how the chosen command ended. */
@@ -44,6 +46,13 @@ const commandLine = (io: CommandIo, status: (status: number) => void): Command =
     (model: string | undefined, options: ProcessorArguments) => status(processorCommand(io, model, options)),
   );
   describeWalk(program.command('walk')).action((options: WalkArguments) => status(walkCommand(io, options)));
+  describeEntryCheck(program.command('entry-check')).action(
+    async (path: string | undefined, options: EntryCheckArguments) => {
+      // The validator of JSON takes a tenth of a second to load.
+      const { entryCheckCommand } = await import('./entry-check');
+      status(entryCheckCommand(io, path, options));
+    },
+  );
   describeUnbuilt(program.command('unbuilt')).action((options: UnbuiltArguments) =>
     status(unbuiltCommand(io, options)),
   );

@@ -10,6 +10,7 @@ import {
   type Control,
   type ControlField,
   capabilityMsr,
+  capabilityMsrName,
   partHasControl,
   vmxCapabilities,
 } from '../vmx';
@@ -126,13 +127,6 @@ const msrs = (processor: Processor): readonly DescribedMsr[] => {
   return described.sort((a, b) => a.index - b.index);
 };
 
-/** `ia32VmxBasic` is IA32_VMX_BASIC. */
-const capabilityName = (name: CapabilityMsr): string =>
-  name
-    .replace('ia32', 'IA32')
-    .replaceAll(/([A-Z][a-z])/g, '_$1')
-    .toUpperCase();
-
 const MSR_OUTSIDE_VMX: CapabilityMsr = 'ia32FeatureControl';
 
 const vmx = (processor: Processor): Pick<ProcessorDescription, 'vmxMsrs' | 'vmxControls'> => {
@@ -142,7 +136,7 @@ const vmx = (processor: Processor): Pick<ProcessorDescription, 'vmxMsrs' | 'vmxC
     .filter((name) => name !== MSR_OUTSIDE_VMX)
     .map((name) => ({
       index: CAPABILITY_MSRS[name],
-      name: capabilityName(name),
+      name: capabilityMsrName(name),
       reset: capabilityMsr(capabilities, CAPABILITY_MSRS[name]),
       writable: false,
     }))

@@ -57,6 +57,13 @@ export const CAPABILITY_MSRS = {
   ia32VmxExitCtls2: 0x493,
 } as const satisfies Record<CapabilityMsr, number>;
 
+/** The manual's name: IA32_VMX_BASIC for `ia32VmxBasic`. */
+export const capabilityMsrName = (msr: CapabilityMsr): string =>
+  msr
+    .replace('ia32', 'IA32')
+    .replaceAll(/([A-Z][a-z])/g, '_$1')
+    .toUpperCase();
+
 const msrByIndex = new Map<number, CapabilityMsr>(
   Object.entries(CAPABILITY_MSRS).map(([name, index]) => [index, name as CapabilityMsr]),
 );

@@ -1,8 +1,14 @@
 export * from './capabilities';
 export * from './entry/check-vm-entry';
 export * from './entry/context';
+export type { VmEntryInput } from './entry/entry-input';
+export { type FieldValue, fieldWidth } from './entry/nearest';
 export type { VmEntryOutcome } from './entry/outcome';
+export { PartialMemory } from './entry/partial-memory';
+export { VM_ENTRY_FEATURES, type VmEntryPlatform } from './entry/platform';
+export { roundVmEntry } from './entry/round';
 export * from './entry/rule-tables';
+export { lackedControls, VM_ENTRY_GUESTS, type VmEntryGuest, vmEntryTemplate } from './entry/templates';
 export * from './entry/vm-entry-rule';
 export * from './exit/exit-reasons';
 export type { EntryFailure, VmExit } from './exit/vm-exit';

@@ -1,4 +1,5 @@
 import { high32, low32 } from '../../core';
+import { capabilityMsrName } from '../capabilities';
 import type { VmcsField } from '../vmcs';
 import type { GuestEntryContext } from './guest-context';
 import {
@@ -47,11 +48,15 @@ const fixed = (field: VmcsField, msr: FixedMsr, to: 0 | 1, unchecked = 0n): Term
     return { low: low32(mask), high: high32(mask) };
   });
   const wanted = to === 1 ? -1 : 0;
-  return term(`${nameOf(field)} bits that are ${to} in ${msr} are ${to}`, [field], (context) => {
-    const { halves } = context.vmcs;
-    const mask = pinned(context);
-    return ((halves[low] ^ wanted) & mask.low) === 0 && ((halves[low + 1] ^ wanted) & mask.high) === 0;
-  });
+  return term(
+    `${nameOf(field)} bits that are ${to} in ${capabilityMsrName(msr)} are ${to}`,
+    [field],
+    (context) => {
+      const { halves } = context.vmcs;
+      const mask = pinned(context);
+      return ((halves[low] ^ wanted) & mask.low) === 0 && ((halves[low + 1] ^ wanted) & mask.high) === 0;
+    },
+  );
 };
 
 const unrestricted = on('unrestrictedGuest');

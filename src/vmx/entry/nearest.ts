@@ -1,4 +1,4 @@
-import { maskOf, signExtend } from '../../core';
+import { maskOf, shiftRight, signExtend } from '../../core';
 import { allowed0, allowed1, type ControlField } from '../capabilities';
 import { CONTROLS, type FieldRow, VMCS_FIELDS, VmcsData, type VmcsField } from '../vmcs';
 import type { VmEntryContext } from './context';
@@ -53,7 +53,7 @@ function* farValues(
   for (const other of others) {
     yield other;
     yield other << 4n;
-    yield other >> 4n;
+    yield shiftRight(other, 4n);
   }
   for (const nibble of singleBits.slice(0, 8)) yield 0x11n * nibble;
   yield 0xffffn;

@@ -1,0 +1,7 @@
+// Writes schemas/: the JSON Schemas of what the command line reads about VM entries. Names of fields and MSRs come from the tables.
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { vmEntrySchemas } from './schemas/vm-entry';
+
+mkdirSync('schemas', { recursive: true });
+for (const [name, schema] of Object.entries(vmEntrySchemas))
+  writeFileSync(`schemas/${name}.schema.json`, `${JSON.stringify(schema, null, 2)}\n`);
