@@ -99,7 +99,7 @@ class Repairs {
 
   /** What may mend a violated rule, the smaller changes first. */
   repairsOf({ row }: Check): readonly Repair[] {
-    const repairs: Repair[] = [];
+    const repairs: Repair[] = row.needsMemory === 'PDPTEs' ? [this.legalPdptes()] : [];
     const nearest = nearestPassing(row, this.context());
     if (nearest !== undefined)
       repairs.push(together(nearest.map(({ field, value }) => this.setField(field, value))));
@@ -110,7 +110,6 @@ class Repairs {
       if (name === 'vmcs.launched') repairs.push(this.flag('launched'));
       if (name === 'vmcs.shadow') repairs.push(this.flag('shadow'));
     }
-    if (row.needsMemory === 'PDPTEs') repairs.push(this.legalPdptes());
     repairs.push(together(fields.map((field) => this.setField(field, this.template[field]))));
     return repairs;
   }
