@@ -2,7 +2,7 @@ import { maskOf, shiftRight, signExtend } from '../../core';
 import { allowed0, allowed1, type ControlField } from '../capabilities';
 import { CONTROLS, type FieldRow, VMCS_FIELDS, VmcsData, type VmcsField } from '../vmcs';
 import type { VmEntryContext } from './context';
-import { WatchedReader } from './partial-memory';
+import { asFarAsKnown, WatchedReader } from './partial-memory';
 import type { VmEntryRow } from './rule-tables';
 
 /** A VMCS field and an unsigned value. */
@@ -12,6 +12,15 @@ export interface FieldValue {
 }
 
 type Test = () => boolean;
+
+/** Where rules find what they read of memory: other contents at another address are no value that passes. */
+const POINTERS: ReadonlySet<VmcsField> = new Set<VmcsField>([
+  'virtualApicAddress',
+  'vmcsLinkPointer',
+  'guestCr3',
+  'vmEntryMsrLoadAddress',
+  'executiveVmcsPointer',
+]);
 
 const CONTROL_FIELDS: ReadonlySet<string> = new Set(Object.values(CONTROLS).map(({ field }) => field));
 
@@ -166,13 +175,11 @@ export const nearestPassing = (
   const memory = context.memory && new WatchedReader(context.memory);
   const trial: VmEntryContext = { ...context, vmcs, memory };
   const fields = rule.reads.filter((name): name is VmcsField => name in VMCS_FIELDS);
-  const applies: Test = () => {
-    if (memory !== undefined) memory.missed = false;
-    return rule.when(trial) && rule.holds(trial) && memory?.missed !== true;
-  };
+  const values = rule.needsMemory === undefined ? fields : fields.filter((field) => !POINTERS.has(field));
+  const applies: Test = () => asFarAsKnown(() => rule.when(trial) && rule.holds(trial)) === true;
   return (
-    oneField(vmcs, fields, context, applies) ??
+    oneField(vmcs, values, context, applies) ??
     oneField(vmcs, fields, context, () => !rule.when(trial)) ??
-    twoFields(vmcs, fields, applies)
+    twoFields(vmcs, values, applies)
   );
 };

@@ -64,19 +64,30 @@ export class PartialMemory implements PhysicalReader {
 export const isKnown = (memory: PhysicalReader, address: number, bytes: number): boolean =>
   memory.isKnown?.(address, bytes) ?? true;
 
-/** Reads through another reader, and remembers whether something was asked for that it does not know. */
-export class WatchedReader implements PhysicalReader {
-  missed = false;
+/** Thrown by a `WatchedReader`, and caught by who made it. */
+const NOT_KNOWN: Error = new Error('not known');
 
+/** Reads through another reader, and stops whoever asks for what that does not know. */
+export class WatchedReader implements PhysicalReader {
   constructor(private readonly memory: PhysicalReader) {}
 
   readonly read32 = (address: number): number => {
-    if (!isKnown(this.memory, address, 4)) this.missed = true;
+    if (!isKnown(this.memory, address, 4)) throw NOT_KNOWN;
     return this.memory.read32(address);
   };
 
   readonly read64 = (address: number): bigint => {
-    if (!isKnown(this.memory, address, 8)) this.missed = true;
+    if (!isKnown(this.memory, address, 8)) throw NOT_KNOWN;
     return this.memory.read64(address);
   };
 }
+
+/** What a test says; undefined when it asks for memory that is not known. */
+export const asFarAsKnown = (test: () => boolean): boolean | undefined => {
+  try {
+    return test();
+  } catch (error) {
+    if (error === NOT_KNOWN) return undefined;
+    throw error;
+  }
+};

@@ -3,7 +3,7 @@ import { FIELD_COUNT } from '../vmcs';
 import type { VmEntryContext } from './context';
 import type { GuestEntryProcessor } from './guest-context';
 import { missingInput } from './outcome';
-import { WatchedReader } from './partial-memory';
+import { asFarAsKnown, WatchedReader } from './partial-memory';
 import type { Check, RuleIndex } from './rule-index';
 import { sameProcessor } from './vm-entry-checker';
 
@@ -16,10 +16,11 @@ const verdictOf = (check: Check, context: VmEntryContext): number => {
   if (!check.when(context)) return PASSES;
   if (!check.needsInput) return check.holds(context) ? PASSES : VIOLATED;
   if (missingInput(check.row, context) !== undefined) return INPUT_MISSING;
-  const watched = context.memory?.isKnown === undefined ? undefined : new WatchedReader(context.memory);
-  const holds = check.holds(watched === undefined ? context : { ...context, memory: watched });
-  if (watched?.missed === true) return INPUT_MISSING;
-  return holds ? PASSES : VIOLATED;
+  const { memory } = context;
+  if (memory?.isKnown === undefined) return check.holds(context) ? PASSES : VIOLATED;
+  const watched = { ...context, memory: new WatchedReader(memory) };
+  const holds = asFarAsKnown(() => check.holds(watched));
+  return holds === undefined ? INPUT_MISSING : holds ? PASSES : VIOLATED;
 };
 
 /**
