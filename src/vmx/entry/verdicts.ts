@@ -44,11 +44,12 @@ export class Verdicts {
 
   /** Valid until the next call. */
   of(context: VmEntryContext): Uint8Array {
-    const { checks, everyTime } = this.index;
+    const { checks, everyTime, needingInput } = this.index;
     this.round++;
     if (this.isNew(context)) this.run(checks, context);
     else {
       this.run(everyTime, context);
+      this.run(needingInput, context);
       this.runReadersOfProcessor(this.processor!, context);
       this.runReadersOfFields(context);
     }

@@ -31,7 +31,7 @@ export type ChooseFailure = (permitted: readonly VmEntryFailure[]) => number;
 const first: ChooseFailure = () => 0;
 
 /** Written out, since it runs at every VM entry; the specification changes every property in turn. */
-const sameProcessor = (a: Processor, b: Processor): boolean =>
+export const sameProcessor = (a: Processor, b: Processor): boolean =>
   a.longMode === b.longMode &&
   a.ia32eMode === b.ia32eMode &&
   a.cpl === b.cpl &&
