@@ -4,6 +4,7 @@ import { GUEST_EXAMPLES } from '../spec/vmx/entry/examples-guest';
 import { cite, MANUALS } from '../src/core';
 import { VM_ENTRY_TABLES, type VmEntryRow } from '../src/vmx/entry/rule-tables';
 import type { VmEntryFailure } from '../src/vmx/entry/vm-entry-rule';
+import { whyOff } from './unsettled-rules';
 
 const DOCUMENT = 'docs/rules.md';
 
@@ -44,6 +45,20 @@ const failureText = (failure: VmEntryFailure): string => {
 
 const cell = (text: string): string => text.replaceAll('|', '\\|');
 
+const off = VM_ENTRY_TABLES.flatMap(({ rules }) => rules.filter(isOff));
+
+/** Each reason once, with its rules. */
+const reasons = (): readonly string[] => {
+  const byReason = new Map<string, string[]>();
+  for (const { id } of off) {
+    const reason = whyOff(id);
+    if (reason === undefined)
+      throw new Error(`${id} is off, and scripts/unsettled-rules.ts does not say why`);
+    byReason.set(reason, [...(byReason.get(reason) ?? []), `\`${id}\``]);
+  }
+  return [...byReason].map(([reason, ids]) => `| ${cell(reason)} | ${ids.join(', ')} |`);
+};
+
 const markdown = (): string => {
   const parts = VM_ENTRY_TABLES.map(({ group, ordered, rules }) =>
     [
@@ -64,9 +79,15 @@ const markdown = (): string => {
     '# Checks of VM entry',
     '',
     'Every row of `src/vmx/entry/rule-tables.ts` in the order of the manual (SDM Vol. 3C, 27 VM Entries). Rules marked "off" are not',
-    `settled by any source and run only when asked for. Sections are those of ${MANUALS.sdm.title}, ${MANUALS.sdm.number}, ${MANUALS.sdm.edition}.`,
+    `settled by any source and run only when asked for: \`checkVmEntry\` with \`unconfirmed\`. Sections are those of ${MANUALS.sdm.title}, ${MANUALS.sdm.number}, ${MANUALS.sdm.edition}.`,
     '',
     ...parts.flatMap((part) => [part, '']),
+    `## The ${off.length} rules that are off`,
+    '',
+    '| why | rules |',
+    '|---|---|',
+    ...reasons(),
+    '',
   ].join('\n');
 };
 
