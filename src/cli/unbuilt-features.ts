@@ -10,6 +10,7 @@ export type UnbuiltList = ReadonlyMap<string, readonly string[]>;
 
 /** What the core raises `Unbuilt` for at run time, beside instructions; a spec holds this list against the sources. */
 export const UNBUILT_MODES: readonly string[] = [
+  'control-flow enforcement',
   'getsec',
   'instruction fetch from a device',
   'system-management interrupt',

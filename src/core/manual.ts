@@ -73,6 +73,7 @@ export const SECTIONS = {
     '13.3': 'Enabling the XSAVE Feature Set and XSAVE-Enabled Features',
     '13.4': 'XSAVE Area',
     '13.4.3': 'Extended Region of an XSAVE Area',
+    '13.5.9': 'Control-Flow Enforcement Technology (CET) State',
     '13.6': 'Processor Tracking of XSAVE-Managed State',
     '13.7': 'Operation of XSAVE',
     '13.8': 'Operation of XRSTOR',

@@ -1,4 +1,5 @@
 import { maskOf, shiftRight } from '../core';
+import { requireNoEnforcement } from './control-flow-enforcement';
 import type { CpuidTable } from './cpuid';
 import { readPdptes, setPdptes } from './pdpte-registers';
 import { announces, type FeatureName, physicalAddressWidth } from './presets/features';
@@ -32,6 +33,8 @@ const CR4_FEATURES: readonly (readonly [bit: number, feature: FeatureName])[] = 
   [CR4.smap, 'smap'],
   [CR4.pke, 'pku'],
   [CR4.pks, 'pks'],
+  [CR4.cet, 'cet-ss'],
+  [CR4.cet, 'cet-ibt'],
 ];
 
 /** CR4 bits that a processor lets software set (int32). */
@@ -134,6 +137,7 @@ export const writeCr4 = (cpu: ProcessorDraft, value: bigint): void => {
   const pae = cpu.paging && !cpu.longMode && (next & CR4.pae) !== 0;
   if (pae && (changed & CR4_LOADS_PDPTES) !== 0) setPdptes(cpu, checkedPdptes(cpu, W[2 * SLOT.cr3]));
   cpu.R[SLOT.cr4] = BigInt(next >>> 0);
+  if (sets(CR4.cet)) requireNoEnforcement(cpu);
   if ((changed & TRANSLATION_BITS) !== 0) cpu.mmu.flush();
   cpu.mmu.contextChanged();
   cpu.boundaryWork = true;

@@ -1,4 +1,5 @@
 import { hex, isCanonical, maskOf, shiftRight, u64 } from '../core';
+import { CET_MSRS } from './control-flow-enforcement';
 import { MISC_NO_EXECUTE, writeEfer } from './control-registers';
 import { MSR, type MsrName } from './msr-index';
 import { bySlot, type Check, command, constant, type MsrRow, named, stored, within } from './msr-row';
@@ -6,6 +7,7 @@ import { PERFORMANCE_MSRS } from './performance-monitoring';
 import { announces, type FeatureName, linearAddressWidth, physicalAddressWidth } from './presets/features';
 import type { ProcessorDraft } from './processor-draft';
 import { SLOT } from './slots';
+import { supervisorComponents } from './state-components';
 
 const canonical: Check = (cpu, value) => isCanonical(value, linearAddressWidth(cpu.cpuid));
 // SDM Vol. 3A, 12.11.2.1 IA32_MTRR_DEF_TYPE MSR: memory types UC, WC, WT, WP, WB (and UC- in the PAT)
@@ -137,8 +139,11 @@ export const MSR_ROWS: readonly MsrRow[] = [
     ...constant(ARCHITECTURAL_CAPABILITIES),
   },
   { ...named('IA32_FLUSH_CMD'), feature: 'l1d-flush', ...command(within(1n)) },
-  // No supervisor state component is built.
-  { ...named('IA32_XSS'), feature: 'xsaves', ...stored(within(0n)) },
+  {
+    ...named('IA32_XSS'),
+    feature: 'xsaves',
+    ...stored(({ cpuid }, value) => (value & ~supervisorComponents(cpuid)) === 0n),
+  },
   {
     ...named('IA32_TIME_STAMP_COUNTER'),
     feature: 'tsc',
@@ -191,6 +196,7 @@ export const MSR_ROWS: readonly MsrRow[] = [
   { ...named('IA32_MCG_STATUS'), family: 'P6', ...stored(within(0xfn)) },
   { ...named('IA32_MISC_ENABLE'), family: 'P6', read: (c) => c.R[SLOT.miscEnable], write: writeMiscEnable },
   ...PERFORMANCE_MSRS,
+  ...CET_MSRS,
   // LBR and BTF. SDM Vol. 3B, 18.4.1 IA32_DEBUGCTL MSR
   { ...named('IA32_DEBUGCTL'), family: 'P6', ...bySlot(SLOT.debugctl, within(3n)) },
   ...ranges,

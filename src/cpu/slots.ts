@@ -39,6 +39,9 @@ export const MODEL_SPECIFIC_REGISTERS = [
   'miscEnable',
   'pkrs',
   'perfGlobalCtrl',
+  'sCet',
+  'ssp',
+  'interruptSspTable',
 ] as const;
 /** What PAE paging walks from instead of CR3. SDM Vol. 3A, 4.4.1 PDPTE Registers */
 export const PDPTE_REGISTERS = ['pdpte0', 'pdpte1', 'pdpte2', 'pdpte3'] as const;

@@ -25,6 +25,8 @@ export type InterceptedInstruction =
     }
   | { readonly id: 'xsetbv' }
   | { readonly id: 'invpcid' }
+  /** What it asks for of that which IA32_XSS enables. */
+  | { readonly id: 'xsaves' | 'xrstors'; readonly components: bigint }
   | { readonly id: 'invlpg'; readonly address: bigint }
   | { readonly id: 'rdmsr' | 'wrmsr'; readonly index: number }
   | {

@@ -52,6 +52,7 @@ export const BUILT_CONTROLS: ReadonlySet<Control> = new Set<Control>([
   'saveIa32Efer',
   'loadHostIa32Efer',
   'saveVmxPreemptionTimerValue',
+  'loadHostCetState',
   'loadHostPkrs',
   'saveIa32PerfGlobalCtl',
   'loadDebugControls',
@@ -60,5 +61,6 @@ export const BUILT_CONTROLS: ReadonlySet<Control> = new Set<Control>([
   'loadGuestIa32Pat',
   'loadGuestIa32Efer',
   'eptpSwitching',
+  'loadGuestCetState',
   'loadGuestPkrs',
 ]);

@@ -1,3 +1,4 @@
+export { BUILT_CONTROLS } from './built-controls';
 export * from './capabilities';
 export * from './entry/check-vm-entry';
 export * from './entry/context';

@@ -81,6 +81,8 @@ export class VmxOperation {
   readonly entering: Mutable<VmEntryProcessor>;
   /** The preemption timer counts once in 2^rate clocks. SDM Vol. 3D, A.6 Miscellaneous Data */
   readonly timerRate: number;
+  /** VM exits save IA32_S_CET, SSP and IA32_INTERRUPT_SSP_TABLE_ADDR. SDM Vol. 3C, 28.3.1 Saving Control Registers, Debug Registers, and MSRs */
+  readonly savesCet: boolean;
   /** VM exits save IA32_PKRS. SDM Vol. 3C, 28.3.1 Saving Control Registers, Debug Registers, and MSRs */
   readonly savesPkrs: boolean;
   /** Entries that an MSR area may have. */
@@ -131,6 +133,7 @@ export class VmxOperation {
       vmxoffSinceLaunch: false,
       ...(options.perfGlobalCtrlBits === undefined ? {} : { perfGlobalCtrlBits: options.perfGlobalCtrlBits }),
     };
+    this.savesCet = controlSupported(capabilities, 'loadGuestCetState');
     this.savesPkrs = controlSupported(capabilities, 'loadGuestPkrs');
   }
 

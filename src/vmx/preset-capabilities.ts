@@ -115,9 +115,11 @@ const OF_FEATURES: Readonly<Partial<Record<Control, readonly FeatureName[]>>> = 
   enableXsavesXrstors: ['xsaves'],
   enableUserWaitAndPause: ['waitpkg'],
   loadHostIa32PerfGlobalCtrl: ['perfmon'],
+  loadHostCetState: ['cet-ss', 'cet-ibt'],
   loadHostPkrs: ['pks'],
   saveIa32PerfGlobalCtl: ['perfmon'],
   loadGuestIa32PerfGlobalCtrl: ['perfmon'],
+  loadGuestCetState: ['cet-ss', 'cet-ibt'],
   loadGuestPkrs: ['pks'],
 };
 

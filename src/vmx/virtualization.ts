@@ -37,7 +37,6 @@ const ENABLED_BY = {
   rdtscp: controlMask('enableRdtscp'),
   rdpid: controlMask('enableRdtscp'),
   invpcid: controlMask('enableInvpcid'),
-  // IA32_XSS holds nothing on the model's processors: the XSS-exiting bitmap never meets a bit.
   xsaves: controlMask('enableXsavesXrstors'),
   'user-wait': controlMask('enableUserWaitAndPause'),
 } as const;

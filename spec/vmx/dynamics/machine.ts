@@ -3,6 +3,7 @@ import type { Bus } from '../../../src/cpu/bus';
 import { decode } from '../../../src/cpu/decode';
 import type { InterruptionEvent } from '../../../src/cpu/event';
 import { boundaryEvent, deliver } from '../../../src/cpu/events';
+import { EXTENDED_ROWS } from '../../../src/cpu/instructions/extended';
 import { SYSTEM_ROWS } from '../../../src/cpu/instructions/system';
 import type { Mmu } from '../../../src/cpu/mmu';
 import { type FeatureEdits, processor, resetProcessor } from '../../../src/cpu/presets';
@@ -128,7 +129,7 @@ export class QuietBus implements Bus {
   writeTscDeadline = () => {};
 }
 
-const ROWS = new Map([...SYSTEM_ROWS, ...VMX_ROWS].map((row) => [row.mnemonic, row]));
+const ROWS = new Map([...SYSTEM_ROWS, ...EXTENDED_ROWS, ...VMX_ROWS].map((row) => [row.mnemonic, row]));
 
 /** How an instruction ended: retired when both are undefined. */
 export interface Ended {

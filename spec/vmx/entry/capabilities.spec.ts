@@ -4,6 +4,7 @@ import { type PresetName, processor } from '../../../src/cpu/presets';
 import {
   allowed0,
   allowed1,
+  BUILT_CONTROLS,
   CAPABILITY_MSRS,
   capabilityMsr,
   controlSupported,
@@ -16,7 +17,7 @@ import {
   vmxCapabilities,
   vmxMisc,
 } from '../../../src/vmx';
-import { BUILT_CONTROLS } from '../../../src/vmx/built-controls';
+
 import { CONTROLS, type Control, type ControlRow } from '../../../src/vmx/vmcs';
 
 describe('A VMX Capability Reporting Facility', () => {

@@ -105,7 +105,8 @@ describe('26.1.3 Instructions That Cause VM Exits Conditionally', () => {
 
   it('RDPMC, which otherwise faults for a counter that does not exist', () => {
     const reads = (index: bigint) => {
-      const guest = inGuest();
+      const machine = new VmxMachine(SKYLAKE_CAPABILITIES, {}, undefined, ['+perfmon']);
+      const guest = inGuest([], {}, machine);
       guest.cpu.R[SLOT.rcx] = index;
       return guest.execute(...OP.rdpmc).interruption;
     };

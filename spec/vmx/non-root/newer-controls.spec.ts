@@ -213,7 +213,10 @@ describe('25.6.5 Time-Stamp Counter Offset and Multiplier', () => {
 describe('MSRs that entry and exit load and save by controls of their own', () => {
   const PERFORMANCE = { guest: 5n, host: 10n };
   const switching = (controls: readonly Control[]): VmxMachine => {
-    const machine = new VmxMachine(FULL_CAPABILITIES, { perfGlobalCtrlBits: 0xfn }, undefined, ['+pks']);
+    const machine = new VmxMachine(FULL_CAPABILITIES, { perfGlobalCtrlBits: 0xfn }, undefined, [
+      '+pks',
+      '+perfmon',
+    ]);
     machine.cpu.R[SLOT.perfGlobalCtrl] = 1n;
     machine.cpu.R[SLOT.pkrs] = 2n;
     return inGuest(
@@ -263,5 +266,92 @@ describe('MSRs that entry and exit load and save by controls of their own', () =
     machine.cpu.R[SLOT.pkrs] = 9n;
     machine.execute(...VMCALL);
     expect(machine.field('guestIa32Pkrs')).toBe(0n);
+  });
+});
+
+describe('CET state', () => {
+  const FIELDS = {
+    sCet: 'guestIa32SCet',
+    ssp: 'guestSsp',
+    interruptSspTable: 'guestIa32InterruptSspTableAddr',
+  } as const;
+  const switching = (controls: readonly Control[]): VmxMachine => {
+    const machine = new VmxMachine(FULL_CAPABILITIES, {}, undefined, ['+cet-ss']);
+    for (const slot of ['sCet', 'ssp', 'interruptSspTable'] as const) machine.cpu.R[SLOT[slot]] = 0n;
+    const values: Values = {
+      guestIa32SCet: 2n,
+      guestSsp: 0x1004n,
+      guestIa32InterruptSspTableAddr: 0x2000n,
+      hostIa32SCet: 2n,
+      hostSsp: 0x5008n,
+      hostIa32InterruptSspTableAddr: 0x6000n,
+    };
+    return inGuest(controls, values, machine);
+  };
+  const now = ({ cpu: { R } }: VmxMachine) => [R[SLOT.sCet], R[SLOT.ssp], R[SLOT.interruptSspTable]];
+
+  it('is saved whatever the controls are, and loaded by neither without its control', () => {
+    const machine = switching([]);
+    expect(now(machine)).toEqual([0n, 0n, 0n]);
+    machine.execute(...VMCALL);
+    expect(fields(machine, ...Object.values(FIELDS))).toEqual([0n, 0n, 0n]);
+    expect(now(machine)).toEqual([0n, 0n, 0n]);
+  });
+
+  it('is loaded by entry and by exit, each by its control', () => {
+    const machine = switching(['loadGuestCetState', 'loadHostCetState']);
+    expect(now(machine)).toEqual([2n, 0x1004n, 0x2000n]);
+    machine.execute(...VMCALL);
+    expect(fields(machine, ...Object.values(FIELDS))).toEqual([2n, 0x1004n, 0x2000n]);
+    expect(now(machine)).toEqual([2n, 0x5008n, 0x6000n]);
+  });
+});
+
+describe('XSAVES and XRSTORS', () => {
+  const OPERAND = [0x0f, 0xc7];
+  // [RAX + 40H]
+  const XSAVES = [...OPERAND, 0x68, 0x40];
+  const XRSTORS = [...OPERAND, 0x58, 0x40];
+  const CET_U = 0x800n;
+  const CET_S = 0x1000n;
+  const saving = (bitmap: bigint, enabled: bigint, mask: bigint, controls: readonly Control[] = []) => {
+    const machine = guest([SECONDARY, ...controls], { xssExitingBitmap: bitmap }, ['+cet-ss']);
+    const { cpu } = machine;
+    cpu.W[2 * SLOT.cr4] |= CR4.osxsave;
+    expect(writeMsr(cpu, 0xda0, enabled)).toBe(true);
+    cpu.R[SLOT.rax] = mask;
+    cpu.R[SLOT.rdx] = 0n;
+    return machine;
+  };
+  const ENABLED: readonly Control[] = ['enableXsavesXrstors'];
+
+  it('#UD unless enabled', () => {
+    for (const bytes of [XSAVES, XRSTORS])
+      expect(saving(0n, 0n, 0n).execute(...bytes).interruption).toMatchObject({ vector: VECTOR.ud });
+  });
+
+  it('exit when something asked for is enabled and in the bitmap', () => {
+    for (const [bytes, reason] of [
+      [XSAVES, 63n],
+      [XRSTORS, 64n],
+    ] as const) {
+      const machine = saving(CET_U, CET_U | CET_S, CET_U, ENABLED);
+      machine.execute(...bytes);
+      expect(fields(machine, 'exitReason', 'vmExitInstructionLength', 'exitQualification')).toEqual([
+        reason,
+        4n,
+        0x40n,
+      ]);
+      // 64-bit addresses, DS, no index, base RAX.
+      expect(machine.field('vmExitInstructionInfo')).toBe(BigInt((2 << 7) | (3 << 15) | (1 << 22)));
+    }
+  });
+
+  it.each([
+    ['not asked for', CET_U, CET_U, CET_S],
+    ['not enabled', CET_U, CET_S, CET_U],
+    ['not in the bitmap', CET_S, CET_U | CET_S, CET_U],
+  ] as const)('no exit: %s', (_, bitmap, enabled, mask) => {
+    expect(saving(bitmap, enabled, mask, ENABLED).execute(...XSAVES).exit).toBeUndefined();
   });
 });

@@ -1,6 +1,6 @@
 import { shiftRight } from '../../core';
 import type { CpuidResult, CpuidTable } from '../cpuid';
-import { componentsOf, standardBytes, supportedComponents } from '../state-components';
+import { componentsOf, standardBytes, supervisorComponents, supportedComponents } from '../state-components';
 import { type FeatureName, featureBit } from './features';
 import type { CpuidRow } from './preset';
 
@@ -28,10 +28,13 @@ const stateRows = (features: ReadonlySet<FeatureName>): readonly CpuidRow[] => {
   const [low, high] = [Number(BigInt.asUintN(32, supported)), Number(shiftRight(supported, 32n))];
   return [
     [0x0d, 0, low, standardBytes(1n), standardBytes(supported), high],
-    [0x0d, 1, 0, 0, 0, 0],
+    [0x0d, 1, 0, 0, Number(supervisorComponents({ features })), 0],
     ...componentsOf({ features })
       .filter(({ size }) => size > 0)
-      .map(({ index, size, offset }): CpuidRow => [0x0d, index, size, offset, 0, 0]),
+      .filter(({ supervisor }) => supervisor !== true || features.has('xsaves'))
+      .map(
+        ({ index, size, offset, supervisor }): CpuidRow => [0x0d, index, size, offset, supervisor ? 1 : 0, 0],
+      ),
   ];
 };
 

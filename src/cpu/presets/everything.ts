@@ -11,5 +11,7 @@ const OF_SOFTWARE: ReadonlySet<FeatureName> = new Set<FeatureName>(['hypervisor'
 export const EVERYTHING: Preset = {
   part: 'Intel Sapphire Rapids with every feature and VMX control that has a name',
   cpuid: SAPPHIRE_RAPIDS.cpuid.map((row) => BRAND.find(([leaf]) => leaf === row[0]) ?? row),
+  // VMX has controls of theirs.
+  requested: ['perfmon', 'cet-ss', 'cet-ibt'],
   features: (Object.keys(FEATURES) as FeatureName[]).filter((name) => !OF_SOFTWARE.has(name)),
 };

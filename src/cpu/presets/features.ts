@@ -100,7 +100,7 @@ export const FEATURES = {
   tm: missing(1, 'edx', 29),
   pbe: missing(1, 'edx', 31),
   /** Version 2 of architectural performance monitoring: bit 1 of the version. Its counters have no event to count. */
-  perfmon: partly(0x0a, 'eax', 1, 'events: CPUID says that none is available'),
+  perfmon: onRequest(0x0a, 'eax', 1, 'events: CPUID says that none is available'),
   fsgsbase: built(7, 'ebx', 0),
   'tsc-adjust': built(7, 'ebx', 1),
   bmi1: built(7, 'ebx', 3),
@@ -138,7 +138,7 @@ export const FEATURES = {
   pku: built(7, 'ecx', 3),
   waitpkg: partly(7, 'ecx', 5, 'a wait: UMWAIT and TPAUSE go on at once, as the manual allows'),
   avx512_vbmi2: missing(7, 'ecx', 6),
-  'cet-ss': missing(7, 'ecx', 7),
+  'cet-ss': onRequest(7, 'ecx', 7, 'enforcement: its registers and state components are there'),
   gfni: missing(7, 'ecx', 8),
   vaes: missing(7, 'ecx', 9),
   vpclmulqdq: missing(7, 'ecx', 10),
@@ -157,7 +157,7 @@ export const FEATURES = {
   /** VERW also overwrites buffers that the model does not have. */
   'md-clear': built(7, 'edx', 10),
   serialize: built(7, 'edx', 14),
-  'cet-ibt': missing(7, 'edx', 20),
+  'cet-ibt': onRequest(7, 'edx', 20, 'enforcement: its registers and state components are there'),
   'amx-bf16': missing(7, 'edx', 22),
   avx512_fp16: missing(7, 'edx', 23),
   'amx-tile': missing(7, 'edx', 24),

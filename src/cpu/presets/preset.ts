@@ -18,6 +18,8 @@ export interface Preset {
   readonly cpuid: readonly CpuidRow[];
   /** Every feature flag of the real part that has a name, also of what the model lacks. */
   readonly features: readonly FeatureName[];
+  /** Those that it announces though others do so on request alone. */
+  readonly requested?: readonly FeatureName[];
 }
 
 const word = (text: string, at: number): number =>

@@ -63,14 +63,14 @@ const wanted = (edits: FeatureEdits): readonly (readonly [string, boolean])[] =>
   });
 };
 
-const isAnnounced = (name: FeatureName): boolean =>
-  featureBit(name).built && featureBit(name).onRequest !== true;
+const isAnnounced = ({ requested }: Preset, name: FeatureName): boolean =>
+  featureBit(name).built && (featureBit(name).onRequest !== true || requested?.includes(name) === true);
 
 /** What of the part is built, without what needs a part that is not. */
-const announcedOf = ({ features }: Preset): Set<FeatureName> => {
-  const announced = new Set(features);
+const announcedOf = (preset: Preset): Set<FeatureName> => {
+  const announced = new Set(preset.features);
   for (const name of Object.keys(FEATURES) as FeatureName[])
-    if (!isAnnounced(name)) removeFeature(announced, name);
+    if (!isAnnounced(preset, name)) removeFeature(announced, name);
   return announced;
 };
 

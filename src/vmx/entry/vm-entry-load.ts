@@ -1,11 +1,19 @@
 import { ModelError } from '../../core';
+import { requireNoEnforcement } from '../../cpu/control-flow-enforcement';
 import { readPdptes, setPdptes } from '../../cpu/pdpte-registers';
 import type { ProcessorDraft } from '../../cpu/processor-draft';
 import { ACCESS_RIGHTS, EFER, SLOT, STATUS_FLAGS } from '../../cpu/slots';
 import { storeStatusFlags } from '../../cpu/status-flags';
 import { CR0_UNTOUCHED } from '../exit/load-host';
 import type { VmcsData } from '../vmcs';
-import { LOADED_SLOTS, loadSlots, PDPTE_SLOTS, RIGHTS_SLOTS, SELECTOR_SLOTS } from '../vmcs/guest-slots';
+import {
+  CET_SLOTS,
+  LOADED_SLOTS,
+  loadSlots,
+  PDPTE_SLOTS,
+  RIGHTS_SLOTS,
+  SELECTOR_SLOTS,
+} from '../vmcs/guest-slots';
 import { controlMask, halfOf } from '../vmcs/halves';
 
 const ENTRY_CONTROLS = halfOf('vmEntryControls');
@@ -24,6 +32,7 @@ const LOAD_PAT = controlMask('loadGuestIa32Pat');
 const LOAD_EFER = controlMask('loadGuestIa32Efer');
 const LOAD_PERF = controlMask('loadGuestIa32PerfGlobalCtrl');
 const LOAD_PKRS = controlMask('loadGuestPkrs');
+const LOAD_CET = controlMask('loadGuestCetState');
 const IA32E_GUEST = controlMask('ia32eModeGuest');
 const CR0_PG = 1 << 31;
 
@@ -90,6 +99,8 @@ export const loadGuest = (cpu: ProcessorDraft, vmcs: VmcsData, eptEnabled: boole
   if ((controls & LOAD_PAT) !== 0) copySlot(W, SLOT.pat, halves, PAT);
   if ((controls & LOAD_PERF) !== 0) copySlot(W, SLOT.perfGlobalCtrl, halves, PERF);
   if ((controls & LOAD_PKRS) !== 0) copySlot(W, SLOT.pkrs, halves, PKRS);
+  if ((controls & LOAD_CET) !== 0) loadSlots(cpu.R, vmcs.words, CET_SLOTS);
+  requireNoEnforcement(cpu);
   copySlot(W, SLOT.rip, halves, RIP);
   copySlot(W, SLOT.nextRip, halves, RIP);
   W[2 * SLOT.rflags] = halves[RFLAGS] & ~STATUS_FLAGS;

@@ -159,6 +159,8 @@ export class ExitFields {
       case 'invpcid':
       case 'gdtrIdtrAccess':
       case 'ldtrTrAccess':
+      case 'xsaves':
+      case 'xrstors':
         this.qualify(exit.displacement);
         this.information = exit.information;
         this.length = exit.length;

@@ -1,3 +1,4 @@
+import { requireNoEnforcement } from '../../cpu/control-flow-enforcement';
 import { ACTIVITY, type ProcessorDraft } from '../../cpu/processor-draft';
 import { ACCESS_RIGHTS, CR0, CR4, EFER, SLOT } from '../../cpu/slots';
 import { storeStatusFlags } from '../../cpu/status-flags';
@@ -10,6 +11,7 @@ const HOST_64 = controlMask('hostAddressSpaceSize');
 const LOAD_PAT = controlMask('loadHostIa32Pat');
 const LOAD_EFER = controlMask('loadHostIa32Efer');
 const LOAD_PERF = controlMask('loadHostIa32PerfGlobalCtrl');
+const LOAD_CET = controlMask('loadHostCetState');
 const LOAD_PKRS = controlMask('loadHostPkrs');
 
 // SDM Vol. 3C, 28.5 Loading Host State
@@ -36,6 +38,11 @@ const SELECTORS = fieldSlots([
   ['hostFsSelector', 'fs'],
   ['hostGsSelector', 'gs'],
   ['hostTrSelector', 'tr'],
+]);
+const CET = fieldSlots([
+  ['hostIa32SCet', 'sCet'],
+  ['hostSsp', 'ssp'],
+  ['hostIa32InterruptSspTableAddr', 'interruptSspTable'],
 ]);
 const HOST_CR0 = halfOf('hostCr0');
 const HOST_PAT = halfOf('hostIa32Pat');
@@ -108,6 +115,8 @@ export const loadHost = (cpu: ProcessorDraft, vmcs: VmcsData): void => {
   if ((controls & LOAD_PAT) !== 0) copySlot(W, SLOT.pat, halves, HOST_PAT);
   if ((controls & LOAD_PERF) !== 0) copySlot(W, SLOT.perfGlobalCtrl, halves, HOST_PERF);
   if ((controls & LOAD_PKRS) !== 0) copySlot(W, SLOT.pkrs, halves, HOST_PKRS);
+  if ((controls & LOAD_CET) !== 0) loadSlots(cpu.R, vmcs.words, CET);
+  requireNoEnforcement(cpu);
   segments(W, halves, host64);
   setSlot(W, SLOT.dr7, DR7_RESET, 0);
   setSlot(W, SLOT.debugctl, 0, 0);

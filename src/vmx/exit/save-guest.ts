@@ -7,6 +7,7 @@ import { isNmiBlocked } from '../non-root/events';
 import type { VmxOperation } from '../operation';
 import { fieldIndex, type VmcsData } from '../vmcs';
 import {
+  CET_SLOTS,
   type FieldSlots,
   LOW_SLOTS,
   PDPTE_SLOTS,
@@ -163,6 +164,7 @@ export const saveGuest = (
   if ((controls & SAVE_EFER) !== 0) saveWhole(vmcs, EFER, R[SLOT.efer]);
   if ((controls & SAVE_PERF) !== 0) saveWhole(vmcs, PERF, R[SLOT.perfGlobalCtrl]);
   if (vmx.savesPkrs) saveWhole(vmcs, PKRS, R[SLOT.pkrs]);
+  if (vmx.savesCet) saveSlots(R, vmcs, CET_SLOTS);
   if ((vmx.secondary & UNRESTRICTED) !== 0) saveLongMode(vmcs, (W[2 * SLOT.efer] & EFER_LMA) !== 0);
   if (vmx.eptEnabled && cpu.paePaging) savePdptes(cpu, vmcs);
   saveWhole(vmcs, RIP, R[SLOT.rip]);

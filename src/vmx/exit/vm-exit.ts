@@ -82,7 +82,9 @@ export type VmExit =
         | 'invvpid'
         | 'invpcid'
         | 'gdtrIdtrAccess'
-        | 'ldtrTrAccess';
+        | 'ldtrTrAccess'
+        | 'xsaves'
+        | 'xrstors';
     })
   | (ByInstruction & {
       readonly reason: 'rdrand' | 'rdseed' | 'umwait' | 'tpause';

@@ -9,6 +9,7 @@ import {
   secondRegister,
 } from '../instructions/operands';
 import type { VmxOperation } from '../operation';
+import { fieldIndex } from '../vmcs';
 import { controlMask, halfOf } from '../vmcs/halves';
 import { ioExits, msrExits } from './bitmaps';
 import { interceptControlRegister } from './control-registers';
@@ -27,6 +28,7 @@ const RDSEED_EXITING = controlMask('rdseedExiting');
 const RDTSC_EXITING = controlMask('rdtscExiting');
 const PAUSE_EXITING = controlMask('pauseExiting');
 const PAUSE_LOOP_EXITING = controlMask('pauseLoopExiting');
+const XSS_BITMAP = fieldIndex('xssExitingBitmap');
 const PLE_GAP = halfOf('pleGap');
 const PLE_WINDOW = halfOf('pleWindow');
 
@@ -166,6 +168,16 @@ export const interceptInstruction = (
     case 'descriptor-table':
       if ((vmx.secondary & DESCRIPTOR_TABLES) !== 0)
         cpu.leave(descriptorTableExit(cpu, instruction, what.mnemonic));
+      return;
+    case 'xsaves':
+    case 'xrstors':
+      if ((what.components & vmx.current!.data.words[XSS_BITMAP]) !== 0n)
+        cpu.leave({
+          reason: what.id,
+          length,
+          displacement: operandDisplacement(cpu, instruction.operands[0]),
+          information: operandInformation(instruction.operands[0]),
+        });
       return;
     case 'wbinvd':
       if ((vmx.secondary & WBINVD_EXITING) !== 0) cpu.leave({ reason: 'wbinvd', length });

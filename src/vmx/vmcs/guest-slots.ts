@@ -42,6 +42,13 @@ export const PDPTE_SLOTS: FieldSlots = fieldSlots([
   ['guestPdpte3', 'pdpte3'],
 ]);
 
+/** CET state. SDM Vol. 3C, 25.4.1 Guest Register State */
+export const CET_SLOTS: FieldSlots = fieldSlots([
+  ['guestIa32SCet', 'sCet'],
+  ['guestSsp', 'ssp'],
+  ['guestIa32InterruptSspTableAddr', 'interruptSspTable'],
+]);
+
 /** 32-bit registers: the low half of their slots. */
 export const LOW_SLOTS: FieldSlots = fieldSlots([
   ['guestIa32SysenterCs', 'sysenterCs'],

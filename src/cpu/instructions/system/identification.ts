@@ -1,6 +1,7 @@
 import { noExecuteDisabled } from '../../control-registers';
 import type { CpuidResult } from '../../cpuid';
 import type { Instruction } from '../../decode/instruction';
+import { MSR } from '../../msr-index';
 import { readMsr, readTimeStamp, writeMsr } from '../../msrs';
 import { readCounter } from '../../performance-monitoring';
 import { FEATURES } from '../../presets/features';
@@ -34,7 +35,8 @@ const stateSizes = (cpu: ProcessorDraft, subleaf: number, result: CpuidResult): 
   if (!features.has('xsave') || subleaf >>> 0 > 1) return result;
   const enabled = cpu.R[SLOT.xcr0];
   if (subleaf === 0) return { ...result, ebx: standardBytes(enabled) };
-  return { ...result, ebx: features.has('xsavec') ? compactedBytes(enabled) : 0 };
+  const supervisor = features.has('xsaves') ? (readMsr(cpu, MSR.IA32_XSS) ?? 0n) : 0n;
+  return { ...result, ebx: features.has('xsavec') ? compactedBytes(enabled | supervisor) : 0 };
 };
 
 const HYPER_THREADING = 1 << 28;

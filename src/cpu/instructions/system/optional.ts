@@ -3,7 +3,7 @@ import type { SystemRow } from '../../engine/row';
 import { announces, type FeatureName } from '../../presets/features';
 import type { ProcessorDraft } from '../../processor-draft';
 import { CR4, SLOT } from '../../slots';
-import { requireFeature } from './privilege';
+import { requireFeature, requirePrivilege } from './privilege';
 import { intercept, systemRow, undefinedOpcode } from './system-row';
 
 /** Instructions that no processor of the model announces: #UD. Were one announced, it would have to be built. */
@@ -16,7 +16,7 @@ const UNANNOUNCED: Readonly<Record<string, FeatureName>> = {
 /** Of parts that the model does not describe (SGX, TDX, CET, user interrupts, SVM...): #UD on every processor here. */
 const ABSENT: readonly string[] = [
   ...['encls', 'enclu', 'enclv', 'pconfig', 'tdcall', 'seamret', 'seamops', 'seamcall', 'ptwrite'],
-  ...['rstorssp', 'setssbsy', 'clrssbsy', 'saveprevssp', 'incssp', 'wrss', 'wruss'],
+  ...['rstorssp', 'setssbsy', 'clrssbsy', 'saveprevssp', 'incssp', 'wrss'],
   ...['xsusldtrk', 'xresldtrk', 'uiret', 'testui', 'clui', 'stui', 'senduipi', 'xabort'],
   ...['vmrun', 'vmmcall', 'vmload', 'vmsave', 'stgi', 'clgi', 'skinit', 'invlpga'],
 ];
@@ -26,6 +26,13 @@ const unannounced = ([mnemonic, feature]: readonly [string, FeatureName]): Syste
     if (announces(cpu.cpuid, feature)) cpu.unbuilt(mnemonic);
     cpu.invalidOpcode();
   });
+
+// SDM Vol. 2, WRUSS: the one instruction on shadow stacks that needs CR4.CET alone
+const writeUserShadowStack = (cpu: ProcessorDraft): void => {
+  if ((cpu.W[2 * SLOT.cr4] & CR4.cet) === 0 || !announces(cpu.cpuid, 'cet-ss')) cpu.invalidOpcode();
+  requirePrivilege(cpu);
+  cpu.unbuilt('control-flow enforcement');
+};
 
 // SDM Vol. 2, GETSEC: #UD while CR4.SMXE is 0, before any exit
 const getSecure = (cpu: ProcessorDraft, instruction: Instruction): void => {
@@ -40,6 +47,7 @@ export const OPTIONAL_ROWS: readonly SystemRow[] = [
   // SDM Vol. 2, RSM: #UD outside system-management mode, which is not built.
   systemRow('rsm', undefinedOpcode),
   systemRow('getsec', getSecure),
+  systemRow('wruss', writeUserShadowStack),
   // SDM Vol. 2, SERIALIZE: every system row ends a block, and the model executes in order.
   systemRow('serialize', (cpu) => requireFeature(cpu, 'serialize')),
   systemRow('pause', (cpu, instruction) => intercept(cpu, instruction, { id: 'pause' })),

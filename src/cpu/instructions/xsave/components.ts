@@ -1,5 +1,6 @@
 import { maskOf, shiftRightWide } from '../../../core';
 import { EXTENDED_INITIAL, type X87State } from '../../extended-state';
+import { MSR } from '../../msr-index';
 import type { ProcessorDraft } from '../../processor-draft';
 import { SLOT } from '../../slots';
 import { bytesOf, wordOf } from '../memory-area';
@@ -108,6 +109,10 @@ const isX87Initial = ({ extended: { x87 } }: ProcessorDraft): boolean => {
   );
 };
 
+/** IA32_PL3_SSP. */
+const USER_POINTER = MSR.IA32_PL0_SSP + 3;
+const isUsed = (cpu: ProcessorDraft, index: number): boolean => (cpu.msrs.get(index) ?? 0n) !== 0n;
+
 /** XINUSE: the components that are not in their initial configuration. SDM Vol. 1, 13.6 Processor Tracking of XSAVE-Managed State */
 export const inUse = (cpu: ProcessorDraft): bigint => {
   const count = vectorCount(cpu);
@@ -117,7 +122,11 @@ export const inUse = (cpu: ProcessorDraft): bigint => {
     if ((value & XMM) !== 0n) all |= 2n;
     if ((value & ~XMM) !== 0n) all |= 4n;
   }
-  return cpu.R[SLOT.pkru] !== 0n ? all | (1n << 9n) : all;
+  if (cpu.R[SLOT.pkru] !== 0n) all |= 1n << 9n;
+  if (isUsed(cpu, MSR.IA32_U_CET) || isUsed(cpu, USER_POINTER)) all |= 1n << 11n;
+  for (let pointer = MSR.IA32_PL0_SSP; pointer < USER_POINTER; pointer++)
+    if (isUsed(cpu, pointer)) all |= 1n << 12n;
+  return all;
 };
 
 export const readPkru = (cpu: ProcessorDraft): bigint => cpu.R[SLOT.pkru];

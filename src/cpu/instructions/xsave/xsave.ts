@@ -1,7 +1,11 @@
 import { maskOf } from '../../../core';
+import { isCet, isPointer } from '../../control-flow-enforcement';
 import type { Instruction } from '../../decode/instruction';
 import { VECTOR } from '../../event';
 import { MXCSR_INITIAL } from '../../extended-state';
+import { MSR } from '../../msr-index';
+import type { Check } from '../../msr-row';
+import { writeMsr } from '../../msrs';
 import type { FeatureName } from '../../presets/features';
 import type { ProcessorDraft } from '../../processor-draft';
 import { CR0, CR4, SLOT } from '../../slots';
@@ -18,7 +22,7 @@ import { bytesOf, MemoryArea, wordOf } from '../memory-area';
 import { memoryOf, pair } from '../system/operands';
 import { requireEnabled, requireFeature, requirePrivilege } from '../system/privilege';
 import { writePkru } from '../system/protection-keys';
-import { systemRow } from '../system/system-row';
+import { intercept, systemRow } from '../system/system-row';
 import {
   avxImage,
   initializeX87,
@@ -50,31 +54,58 @@ const begin = (cpu: ProcessorDraft, feature: FeatureName): void => {
   if ((cpu.W[2 * SLOT.cr0] & CR0.ts) !== 0) cpu.raise(VECTOR.nm);
 };
 
-/** The privileged instructions also manage what IA32_XSS enables; the model's processors have none of that. */
-const beginSupervisor = (cpu: ProcessorDraft): void => {
+/** What IA32_XSS enables. */
+const supervisorState = (cpu: ProcessorDraft): bigint => cpu.msrs.get(MSR.IA32_XSS) ?? 0n;
+
+/** The privileged instructions also manage what IA32_XSS enables. */
+const beginSupervisor = (cpu: ProcessorDraft, instruction: Instruction, id: 'xsaves' | 'xrstors'): void => {
   requireFeature(cpu, 'xsaves');
   requireEnabled(cpu, 'xsaves');
   begin(cpu, 'xsaves');
   requirePrivilege(cpu);
+  intercept(cpu, instruction, { id, components: pair(cpu) & supervisorState(cpu) });
 };
 
-/** The requested-feature bitmap. SDM Vol. 1, 13.7 Operation of XSAVE */
-const requested = (cpu: ProcessorDraft): bigint => pair(cpu) & cpu.R[SLOT.xcr0];
+const enabledState = (cpu: ProcessorDraft, supervisor: boolean): bigint =>
+  supervisor ? cpu.R[SLOT.xcr0] | supervisorState(cpu) : cpu.R[SLOT.xcr0];
 
-const STATES: Readonly<
-  Record<
-    number,
-    {
-      readonly image: (cpu: ProcessorDraft) => Uint8Array;
-      readonly load: (cpu: ProcessorDraft, bytes?: Uint8Array) => void;
-    }
-  >
-> = {
+/** The requested-feature bitmap. SDM Vol. 1, 13.7 Operation of XSAVE */
+const requested = (cpu: ProcessorDraft, supervisor = false): bigint =>
+  pair(cpu) & enabledState(cpu, supervisor);
+
+interface ComponentState {
+  readonly image: (cpu: ProcessorDraft) => Uint8Array;
+  /** Without bytes: the initial configuration. */
+  readonly load: (cpu: ProcessorDraft, bytes?: Uint8Array) => void;
+  /** Whether XRSTORS may load it, as WRMSR might. */
+  readonly allows?: (cpu: ProcessorDraft, bytes: Uint8Array) => boolean;
+}
+
+/** A component of MSRs, 8 bytes each, with what each may hold. SDM Vol. 1, 13.5.9 Control-Flow Enforcement Technology (CET) State */
+const registers = (...msrs: readonly (readonly [index: number, allows: Check])[]): ComponentState => ({
+  image: (cpu) => {
+    const bytes = new Uint8Array(8 * msrs.length);
+    msrs.forEach(([index], at) => {
+      bytes.set(bytesOf(cpu.msrs.get(index) ?? 0n, 8), 8 * at);
+    });
+    return bytes;
+  },
+  load: (cpu, bytes) => {
+    msrs.forEach(([index], at) => {
+      writeMsr(cpu, index, bytes === undefined ? 0n : wordOf(bytes, 8 * at, 8));
+    });
+  },
+  allows: (cpu, bytes) => msrs.every(([, allowed], at) => allowed(cpu, wordOf(bytes, 8 * at, 8))),
+});
+
+const STATES: Readonly<Record<number, ComponentState>> = {
   2: { image: avxImage, load: loadAvx },
   9: {
     image: (cpu) => bytesOf(readPkru(cpu), 8),
     load: (cpu, bytes) => writePkru(cpu, bytes === undefined ? 0n : wordOf(bytes, 0, 4)),
   },
+  11: registers([MSR.IA32_U_CET, isCet], [MSR.IA32_PL0_SSP + 3, isPointer]),
+  12: registers(...[0, 1, 2].map((level) => [MSR.IA32_PL0_SSP + level, isPointer] as const)),
 };
 
 const extended = (bitmap: bigint) =>
@@ -118,9 +149,9 @@ const saveStandard =
 const saveCompacted =
   (supervisor: boolean, wide: boolean) =>
   (cpu: ProcessorDraft, instruction: Instruction): void => {
-    if (supervisor) beginSupervisor(cpu);
+    if (supervisor) beginSupervisor(cpu, instruction, 'xsaves');
     else begin(cpu, 'xsavec');
-    const wanted = requested(cpu);
+    const wanted = requested(cpu, supervisor);
     const bytes = compactedBytes(wanted);
     const area = new MemoryArea(cpu, memoryOf(instruction.operands[0]), bytes, true, ALIGNMENT);
     area.probe(0, bytes);
@@ -146,7 +177,7 @@ interface Header {
 const checkedHeader = (cpu: ProcessorDraft, header: Uint8Array, supervisor: boolean): Header => {
   const bitmap = wordOf(header, 0, 8);
   const compaction = wordOf(header, 8, 8);
-  const enabled = cpu.R[SLOT.xcr0];
+  const enabled = enabledState(cpu, supervisor);
   if ((compaction & COMPACTED) === 0n) {
     const reserved = supervisor || (bitmap & ~enabled) !== 0n || !isZero(header.subarray(8, 24));
     if (reserved) cpu.generalProtection();
@@ -165,9 +196,9 @@ const checkedHeader = (cpu: ProcessorDraft, header: Uint8Array, supervisor: bool
 const restore =
   (supervisor: boolean, wide: boolean) =>
   (cpu: ProcessorDraft, instruction: Instruction): void => {
-    if (supervisor) beginSupervisor(cpu);
+    if (supervisor) beginSupervisor(cpu, instruction, 'xrstors');
     else begin(cpu, 'xsave');
-    const wanted = requested(cpu);
+    const wanted = requested(cpu, supervisor);
     const operand = memoryOf(instruction.operands[0]);
     const header = new MemoryArea(cpu, operand, EXTENDED_AT, false, ALIGNMENT).read(
       LEGACY_BYTES,
@@ -184,6 +215,8 @@ const restore =
     const images = extended(loads).map(
       ({ index, offset, size }) => [index, area.read(offsets?.get(index) ?? offset, size)] as const,
     );
+    if (images.some(([index, image]) => STATES[index].allows?.(cpu, image) === false))
+      cpu.generalProtection();
     const mxcsr = withMxcsr ? mxcsrOf(cpu, legacy!) : undefined;
     if ((loads & X87) !== 0n) loadX87(cpu, legacy!, wide);
     else if ((wanted & X87) !== 0n) initializeX87(cpu);
