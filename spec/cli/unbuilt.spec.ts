@@ -5,7 +5,7 @@ import { UNBUILT_MODES, UNBUILT_VMX } from '../../src/cli';
 import { MemoryIo } from './memory-io';
 
 /** Lines of docs/unbuilt.txt; never more than before. */
-const MOST = 1000;
+const MOST = 997;
 
 const listed = (text: string): readonly string[] => text.trimEnd().split('\n');
 
