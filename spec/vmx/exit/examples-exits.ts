@@ -39,6 +39,14 @@ const bytes32 = (value: number): readonly number[] => [
   (value >>> 16) & 0xff,
   value >>> 24,
 ];
+/** IA32_XSS enables CET_U, which the instruction asks for and the bitmap names. */
+const extendedState = (instruction: readonly number[]): Reached => ({
+  processor: everything,
+  guest: [...wrmsr(0xda0, 0x800), ...instruction],
+  controls: ['useMsrBitmaps', 'activateSecondaryControls', 'enableXsavesXrstors'],
+  fields: { ...PASS_MSRS, guestCr4: 0x4_2020n, xssExitingBitmap: 0x800n },
+  reports: { vmExitInstructionLength: 3n, vmExitInstructionInfo: MEMORY_64 | (3n << 23n) },
+});
 const FAR = 0x40_0000n;
 /** Access to the page table of the second 2-MiB page is not allowed. */
 const ept = (second: bigint): Setting['memory'] & object => ({ [EPT_TABLES + 0x2008]: words(second) });
@@ -175,6 +183,9 @@ export const REACHED: Readonly<Record<Built, Reached>> = {
   preemptionTimerExpired: { controls: ['activateVmxPreemptionTimer'], reports: {} },
   wbinvd: { ...simple(0x0f, 0x09), ...secondary('wbinvdExiting') },
   xsetbv: { ...simple(0x0f, 0x01, 0xd1), fields: { guestCr4: 0x4_2020n } },
+  // [rbx]
+  xsaves: extendedState([0x0f, 0xc7, 0x2b]),
+  xrstors: extendedState([0x0f, 0xc7, 0x1b]),
   // rdrand ecx, rdseed rcx
   rdrand: {
     guest: [0x0f, 0xc7, 0xf1],
@@ -219,8 +230,6 @@ export const NOT_REACHED: Readonly<Record<Exclude<ExitReason, Built>, string>> =
   apicWrite: APIC,
   encls: SGX,
   enclv: SGX,
-  xsaves: 'IA32_XSS has no bits on the presets: XSS-exiting never meets one',
-  xrstors: 'IA32_XSS has no bits on the presets: XSS-exiting never meets one',
   pconfig: 'no preset has PCONFIG',
   sppRelatedEvent: 'sub-page write permissions are not built',
   loadiwkey: 'Key Locker is not built',
