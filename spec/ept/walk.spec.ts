@@ -1,7 +1,7 @@
 // SDM Vol. 3C, 29.3 The Extended Page Table Mechanism (EPT)
 import { describe, expect, it } from 'vitest';
 import { EMPTY_MEMORY, gpa, gva, hpa } from '../../src/core';
-import { EPT_RIGHTS, eptViolationQualification, walk } from '../../src/ept';
+import { COMMON_EPT, EPT_RIGHTS, eptViolationQualification, walk } from '../../src/ept';
 import { eptTables, GUEST_BASE, GUEST_CR3, guestTables, LINEAR, put64 } from './tables';
 
 const tables = eptTables();
@@ -123,5 +123,67 @@ describe('29.3.3.2 EPT Violations', () => {
       ok: false,
       fault: { kind: 'page-fault', errorCode: 9 },
     });
+  });
+});
+
+describe('what else the EPTP and the controls say', () => {
+  const CAPABLE = { ...COMMON_EPT, walkLength5: true, accessedDirty: true, advancedInformation: true };
+  const PML5 = 0x20_0000;
+  const fiveLevels = put64(memory, PML5, BigInt(tables.root) | 7n);
+  const withLeaf = (entry: bigint): typeof request => {
+    const own = eptTables();
+    own.write(own.entryAddress(gpa(0x5000), 1), entry);
+    return { ...request, memory: guestTables(own.publish()) };
+  };
+  const qualification = (result: ReturnType<typeof walk>): number => {
+    if (result.outcome.ok || result.outcome.fault.kind !== 'ept-violation') throw new Error('no violation');
+    return eptViolationQualification(result.outcome.fault);
+  };
+
+  it('5 levels of EPT under 4 of the guest: 29 references', () => {
+    const eptp = BigInt(PML5) | 0x26n;
+    const { references, outcome } = walk({ ...request, memory: fiveLevels, eptp, ept: CAPABLE });
+    expect(references.map(({ table, level }) => `${table}${level}`).slice(0, 6)).toEqual([
+      'ept5',
+      'ept4',
+      'ept3',
+      'ept2',
+      'ept1',
+      'guest4',
+    ]);
+    expect(references).toHaveLength(29);
+    expect(outcome).toEqual({ ok: true, value: GUEST_BASE + 0x5678 });
+  });
+
+  it('with accessed and dirty flags guest tables must be writable, and the qualification says both', () => {
+    const own = eptTables();
+    own.map({ gpa: gpa(0x3000), hpa: hpa(GUEST_BASE + 0x3000), rights: EPT_RIGHTS.read });
+    const readOnly = { ...request, memory: guestTables(own.publish()) };
+    expect(walk(readOnly).outcome.ok).toBe(true);
+    const result = walk({ ...readOnly, eptp: tables.eptp | 0x40n, ept: CAPABLE });
+    expect(qualification(result)).toBe(0b1000_1011);
+    expect(result.references).toHaveLength(5 + 5 + 4);
+  });
+
+  it('mode-based execute control: bit 10 is for user-mode linear addresses', () => {
+    const frame = BigInt(GUEST_BASE + 0x5000) | 0x31n;
+    const fetch = { ...withLeaf(frame | 0x400n), access: 'fetch', ept: CAPABLE } as const;
+    expect(qualification(walk(fetch))).toBe(0x78c);
+    // Bit 10 of the tables is 0.
+    expect(qualification(walk({ ...fetch, modeBasedExecute: true }))).toBe(0x78c);
+    const supervisor = guestTables(withLeaf(frame | 4n).memory, 0x63n);
+    expect(walk({ ...fetch, memory: supervisor, modeBasedExecute: true }).outcome.ok).toBe(true);
+  });
+
+  it('advanced information says what the guest gives the linear address', () => {
+    const absent = withLeaf(0n);
+    expect(qualification(walk(absent))).toBe(0x181);
+    expect(qualification(walk({ ...absent, ept: CAPABLE }))).toBe(0x781);
+    const readOnly = guestTables(absent.memory, 0x61n);
+    expect(qualification(walk({ ...absent, memory: readOnly, ept: CAPABLE }))).toBe(0x181);
+  });
+
+  it('an EPTP that VM entry refuses is no request', () => {
+    expect(() => walk({ ...request, eptp: tables.eptp | 0x40n })).toThrow('accessed-dirty');
   });
 });
