@@ -123,7 +123,7 @@ describe('what else stands against it', () => {
 });
 
 describe('26.5.7.2 Virtualization-Exception Information', () => {
-  it('is saved whole', () => {
+  it('ve-area: is saved whole', () => {
     const guest = guestWith(READ_ONLY);
     guest.machine.memory.writePhysical(VE_AREA + 34, 8, 0xaaaa_aaaa_aaaa_aaaan);
     expect(guest.access('write', PAGE + 0x128)).toEqual(CONVERTED);
@@ -149,7 +149,7 @@ describe('26.5.7.2 Virtualization-Exception Information', () => {
 });
 
 // SDM Vol. 3C, 26.5.7 Virtualization Exceptions
-describe('delivery', () => {
+describe('ve.delivery', () => {
   const raised = (setting: Setting = {}): EptGuest => {
     const guest = guestWith(READ_ONLY, setting);
     guest.machine.gate(VECTOR.ve, HANDLER);
