@@ -32,6 +32,16 @@ describe('instruction boundary', () => {
     expect(boundaryEvent(cpu)).toMatchObject({ vector: VECTOR.db, debugStatus: 2 });
   });
 
+  it('the trap of a task switch comes before an INIT, which comes before all else', () => {
+    const { cpu, bus } = machine64();
+    cpu.pendingDebug = 1 << 15;
+    cpu.initPending = true;
+    cpu.nmiPending = true;
+    expect(boundaryEvent(cpu)).toMatchObject({ vector: VECTOR.db, debugStatus: 1 << 15 });
+    expect(boundaryEvent(cpu)).toBeUndefined();
+    expect([bus.log, cpu.nmiPending]).toEqual([['init'], false]);
+  });
+
   it('RF suppresses a code breakpoint once', () => {
     const { cpu } = machine64();
     cpu.R[SLOT.dr0] = cpu.rip;

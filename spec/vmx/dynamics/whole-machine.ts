@@ -51,6 +51,9 @@ export interface Setting {
   readonly hidden?: Partial<HiddenState>;
   /** How the host pages: as a 64-bit host, or as a 32-bit host whose guest is one too. */
   readonly host?: 'ia-32e' | '32-bit' | 'pae';
+  /** Vector of an external interrupt that is pending in the local APIC. */
+  readonly interrupt?: number;
+  readonly debug?: Partial<MachineState['processors'][number]['debug']>;
   /** General registers by number, which a VM entry leaves alone. */
   readonly registers?: Readonly<Record<number, bigint>>;
 }
@@ -111,6 +114,31 @@ const operation = (data: Pick<VmcsData, 'words'>): VmxState => ({
 
 const HLT = 0xf4;
 const VMLAUNCH = [0x0f, 0x01, 0xc2];
+const bytes32 = (value: number): readonly number[] => [...new Uint8Array(Uint32Array.of(value).buffer)];
+/** WRMSR with EDX = 0. */
+export const wrmsr = (index: number, low: number): readonly number[] => [
+  ...[0xb9, ...bytes32(index), 0xb8, ...bytes32(low), 0x31, 0xd2, 0x0f, 0x30],
+];
+/** x2APIC mode; the local APIC is enabled; a self IPI. */
+export const selfIpi = (vector: number): readonly number[] => [
+  ...wrmsr(0x1b, 0xfee0_0d00),
+  ...wrmsr(0x80f, 0x1ff),
+  ...wrmsr(0x83f, vector),
+];
+
+/** The machine after the host has sent itself an interrupt, with its registers as they were. */
+const interrupted = (state: MachineState, vector: number): MachineState => {
+  const ipi = selfIpi(vector);
+  const [before] = state.processors;
+  const at = AT.hostCode + 0x200;
+  const memory = state.memory.write(at, Uint8Array.from(ipi));
+  const ran = run(
+    { ...state, memory, processors: [{ ...before, rip: BigInt(at) }] },
+    { maxInstructions: 12 },
+  ).state;
+  const [after] = ran.processors;
+  return { ...ran, processors: [{ ...before, modelSpecific: after.modelSpecific, msrs: after.msrs }] };
+};
 
 export const beforeLaunch = (setting: Setting = {}): MachineState => {
   const {
@@ -148,7 +176,7 @@ export const beforeLaunch = (setting: Setting = {}): MachineState => {
   for (const [address, bytes] of Object.entries(more)) put(Number(address), bytes);
   const data = flatSegment(16, 0xc093);
   const { cr3, cr4, efer, code } = PAGING[setting.host ?? 'ia-32e'];
-  return {
+  const state: MachineState = {
     ...fresh,
     memory,
     processors: [
@@ -158,6 +186,7 @@ export const beforeLaunch = (setting: Setting = {}): MachineState => {
         rflags: 2n,
         registers: cpu.registers.map((value, n) => registers[n] ?? (n === 4 ? BigInt(AT.hostStack) : value)),
         control: { ...cpu.control, cr0: 0x8000_0031n, cr3: BigInt(cr3), cr4, efer },
+        debug: { ...cpu.debug, ...setting.debug },
         modelSpecific: { ...cpu.modelSpecific, featureControl: 5n },
         segments: { ...cpu.segments, cs: flatSegment(8, code), ss: data, ds: data, es: data },
         hidden: { ...cpu.hidden, ...(setting.host === 'pae' ? { pdptes: PDPTES } : {}), ...setting.hidden },
@@ -165,6 +194,7 @@ export const beforeLaunch = (setting: Setting = {}): MachineState => {
       },
     ],
   };
+  return setting.interrupt === undefined ? state : interrupted(state, setting.interrupt);
 };
 
 export const vmxOf = (state: MachineState): VmxState => state.processors[0].virtualization as VmxState;

@@ -1,6 +1,14 @@
 import { processor } from '../../../src/api';
 import type { ExitReason, VmcsField, VmExit } from '../../../src/api/vmx';
-import { AT, EPT_TABLES, type Meanwhile, type Setting, withHidden, words } from '../dynamics/whole-machine';
+import {
+  AT,
+  EPT_TABLES,
+  type Meanwhile,
+  type Setting,
+  selfIpi,
+  withHidden,
+  words,
+} from '../dynamics/whole-machine';
 
 /** What an exit of a guest program reports; information fields that are left out are 0. */
 export interface Reached extends Setting {
@@ -30,15 +38,6 @@ const operand = (guest: readonly number[], vmExitInstructionInfo = MEMORY_64): R
   guest,
   reports: { vmExitInstructionLength: BigInt(guest.length), vmExitInstructionInfo },
 });
-const wrmsr = (index: number, low: number): readonly number[] => [
-  ...[0xb9, ...bytes32(index), 0xb8, ...bytes32(low), 0x31, 0xd2, 0x0f, 0x30],
-];
-const bytes32 = (value: number): readonly number[] => [
-  value & 0xff,
-  (value >>> 8) & 0xff,
-  (value >>> 16) & 0xff,
-  value >>> 24,
-];
 /** IA32_XSS enables CET_U, which the instruction asks for and the bitmap names. */
 const extendedState = (instruction: readonly number[]): Reached => ({
   processor: everything,
@@ -59,9 +58,8 @@ export const REACHED: Readonly<Record<Built, Reached>> = {
     fields: { exceptionBitmap: 1 << 6 },
     reports: { vmExitInterruptionInfo: 0x8000_0306n },
   },
-  // x2APIC mode; the local APIC is enabled; a self IPI
   externalInterrupt: {
-    guest: [...wrmsr(0x1b, 0xfee0_0d00), ...wrmsr(0x80f, 0x1ff), ...wrmsr(0x83f, 0x51), 0x90],
+    guest: [...selfIpi(0x51), 0x90],
     controls: ['externalInterruptExiting', 'acknowledgeInterruptOnExit', 'useMsrBitmaps'],
     fields: PASS_MSRS,
     reports: { vmExitInterruptionInfo: 0x8000_0051n },

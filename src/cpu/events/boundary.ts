@@ -84,7 +84,9 @@ export const boundaryEvent = (cpu: ProcessorDraft): InterruptionEvent | undefine
 
 const nextEvent = (cpu: ProcessorDraft): InterruptionEvent | undefined => {
   const waits = cpu.activity === ACTIVITY.waitForSipi;
-  if (cpu.initPending && !(waits && cpu.nonRoot)) takeInit(cpu);
+  // The trap of a task switch comes first.
+  const taskTrap = (cpu.pendingDebug & PENDING.bt) !== 0 && !waits;
+  if (cpu.initPending && !taskTrap && !(waits && cpu.nonRoot)) takeInit(cpu);
   if (cpu.activity === ACTIVITY.waitForSipi && !isStarted(cpu)) return undefined;
   const virtualization = cpu.nonRoot ? cpu.virtualization : undefined;
   if (cpu.activity === ACTIVITY.shutdown) {
