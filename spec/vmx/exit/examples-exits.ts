@@ -8,6 +8,7 @@ import {
   selfIpi,
   withHidden,
   words,
+  wrmsr,
 } from '../dynamics/whole-machine';
 
 /** What an exit of a guest program reports; information fields that are left out are 0. */
