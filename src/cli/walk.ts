@@ -19,10 +19,11 @@ import type { CommandIo } from './io';
 import { paint } from './paint';
 import { table } from './table';
 import { choice, choices } from './values';
+import { answeredLesson, type ExerciseArguments, exerciseCommand, exerciseOf } from './walk-exercise';
 import { type WalkSourceArguments, walkSource } from './walk-source';
 
 /** What commander makes of the command line: texts, checked here. */
-export interface WalkArguments extends WalkSourceArguments {
+export interface WalkArguments extends WalkSourceArguments, ExerciseArguments {
   readonly format?: string;
   readonly set?: readonly string[];
   readonly compare?: string;
@@ -38,9 +39,11 @@ Examples:
   vtmodel walk --lesson 4x4 --format svg > walk.svg
   vtmodel walk --lesson 4x4 --set ept.l1@final=-read --set guest.l2=0
   vtmodel walk --lesson 4x4 --compare native,shadow,ept
+  vtmodel walk --lesson tiny --seed 7 --hide > sheet.txt
+  vtmodel walk --answer sheet.txt
   vtmodel walk --snapshot saved.vtm --gva 0x401000 --access write
 
-Exit status: 0 the walk is shown, whatever its outcome; 2 bad input.`;
+Exit status: 0 the walk is shown, whatever its outcome, or the answer is all right; 1 some of the answer is wrong; 2 bad input.`;
 
 /** The options of `vtmodel walk`. */
 export const describeWalk = (command: Command): Command =>
@@ -56,6 +59,9 @@ export const describeWalk = (command: Command): Command =>
     .option('--cpu <n>', 'which processor of the snapshot (default: the one whose turn it is)')
     .option('--lesson <name>', 'a walk to learn from; list shows all')
     .option('--seed <n>', 'other numbers for the lesson, 32 bits (default: 1)')
+    .option('--hide', 'the lesson as an exercise: a sheet to fill in, or with --format svg its picture')
+    .option('--answer <file>', 'grade a sheet; it names its lesson and seed')
+    .option('--reveal', 'the lesson solved, as a sheet that is all right')
     .option('--format <name>', `${FORMATS.join(', ')} (default: text)`)
     .option(
       '--set <entry=value>',
@@ -100,6 +106,24 @@ const shown = (io: CommandIo, walkCase: WalkCase, { set }: WalkArguments, format
   return edits.length === 0 ? walkText(after, inkOf(io)) : changesText(before, after, edits, inkOf(io));
 };
 
+/** Options that make no exercise. */
+const WITHOUT_EXERCISE = ['set', 'compare', 'snapshot'] as const;
+
+const exerciseOn = (
+  io: CommandIo,
+  options: WalkArguments,
+  exercise: NonNullable<ReturnType<typeof exerciseOf>>,
+  format: Format,
+): number => {
+  const surplus = WITHOUT_EXERCISE.find((name) => options[name] !== undefined);
+  if (surplus !== undefined)
+    throw new BadInput(`--${surplus}: --${exercise} is about a lesson as it is; leave one of them out`);
+  const named =
+    exercise === 'answer' && options.lesson === undefined ? answeredLesson(io, options.answer!) : {};
+  const { lesson } = walkSource(io, { ...options, ...named });
+  return exerciseCommand(io, lesson!, exercise, options, format);
+};
+
 /** `vtmodel walk`: gives the exit status. */
 export const walkCommand = (io: CommandIo, options: WalkArguments): number => {
   const format = choice('--format', options.format ?? 'text', FORMATS);
@@ -107,6 +131,8 @@ export const walkCommand = (io: CommandIo, options: WalkArguments): number => {
     io.stdout.write(lessonList(io));
     return EXIT_STATUS.success;
   }
+  const exercise = exerciseOf(options);
+  if (exercise !== undefined) return exerciseOn(io, options, exercise, format);
   const { walkCase } = walkSource(io, options);
   if (options.compare === undefined) io.stdout.write(shown(io, walkCase, options, format));
   else {

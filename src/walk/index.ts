@@ -1,13 +1,13 @@
 /** Page walks to look at: cases, how they are told and drawn, lessons and exercises. */
-
 export { changesText } from './changes';
 export { compare, comparisonNotes, comparisonRows, TECHNIQUES } from './compare';
-export { type EditError, edited, parseNumber } from './edit';
-export { explain } from './explain';
+export { edited, parseNumber } from './edit';
+export { parseAnswer } from './exercise/answer';
+export { grade } from './exercise/grade';
+export { exerciseSheet, solvedSheet } from './exercise/sheet';
 export { walkJson } from './json';
-export { LESSONS, type Lesson, type LessonWalk } from './lessons';
-export { mendOf } from './mend';
+export { LESSONS, type LessonWalk } from './lessons';
 export { drawWalk } from './picture/walk-picture';
-export { type Ink, PLAIN, walkText } from './text';
-export { type ShownReference, viewOf, type WalkRow, type WalkView } from './view';
-export { type WalkCase, walkOf, wholeEpt } from './walk-case';
+export { type Ink, walkText } from './text';
+export { viewOf } from './view';
+export { type WalkCase, wholeEpt } from './walk-case';

@@ -2,7 +2,7 @@ import { gva, u64 } from '../../core';
 import { EPTP, type WalkRequest } from '../../ept';
 import type { Draw } from '../draw';
 import { eptTables, guestTables, TINY } from '../shapes';
-import { Entries, spanOf, Tables } from '../tables';
+import { Entries, spanOf, type TableShape, Tables } from '../tables';
 import { type WalkCase, wholeEpt } from '../walk-case';
 
 const shapesOf = (tiny: boolean, guestLevels: number, eptLevels: number) =>
@@ -62,6 +62,24 @@ const linearAddress = (draw: Draw, levels: number, tiny: boolean): bigint => {
   return u64(BigInt.asIntN(bits, value)) | 8n;
 };
 
+/** Other entries of the tables that the walk uses, so that the right one has to be looked for. */
+const addDecoys = (
+  draw: Draw,
+  entries: Entries,
+  { indexBits, stride, entryBytes, tableFlags }: TableShape,
+  limit: number,
+): void => {
+  const count = 2 ** indexBits;
+  const bytes = count * stride;
+  const tables = new Set([...entries.all.keys()].map((at) => at - (at % bytes)));
+  for (const table of tables)
+    for (let tries = 0; tries < (stride === 1 ? count / 2 : 1); tries++) {
+      const at = table + draw.below(count) * stride;
+      const target = draw.below(limit / bytes) * bytes;
+      if (!entries.all.has(at)) entries.put(at, BigInt(target) | tableFlags, entryBytes);
+    }
+};
+
 /** A walk, and pages that it does not use yet. */
 export interface BuiltWalk {
   readonly walkCase: WalkCase;
@@ -110,6 +128,9 @@ export const buildWalk = (draw: Draw, plan: Plan): BuiltWalk => {
   const spareGuest = guestFrames.fresh(spanOf(shapes.guest, guestLeaf));
   hostOf(spareGuest + inPage);
 
+  const spare = hostFrames.fresh(page);
+  addDecoys(draw, entries, shapes.ept, Math.min(limits.host, 2 ** 36));
+
   const eptp = EPTP.set(
     EPTP.set(BigInt(ept.root), 'memoryType', 6n),
     'walkLengthMinus1',
@@ -129,5 +150,5 @@ export const buildWalk = (draw: Draw, plan: Plan): BuiltWalk => {
       ept: wholeEpt(limits.width),
     },
   };
-  return { walkCase, spareGuest, spareHost: hostFrames.fresh(page) };
+  return { walkCase, spareGuest, spareHost: spare };
 };
