@@ -35,6 +35,9 @@ const ARCHITECTURAL_CAPABILITIES = 0xe16bn;
 
 const VARIABLE_RANGES = 10;
 
+/** Values that it may show. */
+const TIME_STAMPS = 1n << 64n;
+
 /**
  * The time-stamp counter as software sees it, with the offset and the scaling of non-root operation; asks `Choice`.
  * SDM Vol. 3B, 18.17 Time-Stamp Counter; SDM Vol. 3C, 26.3 Changes to Instruction Behavior in VMX Non-Root Operation
@@ -42,7 +45,7 @@ const VARIABLE_RANGES = 10;
 export const readTimeStamp = (cpu: ProcessorDraft): bigint => {
   const counter = u64(BigInt(Math.floor(cpu.clock.now())) + cpu.R[SLOT.tscOffset]);
   const shown = cpu.nonRoot && cpu.virtualization ? cpu.virtualization.shownTimeStamp(cpu, counter) : counter;
-  return cpu.decide('time-stamp', 1n << 64n, shown);
+  return cpu.decide('time-stamp', TIME_STAMPS, shown);
 };
 
 /** SDM Vol. 3A, 11.5.4.1 TSC-Deadline Mode: the timer expires once the counter of this processor is not below the value. */

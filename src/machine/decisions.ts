@@ -24,6 +24,7 @@ export class Decisions {
     const occurrence = this.occurrences[site] ?? 0;
     this.occurrences[site] = occurrence + 1;
     const usual = site === 'rdrand' ? randomWord(occurrence) % (alternatives - 1n) : value;
+    if (this.choice === preferred) return usual;
     return answerOf(this.choice, { site, occurrence, alternatives, preferred: usual });
   }
 }

@@ -23,6 +23,9 @@ export class Block {
   /** Where each instruction starts, relative to the block, then where the block ends. */
   readonly offsets: readonly number[];
 
+  /** It ends with a system instruction after which nothing has changed that the engine looks at. */
+  readonly keepsMode: boolean;
+
   // Links to other blocks; valid while the epoch is the one under which they were made.
   taken: Block | null = null;
   takenEpoch = 0;
@@ -58,6 +61,8 @@ export class Block {
       offsets.push(end);
     }
     this.offsets = offsets;
+    const last = rows[rows.length - 1];
+    this.keepsMode = last.kind === 'system' && last.keepsMode === true;
   }
 
   get count(): number {

@@ -29,6 +29,8 @@ export interface PureOperation {
   readonly name: string;
   readonly results: number;
   readonly compute: (input: PureInput) => PureResult;
+  /** The same for emitted code with operands of 32 or 64 bits, on the slots from `at` on: operands become results, flags are left lazily, those that are undefined as Intel processors have them. */
+  readonly inSlots?: (W: Int32Array, at: number, width: Width) => void;
 }
 
 /**

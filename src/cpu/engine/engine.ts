@@ -215,10 +215,11 @@ export class Engine {
         if (cpu.exit !== undefined) return this.exited(block, index);
         // The next instruction is not fetched when nothing may retire any more.
         if (W[LEFT_AT] === 0) break;
+        const ended: Block = block;
         block = null;
         if (this.links.from !== null) block = this.links.follow();
         else {
-          if (this.mustTurn(goal)) break;
+          if (this.mustTurn(goal, ended)) break;
           cpu.nmiUnblocked = false;
           if (memory.fast.contextStale) memory.selectContext();
           block = this.links.lookUp(false);
@@ -238,16 +239,16 @@ export class Engine {
   }
 
   /** After a system instruction: whether `turn` has anything to do before the next one. */
-  private mustTurn(goal: number): boolean {
-    const { cpu } = this;
+  private mustTurn(goal: number, ended: Block): boolean {
+    const { cpu, hostPort } = this;
     return (
       cpu.boundaryWork ||
       cpu.activity !== ACTIVITY.active ||
-      cpu.nonRoot ||
+      (cpu.nonRoot && !ended.keepsMode) ||
       cpu.deliveryLoop ||
       this.stopRequested ||
       this.goal !== goal ||
-      this.hostPort !== undefined ||
+      (hostPort !== undefined && this.isAt(hostPort)) ||
       this.memory.breakpointsArmed()
     );
   }

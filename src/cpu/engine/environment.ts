@@ -75,6 +75,10 @@ export const environmentOf = (
   const pushAll = (): void => checkPushAll(cpu);
   const beyond = (stack: boolean): never => cpu.raise(stack ? VECTOR.ss : VECTOR.gp, 0);
   const pure = (operation: PureOperation, width: 8 | 16 | 32 | 64, count: number): void => {
+    if (operation.inSlots !== undefined && width >= 32 && !cpu.asksUndefinedFlags) {
+      operation.inSlots(W, PURE_SLOT, width);
+      return;
+    }
     const values: bigint[] = [];
     for (let i = 0; i < count; i++) values.push(R[PURE_SLOT + i]);
     const outcome = operation.compute({ width, values, flags: statusFlagsOf(W) });

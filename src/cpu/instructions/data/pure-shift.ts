@@ -1,6 +1,7 @@
 import type { Width } from '../../../core';
 import type { PureOperation } from '../../engine/builder';
 import { doubleShift, type ShiftKind, shiftBy } from '../../engine/computed-shift';
+import { shiftInSlots } from '../../engine/slot-shifts';
 
 /** Values: operand, count (8 bits, unmasked). */
 const byCount = (kind: ShiftKind): PureOperation => ({
@@ -12,9 +13,9 @@ const byCount = (kind: ShiftKind): PureOperation => ({
   },
 });
 export const SHIFTS: Readonly<Record<ShiftKind, PureOperation>> = {
-  shl: byCount('shl'),
-  shr: byCount('shr'),
-  sar: byCount('sar'),
+  shl: { ...byCount('shl'), inSlots: shiftInSlots('shl') },
+  shr: { ...byCount('shr'), inSlots: shiftInSlots('shr') },
+  sar: { ...byCount('sar'), inSlots: shiftInSlots('sar') },
   rol: byCount('rol'),
   ror: byCount('ror'),
   rcl: byCount('rcl'),

@@ -17,7 +17,7 @@ import {
   requirePrivilege,
   requireTimeStampPrivilege,
 } from './privilege';
-import { intercept, systemRow } from './system-row';
+import { intercept, readingRow, systemRow } from './system-row';
 import { MONITOR_ENABLED } from './waiting';
 
 const OSXSAVE = 1 << 27;
@@ -183,15 +183,15 @@ const writeBase =
   };
 
 export const IDENTIFICATION_ROWS = [
-  systemRow('cpuid', identify),
+  readingRow('cpuid', identify),
   systemRow('rdmsr', readModelSpecific),
   systemRow('wrmsr', writeModelSpecific),
-  systemRow('rdtsc', readClock),
-  systemRow('rdtscp', readCounterAndProcessor),
-  systemRow('rdpid', readProcessor),
-  systemRow('rdpmc', readPerformanceCounter),
-  systemRow('rdfsbase', readBase(SLOT.fsBase)),
-  systemRow('rdgsbase', readBase(SLOT.gsBase)),
+  readingRow('rdtsc', readClock),
+  readingRow('rdtscp', readCounterAndProcessor),
+  readingRow('rdpid', readProcessor),
+  readingRow('rdpmc', readPerformanceCounter),
+  readingRow('rdfsbase', readBase(SLOT.fsBase)),
+  readingRow('rdgsbase', readBase(SLOT.gsBase)),
   systemRow('wrfsbase', writeBase(SLOT.fsBase)),
   systemRow('wrgsbase', writeBase(SLOT.gsBase)),
 ];

@@ -11,6 +11,12 @@ export const systemRow = (mnemonic: string, execute: Execute): SystemRow => ({
   execute,
 });
 
+/** A row that writes general-purpose registers and flags alone. */
+export const readingRow = (mnemonic: string, execute: Execute): SystemRow => ({
+  ...systemRow(mnemonic, execute),
+  keepsMode: true,
+});
+
 /** An instruction that the processor does not have, or that is undefined by name. */
 export const undefinedOpcode: Execute = (cpu) => cpu.invalidOpcode();
 
