@@ -89,3 +89,26 @@ describe.each(TIERS)('an instruction across two pages, %s', (tier) => {
     expect(state.processors[0].registers[7]).toBe(0x77n);
   });
 });
+
+// SDM Vol. 3A, 6.14.1 64-Bit Mode IDT: bases have 64 bits, in compatibility mode too
+test.each(TIERS)('a gate across 4 GiB, for an event in compatibility mode, %s', (tier) => {
+  const [BELOW, ABOVE] = [0x2_4000, 0x2_5000];
+  const [directoryBelow, tableBelow, directoryAbove, tableAbove] = [0x2_0000, 0x2_1000, 0x2_2000, 0x2_3000];
+  const gate = [...little(AT.handlers + 3 * 16, 2), 8, 0, 0, 0x8e, ...little(0, 10)];
+  const state = pagedGuest([0xcc], {
+    [AT.directoryPointers + 8 * 3]: little(directoryBelow | 7, 8),
+    [directoryBelow + 8 * 511]: little(tableBelow | 7, 8),
+    [tableBelow + 8 * 511]: little(BELOW | 7, 8),
+    [AT.directoryPointers + 8 * 4]: little(directoryAbove | 7, 8),
+    [directoryAbove]: little(tableAbove | 7, 8),
+    [tableAbove]: little(ABOVE | 7, 8),
+    [BELOW + 0xffc]: gate.slice(0, 4),
+    [ABOVE]: gate.slice(4),
+  });
+  const [cpu] = state.processors;
+  const cs = { ...cpu.segments.cs, accessRights: 0xc09b };
+  const idtr = { base: 0xffff_fffcn - 3n * 16n, limit: 0x1ff };
+  const compatible = { ...cpu, segments: { ...cpu.segments, cs }, tables: { ...cpu.tables, idtr } };
+  const after = runToHalt({ ...state, processors: [compatible] }, tier).state;
+  expect(exceptionOf(after, false)).toMatchObject({ vector: 3, rip: AT.code + 1 });
+});

@@ -24,7 +24,7 @@ export class LinearMemory extends OperandMemory implements Mmu {
       value = this.readPart(frame, low & 4095, bytes);
     } else {
       // Both pages are asked for before a device on the first one is read.
-      const [nextLow, nextHigh] = this.nextPage(low, high);
+      const [nextLow, nextHigh] = this.nextPage(low, high, implicit);
       const next = this.translate(nextLow, nextHigh, false, false, implicit);
       value =
         this.readPart(frame, low & 4095, first) |
@@ -67,7 +67,7 @@ export class LinearMemory extends OperandMemory implements Mmu {
         this.writeBytes(frame, low & 4095, bytes, low32(value), high32(value));
       } else this.writeDevice(frame * 4096 + (low & 4095), bytes, low32(value), high32(value));
     } else {
-      const [nextLow, nextHigh] = this.nextPage(low, high);
+      const [nextLow, nextHigh] = this.nextPage(low, high, implicit);
       const next = this.translate(nextLow, nextHigh, true, false, implicit);
       if (!implicit) {
         this.requireAlone(frame, low & 4095, first);
@@ -97,7 +97,7 @@ export class LinearMemory extends OperandMemory implements Mmu {
     const frame = this.translate(low, high, true, false, implicit);
     let next = frame;
     if (first < bytes) {
-      const [nextLow, nextHigh] = this.nextPage(low, high);
+      const [nextLow, nextHigh] = this.nextPage(low, high, implicit);
       next = this.translate(nextLow, nextHigh, true, false, implicit);
     }
     if (implicit) return;

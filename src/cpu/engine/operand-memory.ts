@@ -210,11 +210,11 @@ export abstract class OperandMemory extends Translation {
     if (this.breakpointsArmed()) this.dataBreakpoints(low, high, bytes, true);
   }
 
-  /** The first byte of the page after the one that holds an address; addresses wrap at 4 GiB outside 64-bit mode. */
-  protected nextPage(low: number, high: number): readonly [number, number] {
+  /** The first byte of the page after the one that holds an address; addresses wrap at 4 GiB outside 64-bit mode, those of the processor's own structures outside IA-32e mode. */
+  protected nextPage(low: number, high: number, implicit = false): readonly [number, number] {
     const next = ((low & -4096) + 4096) | 0;
-    const nextHigh = next === 0 && this.cpu.mode64 ? (high + 1) | 0 : high;
-    return [next, nextHigh];
+    const wide = implicit ? this.cpu.longMode : this.cpu.mode64;
+    return [next, next === 0 && wide ? (high + 1) | 0 : high];
   }
 
   protected readDevice(address: number, bytes: number): number {
