@@ -28,6 +28,7 @@ const GOOD: CriteriaReport = {
     remark: '',
   },
   efficiency: { holds: true, needless: [], direct: 12_300, share: 0.99635, exits: { cpuid: 3, hlt: 42 } },
+  staleTranslations: [],
 };
 
 const OBSERVATION = { index: 41, position: 9_000, accesses: [], registers: {}, pages: [] };

@@ -83,5 +83,9 @@ export class FlatMemory implements Mmu {
   flush(): void {
     this.flushes++;
   }
+  invalidate(): void {
+    this.flush();
+  }
+  forget(): void {}
   contextChanged(): void {}
 }

@@ -3,6 +3,8 @@
 export type { CacheSpace, CacheTag, MAPPING_SHIFTS, MappingShift, StoredMapping, TaggedCache } from '../core';
 export {
   type CachedEntry,
+  type CachePolicy,
+  type ChangedEntry,
   type CombinedTag,
   EMPTY_CACHES,
   type GuestPhysicalTag,
@@ -10,7 +12,14 @@ export {
   type Mapping,
   type MappingTag,
   type PcidTag,
+  type Remedy,
+  type Remembered,
+  type StaleTranslation,
+  type TablePlace,
+  type TableWrite,
   type TranslationCaches,
+  type TranslationView,
+  type WayFault,
 } from '../cpu/caching';
 export {
   type AccessResult,

@@ -90,6 +90,9 @@ const efficiencyText = ({ efficiency }: CriteriaReport, { red }: Colours): strin
     )
     .join('\n');
 
+const staleText = ({ staleTranslations }: CriteriaReport, { red }: Colours): string =>
+  staleTranslations.map((says) => red(`stale translation: ${says}`)).join('\n');
+
 const failureText = (guest: CheckedGuest, colours: Colours): string => {
   const { name, report, failure } = guest;
   if (failure !== undefined) {
@@ -97,7 +100,7 @@ const failureText = (guest: CheckedGuest, colours: Colours): string => {
     return `${colours.bold(name)}\n${indented(colours.red(`${failure.message}${where}`))}\n`;
   }
   if (report === undefined || report.holds) return '';
-  const parts = [divergenceText, resourceText, efficiencyText]
+  const parts = [divergenceText, resourceText, efficiencyText, staleText]
     .map((part) => part(report, colours))
     .filter((text) => text !== '');
   return `${colours.bold(name)}\n${indented(parts.join('\n'))}\n`;

@@ -12,7 +12,15 @@ import {
 import { BadInput } from './exit-status';
 import { readInput } from './files';
 import type { CommandIo } from './io';
-import { address, choice, memorySize, moduleArgument, processorModel, wholeNumber } from './values';
+import {
+  address,
+  cachePolicy,
+  choice,
+  memorySize,
+  moduleArgument,
+  processorModel,
+  wholeNumber,
+} from './values';
 
 /** What `run` and `check` take to make a machine with an image: texts, checked here. */
 export interface ImageArguments {
@@ -26,6 +34,7 @@ export interface ImageArguments {
   readonly processor?: string;
   readonly cpus?: string;
   readonly seed?: string;
+  readonly caches?: string;
 }
 
 const FORMATS = ['auto', 'multiboot', 'elf64', 'raw'] as const;
@@ -44,6 +53,7 @@ export const IMAGE_OPTIONS = [
   'processor',
   'cpus',
   'seed',
+  'caches',
 ] as const satisfies readonly (keyof ImageArguments)[];
 
 /** Adds the options of `ImageArguments`. */
@@ -66,6 +76,10 @@ export const describeImage = (command: Command): Command =>
     .option(
       '--processor <model>',
       `preset with edits: ${PRESET_NAMES.join(', ')}; as skylake,-smep,+umip (default: ${DEFAULT_PROCESSOR})`,
+    )
+    .option(
+      '--caches <policy>',
+      'what processors keep of page walks: none, keep-all or adversarial[:SEED]; uses of stale translations are told (default: none)',
     );
 
 const baseName = (path: string): string => path.replace(/^.*[\\/]/, '').replace(/\.elf$/, '');
@@ -125,7 +139,8 @@ const emptyMachine = (options: ImageArguments, edits: readonly string[] = []): M
       : { processors: wholeNumber('--cpus', options.cpus, 1, MOST_PROCESSORS) }),
   };
   const seed = wholeNumber('--seed', options.seed ?? '0', 0, 0xffff_ffff);
-  return createMachine({ processor, memoryBytes, board, seed });
+  const caches = options.caches === undefined ? {} : { caches: cachePolicy('--caches', options.caches) };
+  return createMachine({ processor, memoryBytes, board, seed, ...caches });
 };
 
 /** A machine with firmware, at its reset vector. */

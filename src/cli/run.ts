@@ -1,5 +1,5 @@
 import { ModelError } from '../core';
-import { type MachineState, type StopReason, serialize } from '../machine';
+import { describeStale, type MachineState, type StopReason, serialize } from '../machine';
 import { BadInput, EXIT_STATUS } from './exit-status';
 import { openOutput, requireDistinct, requireWritable, writeOutput } from './files';
 import type { CommandIo } from './io';
@@ -150,6 +150,7 @@ export const runCommand = async (
   const serial = serialLine(io, options.serial);
   const debug = debugLine(io, options.debugPort);
   const traceFile = trace === undefined ? undefined : openOutput(io, options.traceFile, '--trace-file');
+  const say = (line: string): void => io.stderr.write(`vtmodel: ${line}\n`);
   const began = io.seconds();
   const ended = await runToEnd(
     io,
@@ -160,6 +161,7 @@ export const runCommand = async (
         serial.effect(effect);
         debug.effect(effect);
       },
+      onStaleTranslation: (report) => say(`stale translation: ${describeStale(report)}`),
       ...(tier === undefined ? {} : { tier }),
       ...(trace === undefined ? {} : { trace: { kinds: trace, write: traceFile!.write } }),
     },
@@ -172,7 +174,6 @@ export const runCommand = async (
   serial.close();
   debug.close();
   traceFile?.close();
-  const say = (line: string): void => io.stderr.write(`vtmodel: ${line}\n`);
   const { status, says } = conclusion(ended);
   if (says !== undefined) say(says);
   if (options.save !== undefined) writeOutput(io, options.save, '--save', serialize(ended.state));

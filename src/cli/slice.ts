@@ -11,11 +11,11 @@ export interface SliceOptions extends RunOptions {
 /** Like `run`, with a trace. */
 const runTraced = (
   state: MachineState,
-  { trace, tier, maxInstructions = 0, choice = preferred, onEffect }: SliceOptions,
+  { trace, tier, maxInstructions = 0, choice = preferred, onEffect, onStaleTranslation }: SliceOptions,
 ): RunResult => {
   const { kinds, write } = trace!;
   const machine = takeIdleMachine(state.config, tier, state);
-  const unwatch = watch(machine, kinds, write);
+  const unwatch = watch(machine, kinds, write, onStaleTranslation);
   try {
     machine.load(state);
     machine.onEffect = (effect) => {

@@ -1,10 +1,12 @@
 import { gva, hex, join } from '../core';
+import type { StaleTranslation } from '../cpu/caching';
 import { disassemble } from '../cpu/decode';
 import type { InterruptionEvent } from '../cpu/event';
 import { pagingFeatures } from '../cpu/paging-mode';
 import type { ProcessorDraft } from '../cpu/processor-draft';
 import { CR0, CR4, FLAG, PDPTE_REGISTERS, SLOT } from '../cpu/slots';
 import { walk } from '../ept';
+import { describeStale, type RunOptions } from '../machine';
 import type { RunningMachine } from '../machine/running-machine';
 import type { RunningProcessor } from '../machine/running-processor';
 import type { DeviceEffect } from '../platform';
@@ -56,8 +58,15 @@ const walkOf = (
 };
 
 /** Watches a machine while it runs, until the function that comes back is called. */
-export const watch = (machine: RunningMachine, kinds: ReadonlySet<TraceKind>, write: Write): (() => void) => {
-  const ends = machine.processors.map((one) => watchProcessor(machine, one, kinds, write));
+export const watch = (
+  machine: RunningMachine,
+  kinds: ReadonlySet<TraceKind>,
+  write: Write,
+  onStaleTranslation: RunOptions['onStaleTranslation'] = () => {},
+): (() => void) => {
+  const ends = machine.processors.map((one) =>
+    watchProcessor(machine, one, kinds, write, onStaleTranslation),
+  );
   return () => {
     for (const end of ends) end();
   };
@@ -68,6 +77,7 @@ const watchProcessor = (
   processor: RunningProcessor,
   kinds: ReadonlySet<TraceKind>,
   write: Write,
+  onStaleTranslation: NonNullable<RunOptions['onStaleTranslation']>,
 ): (() => void) => {
   const { cpu, engine, memory, number } = processor;
   const which = machine.processors.length === 1 ? {} : { processor: number };
@@ -84,8 +94,14 @@ const watchProcessor = (
         ...(cpu.nonRoot ? { nonRoot: true } : {}),
       });
 
+  const stale = (report: StaleTranslation): void => {
+    if (kinds.has('events')) put('stale-translation', { says: describeStale(report) });
+    onStaleTranslation(report, number);
+  };
+  cpu.watcher = { staleTranslation: (_cpu, report) => stale(report) };
   if (kinds.has('events') || kinds.has('exits'))
     cpu.watcher = {
+      ...cpu.watcher,
       ...(kinds.has('events')
         ? {
             delivered: (_cpu: ProcessorDraft, event: InterruptionEvent) =>

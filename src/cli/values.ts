@@ -1,4 +1,5 @@
 import { ModelError, PAGE_BYTES } from '../core';
+import type { CachePolicy } from '../cpu/caching';
 import { type PresetName, type Processor, processor } from '../cpu/presets';
 import { DEVICE_HOLE, FOUR_GIB } from '../machine';
 import { BadInput } from './exit-status';
@@ -87,4 +88,12 @@ export const processorModel = (option: string, value: string, more: readonly str
 export const moduleArgument = (value: string): { readonly file: string; readonly commandLine?: string } => {
   const at = value.indexOf('=');
   return at < 0 ? { file: value } : { file: value.slice(0, at), commandLine: value.slice(at + 1) };
+};
+
+/** A policy of the translation caches. */
+export const cachePolicy = (option: string, value: string): CachePolicy => {
+  const [kind, number] = value.split(':', 2);
+  if (number === undefined && (kind === 'none' || kind === 'keep-all')) return { kind };
+  if (kind === 'adversarial') return { kind, seed: wholeNumber(option, number ?? '0', 0, 0xffff_ffff) };
+  return bad(option, value, 'unknown', 'choose none, keep-all or adversarial[:SEED]');
 };

@@ -40,6 +40,10 @@ export const CHOICE_SITES = {
     'bits 19:16 of the result of LAR (default: those of the descriptor, as Intel processors leave them)',
   'event-shadow':
     'whether blocking by STI holds back NMIs, NMI-window exits too, and blocking by STI or MOV SS the VM exits of NMIs and external interrupts (0: no, 1: yes; default: it does)',
+  'speculative-fill':
+    'under the policy `adversarial`, whether a processor remembers a page that no program touched: 0 no, 1 yes (default: by the seed of the policy)',
+  'spurious-fault':
+    'under the policy `adversarial`, whether an access faults on remembered rights that memory has raised: 0 no, 1 yes (default: by the seed of the policy)',
   rdrand:
     'the value of RDRAND and RDSEED, the last answer being failure (default: a fixed sequence that never fails)',
 } as const;
@@ -55,6 +59,10 @@ export const randomWord = (occurrence: number): bigint => {
   const mixed = u64((word ^ shiftRight(word, 30n)) * MIX);
   return mixed ^ shiftRight(mixed, 31n);
 };
+
+/** What the sites of the policy `adversarial` prefer: a sequence that its seed selects. */
+export const seededWord = (seed: bigint, occurrence: number): bigint =>
+  randomWord(Number(seed) * 0x1_0001 + occurrence);
 
 /** Whether a choice answers the questions of a site. */
 export const answersAt = ({ sites }: Choice, site: ChoiceSite): boolean =>

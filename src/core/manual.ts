@@ -149,6 +149,7 @@ export const SECTIONS = {
     '4.10.3.2': 'Using the Paging-Structure Caches to Translate Linear Addresses',
     '4.10.4.1': 'Operations that Invalidate TLBs',
     '4.10.4.2': 'Recommended Invalidation',
+    '4.10.4.3': 'Optional Invalidation',
     '5.2.1': 'Code-Segment Descriptor in 64-bit Mode',
     '5.3': 'Limit Checking',
     '5.3.1': 'Segment Limit Checking in 64-bit Mode',

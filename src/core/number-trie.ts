@@ -85,9 +85,10 @@ const deleteAt = <Value>(node: NumberTrie<Value>, key: number, level: number): N
   const child = node.children[slot];
   const next = deleteAt(child, key, level + 1);
   if (next === child) return node;
-  if (next === undefined && node.children.every((one, at) => one === undefined || at === slot))
-    return undefined;
-  return withChild(node, slot, next);
+  const branch = withChild(node, slot, next);
+  // A leaf is as near to the root as it can be: equal maps have equal tries.
+  const rest = branch.children.filter((one) => one !== undefined);
+  return rest.length > 1 || rest[0] instanceof Branch ? branch : rest[0];
 };
 
 /** The map without a key; the same map when it has none such. */

@@ -18,7 +18,7 @@ export interface StoredMapping {
   /** The address bits that select it: the address divided by 2^shift. */
   readonly number: number;
   /** Address bits below the page that the tables define, where the mapping is a fraction of it; else `shift`. */
-  readonly pageShift: number;
+  readonly pageShift: MappingShift;
   /** Addresses of the table entries that it came from. */
   readonly from: readonly { readonly address: number }[];
 }
@@ -32,6 +32,9 @@ type Levels<Mapping> = readonly Level<Mapping>[];
 
 const NO_LEVELS: Levels<never> = Object.freeze(MAPPING_SHIFTS.map(() => undefined));
 const NONE: readonly never[] = Object.freeze([]);
+
+const fractionsIn = (bucket: readonly StoredMapping[]): number =>
+  bucket.filter(({ shift, pageShift }) => shift !== pageShift).length;
 
 const levelOf = (shift: MappingShift): number => MAPPING_SHIFTS.indexOf(shift);
 
@@ -49,8 +52,8 @@ export class CacheSpace<Tag extends CacheTag, Mapping extends StoredMapping> {
     readonly tag: Tag,
     private readonly pages: Levels<Mapping> = NO_LEVELS,
     private readonly tables: Levels<Mapping> = NO_LEVELS,
-    /** Some page is cached as fractions of it. */
-    private readonly fractured = false,
+    /** How many mappings are fractions of their pages. */
+    private readonly fractions = 0,
   ) {
     Object.freeze(this);
   }
@@ -58,19 +61,19 @@ export class CacheSpace<Tag extends CacheTag, Mapping extends StoredMapping> {
   private copy(
     pages: Levels<Mapping>,
     tables: Levels<Mapping>,
-    fractured = this.fractured,
+    fractions = this.fractions,
   ): CacheSpace<Tag, Mapping> {
-    return pages === this.pages && tables === this.tables && fractured === this.fractured
+    return pages === this.pages && tables === this.tables && fractions === this.fractions
       ? this
-      : new CacheSpace(this.tag, pages, tables, fractured);
+      : new CacheSpace(this.tag, pages, tables, fractions);
   }
 
   private levels(kind: Mapping['kind']): Levels<Mapping> {
     return kind === 'page' ? this.pages : this.tables;
   }
 
-  private withLevels(kind: Mapping['kind'], levels: Levels<Mapping>, fractured?: boolean) {
-    return kind === 'page' ? this.copy(levels, this.tables, fractured) : this.copy(this.pages, levels);
+  private withLevels(kind: Mapping['kind'], levels: Levels<Mapping>, fractions?: number) {
+    return kind === 'page' ? this.copy(levels, this.tables, fractions) : this.copy(this.pages, levels);
   }
 
   get isEmpty(): boolean {
@@ -109,14 +112,15 @@ export class CacheSpace<Tag extends CacheTag, Mapping extends StoredMapping> {
     level: number,
     number: number,
     bucket: readonly Mapping[],
-    fractured?: boolean,
   ): CacheSpace<Tag, Mapping> {
     const levels = this.levels(kind);
+    const before = this.at(kind, level, number);
+    const fractions = this.fractions + fractionsIn(bucket) - fractionsIn(before);
     const trie =
       bucket.length === 0
         ? trieDelete(levels[level], number)
         : trieSet(levels[level], number, Object.freeze(bucket));
-    return this.withLevels(kind, replaced(levels, level, trie), fractured);
+    return this.withLevels(kind, replaced(levels, level, trie), fractions);
   }
 
   /** With a mapping; the first one that `supersedes` tells to be no better gives its place. */
@@ -125,13 +129,12 @@ export class CacheSpace<Tag extends CacheTag, Mapping extends StoredMapping> {
     const before = this.at(mapping.kind, level, mapping.number);
     const at = before.findIndex(supersedes);
     const bucket = at < 0 ? [...before, mapping] : before.map((old, index) => (index === at ? mapping : old));
-    const fractured = this.fractured || mapping.pageShift !== mapping.shift;
-    return this.withBucket(mapping.kind, level, mapping.number, bucket, fractured);
+    return this.withBucket(mapping.kind, level, mapping.number, bucket);
   }
 
   /** Without the mappings that cover an address, and without the other fractions of their pages. */
   withoutPage(low: number, high: number): CacheSpace<Tag, Mapping> {
-    if (this.fractured)
+    if (this.fractions > 0)
       return this.filter(
         (one) =>
           one.kind === 'table' ||

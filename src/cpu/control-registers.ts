@@ -1,4 +1,5 @@
 import { maskOf, shiftRight } from '../core';
+import { withoutByCr0, withoutByCr4, withoutPcid, withoutVpid } from './caching';
 import { requireNoEnforcement } from './control-flow-enforcement';
 import type { CpuidTable } from './cpuid';
 import { readPdptes, setPdptes } from './pdpte-registers';
@@ -89,7 +90,7 @@ export const writeCr0 = (cpu: ProcessorDraft, value: bigint): void => {
   if (switches) {
     if (longMode) W[2 * SLOT.efer] |= EFER.lma;
     else W[2 * SLOT.efer] &= ~EFER.lma;
-    cpu.mmu.flush();
+    cpu.mmu.invalidate((caches, tags) => withoutByCr0(caches, now, next, tags));
   }
   cpu.mmu.contextChanged();
 };
@@ -107,7 +108,7 @@ export const writeCr3 = (cpu: ProcessorDraft, value: bigint): void => {
   if ((next & reserved) !== 0n) cpu.generalProtection();
   if (cpu.paePaging) setPdptes(cpu, checkedPdptes(cpu, low(next)));
   cpu.R[SLOT.cr3] = next;
-  if (!keeps) cpu.mmu.flush();
+  if (!keeps) cpu.mmu.invalidate(withoutPcid);
   cpu.mmu.contextChanged();
 };
 
@@ -138,7 +139,8 @@ export const writeCr4 = (cpu: ProcessorDraft, value: bigint): void => {
   if (pae && (changed & CR4_LOADS_PDPTES) !== 0) setPdptes(cpu, checkedPdptes(cpu, W[2 * SLOT.cr3]));
   cpu.R[SLOT.cr4] = BigInt(next >>> 0);
   if (sets(CR4.cet)) requireNoEnforcement(cpu);
-  if ((changed & TRANSLATION_BITS) !== 0) cpu.mmu.flush();
+  if ((changed & TRANSLATION_BITS) !== 0)
+    cpu.mmu.invalidate((caches, tags) => withoutByCr4(caches, now, next, tags));
   cpu.mmu.contextChanged();
   cpu.boundaryWork = true;
 };
@@ -165,7 +167,7 @@ export const writeEfer = (cpu: ProcessorDraft, value: bigint): boolean => {
   if (high(value) !== 0n || (next & ~writable) !== 0) return false;
   if (cpu.paging && ((now ^ next) & EFER.lme) !== 0) return false;
   cpu.R[SLOT.efer] = BigInt(next | (now & EFER.lma));
-  if (((now ^ next) & EFER.nxe) !== 0) cpu.mmu.flush();
+  if (((now ^ next) & EFER.nxe) !== 0) cpu.mmu.invalidate((caches, { vpid }) => withoutVpid(caches, vpid));
   cpu.mmu.contextChanged();
   return true;
 };

@@ -1,3 +1,5 @@
+import type { CacheDrop } from './caching';
+
 /** How memory is reached: who asks, and for what. SDM Vol. 3A, 4.6.1 Determination of Access Rights */
 export interface LinearAccess {
   /** An implicit supervisor-mode access (descriptor tables, TSS, event delivery), whatever the CPL. */
@@ -31,8 +33,12 @@ export interface Mmu {
   fill(linear: bigint, bytes: number, count: number, value: bigint): number;
   /** Copies likewise, in ascending order; both addresses must be on one page each. */
   copy(from: bigint, to: bigint, bytes: number, count: number): number;
-  /** Everything derived from translations is dropped (MOV CR3, INVLPG, INVEPT...: always legal, the manual allows more dropping than demanded). */
+  /** Everything derived from translations is dropped; what is remembered stays. */
   flush(): void;
+  /** An operation invalidates: `drop` gives what is left of what is remembered. Everything derived is dropped (always legal, the manual allows more dropping than demanded). */
+  invalidate(drop: CacheDrop): void;
+  /** A fault invalidates: where something is remembered, `drop` gives what is left. */
+  forget(drop: CacheDrop): void;
   /** CR0, CR4, EFER, CPL, RFLAGS.AC, CR3 or the EPT root changed: the right set of translations is selected anew. */
   contextChanged(): void;
 }

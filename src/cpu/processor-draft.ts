@@ -1,5 +1,6 @@
 import { type ChoiceSite, join, Unbuilt } from '../core';
 import type { Bus } from './bus';
+import { NOTHING_REMEMBERED, type Remembered, type StaleTranslation } from './caching';
 import type { CpuidTable } from './cpuid';
 import { EVENT_TYPE, type InterruptionEvent, VECTOR } from './event';
 import { EXTENDED_INITIAL, type ExtendedState } from './extended-state';
@@ -23,6 +24,8 @@ export interface ProcessorWatcher {
   undelivered?(cpu: ProcessorDraft, event: InterruptionEvent, fault: InterruptionEvent): void;
   /** RDMSR or WRMSR reached the register itself: it did not exit, and did not fault. */
   reachedMsr?(cpu: ProcessorDraft, index: number, access: 'read' | 'write'): void;
+  /** A remembered translation was used that memory contradicts. */
+  staleTranslation?(cpu: ProcessorDraft, report: StaleTranslation): void;
   /** VM entry has loaded the guest state; an event that it injects is not delivered yet. */
   enteredNonRoot?(cpu: ProcessorDraft): void;
   /** A VM exit begins: the guest state is still in the processor. `exit` is what `leave` was given, `during` the event in whose delivery it came. */
@@ -52,6 +55,8 @@ export class ProcessorDraft {
   wakesMasked = false;
   /** x87, SSE and AVX state. */
   extended: ExtendedState = EXTENDED_INITIAL;
+  /** What it remembers of tables. */
+  remembered: Remembered = NOTHING_REMEMBERED;
   /** Other MSRs that the preset has, by index. */
   msrs: ReadonlyMap<number, bigint> = new Map();
 

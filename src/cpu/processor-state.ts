@@ -1,3 +1,4 @@
+import type { Remembered } from './caching';
 import type { ExtendedState } from './extended-state';
 import type { ActivityState, ProcessorDraft } from './processor-draft';
 import {
@@ -66,6 +67,8 @@ export interface ProcessorState {
   /** x87, SSE and AVX state. */
   readonly extended: ExtendedState;
   readonly hidden: HiddenState;
+  /** Translations and table entries that it remembers. */
+  readonly remembered: Remembered;
   /** In VMX non-root operation. */
   readonly nonRoot: boolean;
   /** State of the virtualization extension; undefined when the processor has none. */
@@ -125,6 +128,7 @@ export class ProcessorPublisher {
       msrs: cpu.msrs,
       extended: cpu.extended,
       hidden: this.hidden(cpu, last?.hidden, pdptes),
+      remembered: cpu.remembered,
       nonRoot: cpu.nonRoot,
       virtualization: virtualization?.publish(),
     };
@@ -160,6 +164,7 @@ export class ProcessorPublisher {
     cpu.rflags = state.rflags;
     cpu.msrs = state.msrs;
     cpu.extended = state.extended;
+    cpu.remembered = state.remembered;
     const { hidden } = state;
     cpu.activity = hidden.activity;
     cpu.blockingBySti = hidden.blockingBySti;

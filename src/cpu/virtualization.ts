@@ -1,3 +1,4 @@
+import type { LinearHalves, Remedy, SecondStage, WayFault } from './caching';
 import type { Instruction } from './decode/instruction';
 import type { InterruptionEvent } from './event';
 import type { ProcessorDraft } from './processor-draft';
@@ -103,6 +104,18 @@ export interface Virtualization {
   shownTimeStamp(cpu: ProcessorDraft, counter: bigint): bigint;
   /** Non-root operation: guest-physical to host-physical address. May leave (EPT violation, EPT misconfiguration, page-modification log full) or raise #VE. Identity without EPT. */
   translateGuestPhysical(cpu: ProcessorDraft, address: number, access: PhysicalAccess): number;
+  /** Non-root operation: the current VPID. SDM Vol. 3C, 29.4.1 Information That May Be Cached */
+  currentVpid(cpu: ProcessorDraft): number;
+  /** Non-root operation: EPT as the second stage of translation; undefined without. */
+  secondStage(cpu: ProcessorDraft): SecondStage | undefined;
+  /** Non-root operation: leaves with what a remembered translation of EPT says. */
+  refuseTranslation(
+    cpu: ProcessorDraft,
+    fault: Exclude<WayFault, { kind: 'page-fault' }>,
+    access: PhysicalAccess,
+  ): never;
+  /** Non-root operation: what drops remembered translations of an address, smallest first. */
+  remedies(cpu: ProcessorDraft, at: LinearHalves): readonly Remedy[];
   /** Non-root operation with EPT, for the engine's caches: a number for the EPT root, 0 without. */
   translationRoot(cpu: ProcessorDraft): number;
   /** Non-root operation: an event is about to be delivered; `during` is the event in whose delivery it arose. May leave. */

@@ -1,4 +1,5 @@
 import { answerOf, type Choice, type ChoiceQuestion, choiceAt, type MemoryRoot, ModelError } from '../core';
+import type { StaleTranslation } from '../cpu/caching';
 import type { Tier } from '../cpu/engine/block-builder';
 import type { InterruptionEvent } from '../cpu/event';
 import type { ProcessorDraft } from '../cpu/processor-draft';
@@ -41,6 +42,7 @@ export interface BareRunOptions {
   readonly endlessAfter: number;
   /** What the other run read from its time sources; the processor's own time when left out. */
   readonly time?: TimeRecord;
+  readonly onStaleTranslation?: (report: StaleTranslation) => void;
 }
 
 interface Progress {
@@ -107,7 +109,10 @@ export class BareRun {
     );
     this.time = options.time ?? new TimeRecord();
     this.choice = choiceAt(withTimeSites(options.choice), (question) => this.answer(question));
-    machine.cpu.watcher = { delivered: (cpu, event) => this.delivered(cpu, event) };
+    machine.cpu.watcher = {
+      delivered: (cpu, event) => this.delivered(cpu, event),
+      staleTranslation: (_, report) => options.onStaleTranslation?.(report),
+    };
     machine.bus.onAccess = (event) => this.accessed(event);
     machine.onEffect = (effect) => {
       this.progress.end ??= endOf(effect);

@@ -1,5 +1,7 @@
 import { type Choice, ModelError, preferred } from '../core';
+import type { StaleTranslation } from '../cpu/caching';
 import type { Tier } from '../cpu/engine/block-builder';
+import { describeStale } from '../machine/describe-stale';
 import type { Monitor } from '../machine/host-port';
 import type { MachineState } from '../machine/machine-state';
 import { createMonitoredMachine } from '../machine/monitored-machine';
@@ -79,6 +81,7 @@ class Check {
   private slice: number;
   /** Where the slice began in which the last observation was made. */
   private anchor: SavedRun | undefined;
+  private readonly stale = new Set<string>();
   private observations = 0;
   private deviceAccesses = 0;
   private exceptions = 0;
@@ -94,13 +97,25 @@ class Check {
     const choice = withoutWaits(options.choice ?? preferred);
     this.slice = options.slice ?? SLICE;
     this.resources = new ResourceControl(mostLease);
-    this.bareOptions = { tier, choice, endlessAfter, time: this.time };
+    this.bareOptions = {
+      tier,
+      choice,
+      endlessAfter,
+      time: this.time,
+      onStaleTranslation: (report: StaleTranslation) => {
+        this.stale.add(`bare: ${describeStale(report)}`);
+      },
+    };
     this.monitoredOptions = {
       tier,
       choice,
       endlessAfter,
       time: this.time,
-      listeners: [this.resources, this.efficiency],
+      listeners: [
+        this.resources,
+        this.efficiency,
+        { stale: (_, report) => this.stale.add(`monitored: ${describeStale(report)}`) },
+      ],
       ...(options.onEffect === undefined ? {} : { onEffect: options.onEffect }),
     };
     this.bare = new BareRun(guest, this.bareOptions);
@@ -189,7 +204,7 @@ class Check {
     return {
       kind: 'report',
       monitor: this.monitor.name,
-      holds: equivalent && resources.holds && efficiency.holds,
+      holds: equivalent && resources.holds && efficiency.holds && this.stale.size === 0,
       end,
       instructions: monitored.position,
       equivalence: {
@@ -203,6 +218,7 @@ class Check {
       },
       resourceControl: resources,
       efficiency,
+      staleTranslations: [...this.stale],
     };
   }
 }

@@ -1,4 +1,5 @@
 import type { Choice, MemoryRoot } from '../core';
+import type { StaleTranslation } from '../cpu/caching';
 import type { Tier } from '../cpu/engine/block-builder';
 import type { MachineState } from '../machine/machine-state';
 import type { StopReason } from '../machine/stop-reason';
@@ -29,6 +30,8 @@ export interface MonitoredRunListener {
   reached?(run: MonitoredRun, access: string): void;
   /** Guest execution read or wrote an MSR without the monitor. */
   reachedMsr?(run: MonitoredRun, index: number, access: 'read' | 'write'): void;
+  /** A remembered translation was used that memory contradicts, in the guest or the monitor. */
+  stale?(run: MonitoredRun, report: StaleTranslation): void;
   /** The machine stopped while the guest was running. */
   stopped?(run: MonitoredRun, stop: StopReason): void;
 }
@@ -52,6 +55,9 @@ export const audience = (listeners: readonly MonitoredRunListener[]): Required<M
   },
   reachedMsr: (run, index, access) => {
     for (const one of listeners) one.reachedMsr?.(run, index, access);
+  },
+  stale: (run, report) => {
+    for (const one of listeners) one.stale?.(run, report);
   },
   stopped: (run, stop) => {
     for (const one of listeners) one.stopped?.(run, stop);

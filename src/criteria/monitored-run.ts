@@ -81,6 +81,7 @@ export class MonitoredRun {
       delivered: (cpu, event) => this.delivered(cpu, event),
       enteredNonRoot: (cpu) => this.entered(cpu),
       leftNonRoot: (cpu, exit, during) => this.left(cpu, exit as VmExit, during),
+      staleTranslation: (_, report) => this.audience.stale(this, report),
       reachedMsr: (_, index, access) => {
         if (this.inGuest) this.audience.reachedMsr(this, index, access);
       },

@@ -83,7 +83,7 @@ export interface Progress {
 export interface CriteriaReport {
   readonly kind: 'report';
   readonly monitor: string;
-  /** All three criteria hold. */
+  /** All three criteria hold, and no remembered translation was used that memory contradicts. */
   readonly holds: boolean;
   /** Of the monitored run. */
   readonly end: GuestEnd;
@@ -127,6 +127,8 @@ export interface CriteriaReport {
     readonly share: number;
     readonly exits: Readonly<Record<string, number>>;
   };
+  /** Each use of a remembered translation that memory contradicts, as text; empty under the policy `none`, and where software invalidates as it must. */
+  readonly staleTranslations: readonly string[];
 }
 
 export const instructionReport = ({ address, text }: GuestInstruction): InstructionReport => ({

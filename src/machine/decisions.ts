@@ -1,4 +1,4 @@
-import { answerOf, type Choice, type ChoiceSite, preferred, randomWord } from '../core';
+import { answerOf, type Choice, type ChoiceSite, preferred, randomWord, seededWord } from '../core';
 
 /** How often each site was asked since power-up; a site that was never asked is absent. */
 export type Occurrences = Readonly<Partial<Record<ChoiceSite, number>>>;
@@ -20,10 +20,22 @@ export class Decisions {
     return before;
   }
 
+  private usual(site: ChoiceSite, occurrence: number, alternatives: bigint, value: bigint): bigint {
+    switch (site) {
+      case 'rdrand':
+        return randomWord(occurrence) % (alternatives - 1n);
+      case 'speculative-fill':
+      case 'spurious-fault':
+        return seededWord(value, occurrence) % alternatives;
+      default:
+        return value;
+    }
+  }
+
   decide(site: ChoiceSite, alternatives: bigint, value: bigint): bigint {
     const occurrence = this.occurrences[site] ?? 0;
     this.occurrences[site] = occurrence + 1;
-    const usual = site === 'rdrand' ? randomWord(occurrence) % (alternatives - 1n) : value;
+    const usual = this.usual(site, occurrence, alternatives, value);
     if (this.choice === preferred) return usual;
     return answerOf(this.choice, { site, occurrence, alternatives, preferred: usual });
   }

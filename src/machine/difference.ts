@@ -1,4 +1,5 @@
-import { differingFrames, type MemoryRoot, PAGE_BYTES } from '../core';
+import { differingFrames, type MemoryRoot, PAGE_BYTES, trieEntries } from '../core';
+import { NOTHING_REMEMBERED, type Remembered } from '../cpu/caching';
 import { SLOT } from '../cpu/slots';
 import type { MachineState } from './machine-state';
 
@@ -82,8 +83,26 @@ const values = (before: unknown, after: unknown, path = ''): readonly ValueDiffe
   return found;
 };
 
+/** Mappings by their tag, size and address part; tables and writes by their number. */
+const rememberedByName = (remembered: Remembered): unknown => {
+  if (remembered === NOTHING_REMEMBERED) return undefined;
+  const caches: Record<string, unknown> = {};
+  for (const [{ key }, { kind, shift, number, ...mapping }] of remembered.caches.mappings()) {
+    const name = `${key} ${kind} ${shift} ${number.toString(16)}`;
+    let copies = 0;
+    while (Object.hasOwn(caches, `${name} ${copies}`)) copies++;
+    caches[`${name} ${copies}`] = mapping;
+  }
+  return {
+    caches,
+    tables: new Map(trieEntries(remembered.tables)),
+    writes: new Map(trieEntries(remembered.writes)),
+  };
+};
+
 const named = (state: MachineState): unknown =>
-  state.processors.map(({ registers, ...rest }) => ({
+  state.processors.map(({ registers, remembered, ...rest }) => ({
+    remembered: rememberedByName(remembered),
     registers: Object.fromEntries(REGISTER_NAMES.map((name, index) => [name, registers[index]])),
     ...rest,
   }));
@@ -102,6 +121,7 @@ const rest = ({ config, ram, clock, turn, board, occurrences, monitor }: Machine
     features: Object.fromEntries([...config.processor.features].map((name) => [name, true])),
     memoryBytes: config.memoryBytes,
     seed: config.seed,
+    caches: config.caches,
     board: boardConfig(config.board),
   },
   ram,

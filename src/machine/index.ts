@@ -1,5 +1,6 @@
 export * from './create-machine';
 export type { Occurrences } from './decisions';
+export { describeStale } from './describe-stale';
 export {
   type ByteDifference,
   difference,

@@ -1,3 +1,4 @@
+import { NO_CACHES, samePolicy } from '../cpu/caching';
 import type { Tier } from '../cpu/engine/block-builder';
 import { type MachineConfig, type MachineState, processorCount } from './machine-state';
 import { RunningMachine } from './running-machine';
@@ -20,6 +21,7 @@ export const takeIdleMachine = (
     const machine = idle[i];
     const { processors, tier: own } = machine;
     if (machine.config.processor !== config.processor || own !== tier) continue;
+    if (!samePolicy(machine.config.caches ?? NO_CACHES, config.caches ?? NO_CACHES)) continue;
     if (processors.length !== processorCount(config)) continue;
     found = i;
     if (state !== undefined && machine.holds(state)) break;

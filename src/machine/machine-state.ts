@@ -1,4 +1,5 @@
 import type { MemoryRange, MemoryRoot } from '../core';
+import type { CachePolicy } from '../cpu/caching';
 import type { Processor } from '../cpu/presets';
 import type { ProcessorState } from '../cpu/processor-state';
 import { type Board, type BoardConfig, createBoard } from '../platform';
@@ -13,6 +14,8 @@ export interface MachineConfig {
   readonly memoryBytes: number;
   /** The board beyond its defaults. */
   readonly board?: Omit<BoardConfig, 'memoryBytes'>;
+  /** What the processors keep of their walks; default `none`. */
+  readonly caches?: CachePolicy;
   /** Decides how the processors take turns, 32 bits (default 0). */
   readonly seed?: number;
 }

@@ -1,4 +1,5 @@
 import { type Choice, preferred } from '../core';
+import type { StaleTranslation } from '../cpu/caching';
 import type { Tier } from '../cpu/engine/block-builder';
 import { HEAT } from '../cpu/engine/engine';
 import type { DeviceEffect } from '../platform';
@@ -18,6 +19,8 @@ export interface RunOptions {
   readonly heat?: number;
   /** Bytes sent to the serial port, and whatever else leaves the machine. */
   readonly onEffect?: (effect: DeviceEffect) => void;
+  /** A remembered translation was used that memory contradicts, on the processor of that number. */
+  readonly onStaleTranslation?: (report: StaleTranslation, processor: number) => void;
 }
 
 /** Where a run ended, and why. */
@@ -38,10 +41,15 @@ export const run = (state: MachineState, options: RunOptions = {}): RunResult =>
   machine.onEffect = options.onEffect;
   const { processors } = machine;
   for (let i = 0; i < processors.length; i++) processors[i].engine.heat = options.heat ?? HEAT;
+  const { onStaleTranslation } = options;
+  if (onStaleTranslation !== undefined)
+    for (const { cpu } of processors)
+      cpu.watcher = { staleTranslation: ({ number }, report) => onStaleTranslation(report, number) };
   const before = machine.retired;
   const stop = machine.run(options.maxInstructions ?? Number.MAX_SAFE_INTEGER, options.choice ?? preferred);
   const result = { state: machine.publish(), stop, retired: machine.retired - before };
   machine.onEffect = undefined;
+  for (let i = 0; i < processors.length; i++) processors[i].cpu.watcher = undefined;
   giveBack(machine);
   return result;
 };

@@ -1,4 +1,5 @@
 import { answersAt, type Choice, EMPTY_MEMORY, MemoryDraft } from '../core';
+import { NO_CACHES } from '../cpu/caching';
 import type { Tier } from '../cpu/engine/block-builder';
 import type { Engine, EngineStop } from '../cpu/engine/engine';
 import type { LinearMemory } from '../cpu/engine/linear-memory';
@@ -57,6 +58,7 @@ export class RunningMachine {
       tier,
       bus: this.bus,
       draft: this.draft,
+      caches: config.caches ?? NO_CACHES,
       clock: { now: (): number => this.engine.now() },
       decide: (site, alternatives, value) => this.decisions.decide(site, alternatives, value),
     };

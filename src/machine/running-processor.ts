@@ -1,4 +1,5 @@
 import type { ChoiceSite, MemoryDraft } from '../core';
+import type { CachePolicy } from '../cpu/caching';
 import type { Tier } from '../cpu/engine/block-builder';
 import { Engine } from '../cpu/engine/engine';
 import { LinearMemory } from '../cpu/engine/linear-memory';
@@ -16,6 +17,7 @@ export interface Surroundings {
   readonly tier: Tier;
   readonly bus: MachineBus;
   readonly draft: MemoryDraft;
+  readonly caches: CachePolicy;
   readonly clock: { now(): number };
   readonly decide: (site: ChoiceSite, alternatives: bigint, value: bigint) => bigint;
 }
@@ -32,13 +34,15 @@ export class RunningProcessor {
   constructor(
     readonly number: number,
     count: number,
-    { processor, tier, bus, draft, clock, decide }: Surroundings,
+    { processor, tier, bus, draft, clock, decide, caches }: Surroundings,
   ) {
     this.memory = new LinearMemory(draft, processor);
     this.cpu = new ProcessorDraft(bus, this.memory, processor.cpuid, clock, decide);
     this.cpu.number = number;
     this.cpu.count = count;
     this.memory.onMonitorTriggered = () => this.changed();
+    this.memory.remember(caches);
+    if (this.memory.remembered !== undefined) this.memory.remembered.onChanged = () => this.changed();
     this.virtualized = virtualizedProcessor(processor, this.cpu, this.memory);
     this.engine = new Engine(this.cpu, this.memory, rowsFor(processor, instructionRows()), tier);
   }
@@ -46,6 +50,7 @@ export class RunningProcessor {
   load(state: ProcessorState, draft: MemoryDraft): void {
     this.engine.reset(draft);
     this.publisher.load(this.cpu, state, this.virtualized);
+    this.memory.remembered?.loaded();
     this.cpu.boundaryWork = true;
     this.cpu.mmu.contextChanged();
     this.published = state;

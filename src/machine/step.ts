@@ -1,4 +1,5 @@
 import { type Choice, preferred } from '../core';
+import type { StaleTranslation } from '../cpu/caching';
 import type { InterruptionEvent } from '../cpu/event';
 import type { ProcessorDraft, ProcessorWatcher } from '../cpu/processor-draft';
 import type { DeviceEffect } from '../platform';
@@ -21,6 +22,8 @@ export type ArchitecturalEvent =
   /** VM entry loaded the guest state; an event that it injects follows as `delivered`. */
   | (OnProcessor & { readonly kind: 'vm-entry' })
   | (OnProcessor & { readonly kind: 'vm-exit'; readonly exit: VmExit })
+  /** A remembered translation was used that memory contradicts; told once for a store to a table. */
+  | (OnProcessor & { readonly kind: 'stale-translation'; readonly report: StaleTranslation })
   /** A device did something outside the machine: a byte on the serial line, the end of an interrupt... */
   | { readonly kind: 'device'; readonly effect: DeviceEffect }
   /** No instruction retired, or none will after this one. */
@@ -54,6 +57,9 @@ class EventList implements ProcessorWatcher {
   }
   leftNonRoot(cpu: ProcessorDraft, exit: unknown): void {
     this.add({ kind: 'vm-exit', ...on(cpu), exit: exit as VmExit });
+  }
+  staleTranslation(cpu: ProcessorDraft, report: StaleTranslation): void {
+    this.add({ kind: 'stale-translation', ...on(cpu), report });
   }
   readonly device = (effect: DeviceEffect): void => this.add({ kind: 'device', effect });
   stopped(stop: StopReason): void {

@@ -1,4 +1,5 @@
 import { shiftRightWide, u64 } from '../core';
+import type { LinearHalves, Remedy, SecondStage, WayFault } from '../cpu/caching';
 import type { Instruction } from '../cpu/decode/instruction';
 import type { InterruptionEvent } from '../cpu/event';
 import type { ProcessorDraft } from '../cpu/processor-draft';
@@ -9,6 +10,7 @@ import type {
   TaskSwitchAttempt,
   Virtualization,
 } from '../cpu/virtualization';
+import { EptStage, withoutAddressOfVpid, withoutEp4ta } from '../ept';
 import { capabilityMsr } from './capabilities';
 import { performExit } from './exit/perform-exit';
 import type { VmExit } from './exit/vm-exit';
@@ -20,12 +22,14 @@ import {
   unblockNmi,
   waitsForWindow,
 } from './non-root/events';
-import { translateGuestPhysical } from './non-root/guest-physical';
+import { refuseTranslation, translateGuestPhysical } from './non-root/guest-physical';
 import { interceptInstruction } from './non-root/intercept';
 import { VmxOperation } from './operation';
 import { fieldIndex } from './vmcs';
 import { controlMask } from './vmcs/halves';
 
+const ENABLE_VPID = controlMask('enableVpid');
+const VPID = fieldIndex('vpid');
 const TSC_OFFSET = fieldIndex('tscOffset');
 const TSC_MULTIPLIER = fieldIndex('tscMultiplier');
 const USE_TSC_OFFSETTING = controlMask('useTscOffsetting');
@@ -44,6 +48,8 @@ const FIRST_CAPABILITY = 0x480;
 
 /** VMX as the core asks for it: one object a processor. SDM Vol. 3C, 26 VMX Non-Root Operation */
 export class Vmx extends VmxOperation implements Virtualization {
+  private readonly stage = new EptStage(this.eptWalk);
+
   intercept(cpu: ProcessorDraft, instruction: Instruction, what: InterceptedInstruction): void {
     interceptInstruction(this, cpu, instruction, what);
   }
@@ -76,6 +82,34 @@ export class Vmx extends VmxOperation implements Virtualization {
 
   translateGuestPhysical(cpu: ProcessorDraft, address: number, access: PhysicalAccess): number {
     return translateGuestPhysical(this, cpu, address, access);
+  }
+
+  currentVpid(_cpu: ProcessorDraft): number {
+    return (this.secondary & ENABLE_VPID) === 0 ? 0 : Number(this.current!.data.words[VPID]);
+  }
+
+  secondStage(_cpu: ProcessorDraft): SecondStage | undefined {
+    return this.eptEnabled ? this.stage : undefined;
+  }
+
+  refuseTranslation(
+    cpu: ProcessorDraft,
+    fault: Exclude<WayFault, { kind: 'page-fault' }>,
+    access: PhysicalAccess,
+  ): never {
+    return refuseTranslation(this, cpu, fault, access);
+  }
+
+  remedies(cpu: ProcessorDraft, at: LinearHalves): readonly Remedy[] {
+    const vpid = this.currentVpid(cpu);
+    const { root } = this.eptWalk;
+    return [
+      {
+        operation: 'INVVPID individual-address',
+        drop: (caches) => withoutAddressOfVpid(caches, at, vpid),
+      },
+      { operation: 'INVEPT single-context', drop: (caches) => withoutEp4ta(caches, root) },
+    ];
   }
 
   translationRoot(_cpu: ProcessorDraft): number {

@@ -97,6 +97,10 @@ export class FlatMemory implements Mmu {
   flush(): void {
     this.flushes++;
   }
+  invalidate(): void {
+    this.flush();
+  }
+  forget(): void {}
   contextChanged(): void {
     this.contextChanges++;
   }

@@ -1,4 +1,7 @@
 export * from './invalidation';
 export * from './mapping';
+export * from './policy';
+export * from './remembered';
+export * from './stale';
 export * from './way';
 export * from './ways';

@@ -10,6 +10,17 @@ export interface LinearHalves {
   readonly high: number;
 }
 
+/** What selects mappings when an operation invalidates. */
+export interface CurrentTags {
+  readonly vpid: number;
+  readonly pcid: number;
+  /** -1 while EPT is off. */
+  readonly ep4ta: number;
+}
+
+/** What is left of what is remembered after an operation. */
+export type CacheDrop = (caches: TranslationCaches, now: CurrentTags) => TranslationCaches;
+
 /** In which address space an operation invalidates. */
 export interface InContext {
   readonly vpid: number;

@@ -70,7 +70,7 @@ export interface Mapping {
   readonly kind: 'page' | 'table';
   readonly shift: MappingShift;
   readonly number: number;
-  readonly pageShift: number;
+  readonly pageShift: MappingShift;
   /** Of a page its first 4-KiB frame; of a table the frame that it is in, host-physical. */
   readonly frame: number;
   /** Of a combined page: its first 4-KiB frame as the guest's tables name it; else `frame`. */

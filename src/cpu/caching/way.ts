@@ -50,8 +50,8 @@ export interface SecondStage {
     access: CachedAccess,
     pagingStructure: boolean,
   ): Iterable<StageWay>;
-  /** Whether rights allow an access. */
-  allows(rights: number, access: CachedAccess, pagingStructure: boolean): boolean;
+  /** Whether rights allow an access; `linearRights`: those of paging, undefined for a paging-structure entry of the guest. */
+  allows(rights: number, access: CachedAccess, linearRights: number | undefined): boolean;
 }
 
 /** Why there is no frame. */

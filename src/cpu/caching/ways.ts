@@ -152,7 +152,7 @@ class Ways {
     const gpa = entryAddress(mode!.format, frame * 4096, this.low, this.high, level);
     for (const way of stage.ways(caches, memory, gpa, READ, true)) {
       const next = this.joined(path, way);
-      if (way.end === 'mapped' && stage.allows(way.rights, READ, true))
+      if (way.end === 'mapped' && stage.allows(way.rights, READ, undefined))
         yield* this.from({ level, table: way.frame, path: this.tableFill(next, way, level) });
       else yield this.stageFault(way, gpa, next, true);
     }
@@ -169,7 +169,7 @@ class Ways {
     };
   }
 
-  /** Walks that come to the same table with the same rights have the same end. */
+  /** Walks that come to the same table with the same rights have the same end; one that used memory alone is told apart. */
   private isNew(...parts: readonly (number | string | boolean)[]): boolean {
     const key = parts.join(' ');
     if (this.seen.has(key)) return false;
@@ -178,7 +178,8 @@ class Ways {
   }
 
   private *from({ level, table, path }: Place): Generator<Way> {
-    if (!this.isNew('at', level, table, path.rights, path.unset)) return;
+    const known = path.used.length > 0;
+    if (!this.isNew('at', level, table, path.rights, path.unset, known)) return;
     const { memory, mode } = this.setup;
     const { format } = mode!;
     const bytes = format.entryBytes;
@@ -270,8 +271,9 @@ class Ways {
     for (const way of stage.ways(caches, memory, gpa, access, false)) {
       const next = this.joined(path, way);
       const { frame, rights, memoryType } = way;
-      const known = ['to', leaf.frame, leaf.shift, path.rights, leaf.memoryType, next.unset] as const;
-      if (!this.isNew(...known, way.end, frame, rights, memoryType)) continue;
+      const known = next.used.length > 0;
+      const to = ['to', leaf.frame, leaf.shift, path.rights, leaf.memoryType, next.unset, known] as const;
+      if (!this.isNew(...to, way.end, frame, rights, memoryType)) continue;
       if (way.end !== 'mapped') yield this.stageFault(way, gpa, next, false);
       else {
         const shift = Math.min(way.shift, leaf.shift) as MappingShift;
@@ -297,7 +299,7 @@ class Ways {
       kind: 'page',
       shift,
       number,
-      pageShift: Math.max(shift, leaf.shift),
+      pageShift: Math.max(shift, leaf.shift) as MappingShift,
       frame: frame - offset,
       guestFrame: leaf.frame - offset,
       entryBytes: 8,
@@ -330,7 +332,7 @@ class Ways {
   }: Mapping): WayFault | undefined {
     const refused = this.pagingDenial(rights, key);
     const { stage, access } = this.setup;
-    if (refused !== undefined || stage === undefined || stage.allows(eptRights, access, false))
+    if (refused !== undefined || stage === undefined || stage.allows(eptRights, access, rights))
       return refused;
     const offset = (numberAt(this.low, this.high, 12) % 2 ** (shift - 12)) * 4096 + (this.low & 4095);
     return {

@@ -6,6 +6,7 @@ import { CR0, CR4, EFER, FLAG, SLOT } from '../slots';
 import { type CodeMode, CodeModes } from './code-mode';
 import { CONTEXT_AT, EPOCH_AT } from './engine-slots';
 import { FastPages } from './fast-pages';
+import type { RememberedTranslations } from './remembered-translations';
 
 const RFLAGS = 2 * SLOT.rflags;
 const DR7 = 2 * SLOT.dr7;
@@ -34,6 +35,8 @@ export abstract class DerivedPages {
   readonly fast = new FastPages();
   /** Frames of the paging structures behind the fast arrays. */
   protected readonly watched = new Set<number>();
+  /** What the processor remembers of its walks; undefined under the policy `none`. */
+  remembered: RememberedTranslations | undefined;
   /** Breakpoints are armed: then nothing enters the fast arrays. */
   private armed = false;
   private readonly modes = new CodeModes();
@@ -66,6 +69,7 @@ export abstract class DerivedPages {
       this.armed = armed;
       this.flush();
     }
+    if (this.remembered?.contextChanged() === true) this.flush();
     const mode = this.modes.now(cpu);
     this.mode = mode;
     const wide = mode.codeSize === 64;
@@ -132,16 +136,26 @@ export abstract class DerivedPages {
 
   /** A write to this frame will drop everything derived from translations. */
   watch(frame: number): void {
-    if (this.watched.has(frame)) return;
+    if (this.watches(frame)) return;
     this.watched.add(frame);
     this.dropWrites();
   }
 
+  /** Whether translations came from a frame. */
+  protected watches(frame: number): boolean {
+    return this.watched.has(frame) || this.remembers(frame);
+  }
+
+  /** Whether something is remembered of a frame. */
+  remembers(frame: number): boolean {
+    return this.remembered?.tables.has(frame) === true;
+  }
+
   /** Whether a processor has derived something from a frame: then writes to it must be seen. */
   protected isDerivedFrom(frame: number): boolean {
-    if (this.watched.has(frame) || this.code.has(frame) || this.monitors(frame)) return true;
+    if (this.watches(frame) || this.code.has(frame) || this.monitors(frame)) return true;
     for (const peer of this.peers)
-      if (peer.watched.has(frame) || peer.code.has(frame) || peer.monitors(frame)) return true;
+      if (peer.watches(frame) || peer.code.has(frame) || peer.monitors(frame)) return true;
     return false;
   }
 
@@ -153,8 +167,8 @@ export abstract class DerivedPages {
 
   /** A frame was written: what was translated through it is dropped. */
   protected dropTranslations(frame: number): void {
-    if (this.watched.has(frame)) this.flush();
-    for (const peer of this.peers) if (peer.watched.has(frame)) peer.flush();
+    if (this.watches(frame)) this.flush();
+    for (const peer of this.peers) if (peer.watches(frame)) peer.flush();
   }
 
   /** Whether the processor's monitor is armed for a line of a frame. */

@@ -9,6 +9,9 @@ import { fastIndex } from './fast-pages';
 import { Translation } from './translation';
 
 const RFLAGS = 2 * SLOT.rflags;
+/** Accessed and dirty flags of guest and EPT entries. */
+const FLAGS = 0x360;
+const NO_ENTRIES: readonly number[] = [];
 
 /** What a slow access must know of its segment: it is SS; it was not checked, for base and limit are 0 and 4 GiB (the access may yet wrap around). */
 export const ACCESS_KIND = { stack: 1, flat: 2 } as const;
@@ -117,7 +120,7 @@ export abstract class OperandMemory extends Translation {
    * asked for before anything changes, since the instruction begins again.
    */
   protected requireAlone(frame: number, offset: number, bytes: number): void {
-    if (!this.alone && (this.code.hit(frame, offset, bytes) || this.watched.has(frame))) this.restart();
+    if (!this.alone && (this.code.hit(frame, offset, bytes) || this.isTable(frame))) this.restart();
   }
 
   private dataBreakpoints(low: number, high: number, bytes: number, write: boolean): void {
@@ -158,8 +161,55 @@ export abstract class OperandMemory extends Translation {
   ): void {
     this.dropCode(frame, offset, bytes);
     this.triggerMonitors(frame, offset, bytes);
+    const tracked = this.remembered !== undefined && this.isRemembered(frame);
+    const before = tracked ? this.beforeTableWrite(frame, offset, bytes) : NO_ENTRIES;
     putBytes(this.own(frame).bytes, offset, bytes, valueLow, valueHigh);
+    if (tracked) this.tableWritten(frame, offset, before);
     this.dropTranslations(frame);
+  }
+
+  /** What the entries hold that a write touches, from the first of 8 bytes on. */
+  private beforeTableWrite(frame: number, offset: number, bytes: number): readonly number[] {
+    const first = offset >> 3;
+    const last = (offset + bytes - 1) >> 3;
+    const entryBytes = this.entryBytes;
+    for (let at = first * 8; at < (last + 1) * 8; at += entryBytes)
+      for (const one of [this, ...this.peers])
+        if (one.remembers(frame)) one.remembered!.beforeWrite(frame * 4096 + at, entryBytes);
+    return Array.from(this.memory.page(frame).words.subarray(2 * first, 2 * last + 2));
+  }
+
+  private tableWritten(frame: number, offset: number, before: readonly number[]): void {
+    const first = 2 * (offset >> 3);
+    const { words } = this.memory.page(frame);
+    const { cpu } = this;
+    const { vpid, pcid } = this.remembered!.now();
+    const write = {
+      processor: cpu.number,
+      rip: cpu.rip,
+      clock: cpu.clock.now(),
+      vpid,
+      pcid,
+      reported: false,
+    };
+    for (let index = 0; index < before.length; index++) {
+      const old = before[index];
+      const now = words[first + index];
+      // Flags that are set change no translation.
+      if (old === now || ((old & ~now) === 0 && (now & ~old & ~FLAGS) === 0)) continue;
+      for (const one of [this, ...this.peers])
+        if (one.remembers(frame)) one.remembered!.written(frame * 4096 + 4 * (first + index), write);
+    }
+  }
+
+  /** Whether some processor remembers something of a frame. */
+  private isRemembered(frame: number): boolean {
+    return this.remembers(frame) || this.peers.some((peer) => peer.remembers(frame));
+  }
+
+  /** Whether a write to a frame is to be seen by translations: then its instruction runs alone. */
+  private isTable(frame: number): boolean {
+    return this.watches(frame) || (this.remembered !== undefined && this.isRemembered(frame));
   }
 
   private readCrossing(low: number, high: number, bytes: number, forWrite: boolean): number {

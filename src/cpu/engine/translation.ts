@@ -1,4 +1,11 @@
 import { ENTRY, type EntrySource, join, type MemoryDraft, RadixWalk } from '../../core';
+import {
+  type CacheDrop,
+  type CachePolicy,
+  type TableMemory,
+  type Way,
+  withoutFaultingPage,
+} from '../caching';
 import { VECTOR } from '../event';
 import {
   accessAllowed,
@@ -16,6 +23,7 @@ import { canonicalShift } from '../segmented-address';
 import { CR0, CR4, FLAG, SLOT } from '../slots';
 import type { PhysicalAccess } from '../virtualization';
 import { DerivedPages } from './derived-pages';
+import { RememberedTranslations } from './remembered-translations';
 
 const RFLAGS = 2 * SLOT.rflags;
 
@@ -47,6 +55,27 @@ const PDPTE_LOAD: PhysicalAccess = {
   linearRights: ALL_RIGHTS,
   linear: undefined,
 };
+
+/** Table entries as the walk reads them: ones where there is no memory. */
+class BoardMemory implements TableMemory {
+  low = 0;
+  high = 0;
+  constructor(private readonly pages: Pick<DerivedPages, 'cpu' | 'memory'>) {}
+
+  read(address: number, bytes: 4 | 8): void {
+    const frame = Math.floor(address / 4096);
+    const { cpu, memory } = this.pages;
+    if (!cpu.bus.isMemory(frame)) {
+      this.low = -1;
+      this.high = -1;
+      return;
+    }
+    const { words } = memory.page(frame);
+    const index = (address % 4096) >> 2;
+    this.low = words[index];
+    this.high = bytes === 8 ? words[index + 1] : 0;
+  }
+}
 
 /** What translation needs to know of a processor. */
 export type TranslatingProcessor = Pick<Processor, 'physicalAddressWidth' | 'features'>;
@@ -129,6 +158,14 @@ export abstract class Translation extends DerivedPages {
    * SDM Vol. 3A, 4.6 Access Rights, 4.8 Accessed and Dirty Flags
    */
   translate(low: number, high: number, write: boolean, fetch: boolean, implicit: boolean): number {
+    const { remembered } = this;
+    return remembered === undefined
+      ? this.walk(low, high, write, fetch, implicit)
+      : remembered.translate(low, high, write, fetch, implicit);
+  }
+
+  /** The same by a walk through memory. */
+  walk(low: number, high: number, write: boolean, fetch: boolean, implicit: boolean): number {
     const cpu = this.cpu;
     const W = cpu.W;
     const access = this.access;
@@ -147,14 +184,7 @@ export abstract class Translation extends DerivedPages {
       access.fetch = fetch;
       const root = paging.root(W, low);
       const end = root === NO_ROOT ? ENTRY.absent : walk.run(paging.format, this.entries, root, low, high);
-      const cr4 = W[2 * SLOT.cr4]!;
-      const user = !implicit && cpu.cpl === 3;
-      const by = this.rights as { -readonly [K in keyof PagingRights]: boolean };
-      by.user = user;
-      by.writeProtect = (W[2 * SLOT.cr0]! & CR0.wp) !== 0;
-      by.smep = (cr4 & CR4.smep) !== 0;
-      by.smap = (cr4 & CR4.smap) !== 0 && (implicit || (W[RFLAGS]! & FLAG.ac) === 0);
-      by.noExecute = paging.noExecute;
+      const by = this.governing(implicit);
       if (end !== ENTRY.leaf)
         this.pageFault(end !== ENTRY.absent, end === ENTRY.reserved, write, fetch, false);
       const denied = paging.keys && !fetch && this.keyDenies(walk, write);
@@ -178,6 +208,71 @@ export abstract class Translation extends DerivedPages {
     return frame;
   }
 
+  /** What governs the rights of an access, with the paging mode in use. */
+  governing(implicit: boolean): PagingRights {
+    const { cpu, paging } = this;
+    const { W } = cpu;
+    const cr4 = W[2 * SLOT.cr4]!;
+    const by = this.rights as { -readonly [K in keyof PagingRights]: boolean };
+    by.user = !implicit && cpu.cpl === 3;
+    by.writeProtect = (W[2 * SLOT.cr0]! & CR0.wp) !== 0;
+    by.smep = (cr4 & CR4.smep) !== 0;
+    by.smap = (cr4 & CR4.smap) !== 0 && (implicit || (W[RFLAGS]! & FLAG.ac) === 0);
+    by.noExecute = paging.noExecute;
+    return by;
+  }
+
+  pagingMode(): PagingMode {
+    this.paging.follow(this.cpu.W);
+    return this.paging;
+  }
+
+  /** Table entries of host memory. */
+  readonly tableMemory: TableMemory = new BoardMemory(this);
+
+  /** Bytes of an entry of the tables in use. */
+  protected get entryBytes(): 4 | 8 {
+    return this.pagingMode().format.entryBytes;
+  }
+
+  /** A frame was reached by what is remembered. */
+  reached(frame: number, write: boolean, fetch: boolean): void {
+    if (this.observer !== undefined && this.cpu.nonRoot)
+      this.observer.frame(frame, fetch ? 'fetch' : 'data', write);
+  }
+
+  /** Ends the instruction with the fault of a translation that is remembered. */
+  refuse({ fault }: Way, low: number, high: number, write: boolean, fetch: boolean): never {
+    const { cpu, access } = this;
+    access.low = low;
+    access.high = high;
+    if (fault!.kind === 'page-fault') this.raisePageFault(fault!.errorCode);
+    access.read = !write && !fetch;
+    access.write = write;
+    access.fetch = fetch;
+    return cpu.virtualization!.refuseTranslation(cpu, fault!, access);
+  }
+
+  private raisePageFault(errorCode: number): never {
+    const { low, high, linear } = this.access;
+    this.forget((caches, now) => withoutFaultingPage(caches, { low, high }, now));
+    this.cpu.raise(VECTOR.pf, errorCode, linear);
+  }
+
+  invalidate(drop: CacheDrop): void {
+    this.remembered?.drop(drop);
+    this.flush();
+  }
+
+  forget(drop: CacheDrop): void {
+    this.remembered?.drop(drop);
+  }
+
+  /** What the processor remembers, from now on by this policy. */
+  remember(policy: CachePolicy): void {
+    this.remembered = policy.kind === 'none' ? undefined : new RememberedTranslations(this, policy);
+  }
+
   private pageFault(
     present: boolean,
     reserved: boolean,
@@ -186,7 +281,7 @@ export abstract class Translation extends DerivedPages {
     keyDenied: boolean,
   ): never {
     const errorCode = pageFaultErrorCode(present, reserved, write, fetch, this.rights, keyDenied);
-    this.cpu.raise(VECTOR.pf, errorCode, this.access.linear);
+    this.raisePageFault(errorCode);
   }
 
   private keyDenies({ rights, high }: RadixWalk, write: boolean): boolean {

@@ -1,3 +1,4 @@
+import { NOTHING_REMEMBERED, withoutAll } from '../caching';
 import { EXTENDED_AT_RESET } from '../extended-state';
 import { initialMsrs } from '../msrs';
 import { perfGlobalCtrlBits } from '../performance-monitoring';
@@ -86,6 +87,8 @@ export const resetProcessor = (cpu: ProcessorDraft, bootstrap = true): void => {
   if (R[SLOT.perfGlobalCtrl] !== 0n) R[SLOT.miscEnable] |= PERFORMANCE_MONITORING;
   cpu.msrs = initialMsrs();
   cpu.extended = EXTENDED_AT_RESET;
+  cpu.mmu.invalidate(withoutAll);
+  cpu.remembered = NOTHING_REMEMBERED;
   cpu.nonRoot = false;
   cpu.startupVector = undefined;
   restart(cpu);

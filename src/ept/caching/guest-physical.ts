@@ -22,7 +22,7 @@ import {
 } from '../../cpu/caching';
 import { EPT_RIGHTS } from '../entry';
 import { highHalf, lowHalf } from '../nested-walk';
-import { eptAllows } from '../violation';
+import { eptAllows, eptFetchRight } from '../violation';
 
 const ACCESSED = 1 << 8;
 const DIRTY = 1 << 9;
@@ -31,13 +31,15 @@ const TYPE_SHIFT = 3;
 const TYPE_BITS = 15;
 const NOTHING: readonly never[] = Object.freeze([]);
 
-/** EPT as a processor uses it. */
+/** EPT as a processor uses it: `EptWalk` is one. */
 export interface EptInUse {
   readonly format: PagingFormat;
   /** Byte address of the top table: bits 51:12 of the EPTP. */
   readonly root: number;
   /** Bit 6 of the EPTP. */
   readonly accessedDirty: boolean;
+  /** Mode-based execute control is on. */
+  readonly modeBased: boolean;
 }
 
 interface Path {
@@ -85,7 +87,7 @@ class GuestPhysicalWays {
     }
     if (space !== undefined) {
       for (const page of space.covering('page', this.low, this.high))
-        if (page.dirty || !this.write)
+        if (page.dirty || !this.write || (page.eptRights & EPT_RIGHTS.write) === 0)
           yield this.ofPage(page, { from: page.from, used: [page], fills: NOTHING, unset: '' });
       for (const table of [...space.covering('table', this.low, this.high)]) {
         const { shift, frame, eptRights: rights, from } = table;
@@ -175,25 +177,43 @@ class GuestPhysicalWays {
   }
 }
 
-/** EPT as the second stage of translation, with what is remembered of it. SDM Vol. 3C, 29.4.1 Information That May Be Cached */
-export const eptStage = (ept: EptInUse): SecondStage => {
-  const tag = guestPhysicalTag(ept.root);
-  return {
-    ep4ta: ept.root,
-    accessedDirty: ept.accessedDirty,
+/** EPT as the second stage of translation, with what is remembered of it; it follows what `ept` says. SDM Vol. 3C, 29.4.1 Information That May Be Cached */
+export class EptStage implements SecondStage {
+  private tag: GuestPhysicalTag;
+
+  constructor(private readonly ept: EptInUse) {
+    this.tag = guestPhysicalTag(ept.root);
+  }
+
+  get ep4ta(): number {
+    return this.ept.root;
+  }
+  get accessedDirty(): boolean {
+    return this.ept.accessedDirty;
+  }
+
+  ways(
+    caches: TranslationCaches,
+    memory: TableMemory,
+    address: number,
+    { write }: CachedAccess,
+    pagingStructure: boolean,
+  ): Iterable<StageWay> {
+    const { ept } = this;
+    if (this.tag.ep4ta !== ept.root) this.tag = guestPhysicalTag(ept.root);
     // With accessed and dirty flags, accesses to the guest's paging structures count as writes.
-    ways: (caches, memory, address, access, pagingStructure) =>
-      new GuestPhysicalWays(
-        ept,
-        tag,
-        caches,
-        memory,
-        address,
-        pagingStructure ? ept.accessedDirty : access.write,
-      ).all(),
-    allows: (rights, { write, fetch }: CachedAccess, pagingStructure) =>
-      pagingStructure
-        ? (rights & EPT_RIGHTS.read) !== 0 && (!ept.accessedDirty || (rights & EPT_RIGHTS.write) !== 0)
-        : eptAllows(rights, { read: !write && !fetch, write, fetch }),
-  };
-};
+    const writes = pagingStructure ? ept.accessedDirty : write;
+    return new GuestPhysicalWays(ept, this.tag, caches, memory, address, writes).all();
+  }
+
+  allows(rights: number, { write, fetch }: CachedAccess, linearRights: number | undefined): boolean {
+    const { accessedDirty, modeBased } = this.ept;
+    if (linearRights === undefined)
+      return eptAllows(rights, { read: true, write: accessedDirty, fetch: false });
+    return eptAllows(
+      rights,
+      { read: !write && !fetch, write, fetch },
+      eptFetchRight(modeBased, linearRights),
+    );
+  }
+}

@@ -1,7 +1,10 @@
-import type { LinearHalves, TranslationCaches } from '../../cpu/caching';
+import { type LinearHalves, type TranslationCaches, withoutVpid } from '../../cpu/caching';
 import { highHalf, lowHalf } from '../nested-walk';
 
 /** What each operation of Vol. 3C must drop. SDM Vol. 3C, 29.4.3.1 Operations that Invalidate Cached Mappings */
+
+/** VM entry, VM exit and EPTP switching while VPIDs are off. */
+export const withoutVpid0 = (caches: TranslationCaches): TranslationCaches => withoutVpid(caches, 0);
 
 /** INVEPT, single-context: guest-physical and combined mappings of one EP4TA; a linear mapping has none. */
 export const withoutEp4ta = (caches: TranslationCaches, ep4ta: number): TranslationCaches =>

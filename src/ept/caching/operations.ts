@@ -19,6 +19,7 @@ import {
   withoutEpt,
   withoutLinear,
   withoutViolation,
+  withoutVpid0,
   withoutVpids,
 } from './invalidation';
 
@@ -73,7 +74,7 @@ const halves = (address: Gva): LinearHalves => ({ low: low32(address), high: hig
 const context = ({ vpid = 0, pcid = 0 }: Pcid) => ({ vpid, pcid });
 const nothing = (caches: TranslationCaches): TranslationCaches => caches;
 const withoutVpidsInUse = (caches: TranslationCaches, by: { readonly enableVpid: boolean }) =>
-  by.enableVpid ? caches : withoutVpid(caches, 0);
+  by.enableVpid ? caches : withoutVpid0(caches);
 const EFER_NXE = 0x800n;
 
 /** What each must drop; it may drop whatever else there is. SDM Vol. 3A, 4.10.4.1 Operations that Invalidate TLBs; SDM Vol. 3C, 29.4.3.1 Operations that Invalidate Cached Mappings */

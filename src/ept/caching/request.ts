@@ -5,8 +5,8 @@ import type { PagingFeatures } from '../../cpu/paging-format';
 import { CR0, CR4, EFER } from '../../cpu/slots';
 import { COMMON_EPT, EPTP, type EptCapabilities, eptpError, eptRoot } from '../eptp';
 import { pagingModeOf, pagingRegisters } from '../guest-paging';
-import { eptPaging } from '../paging-format';
-import { eptStage } from './guest-physical';
+import { eptPagingOf } from '../paging-format';
+import { EptStage } from './guest-physical';
 
 /** What selects a translation: the registers of one logical processor. */
 export interface TranslationContext {
@@ -30,6 +30,8 @@ export interface TranslationContext {
   /** EPT is on, with this EPTP. */
   readonly eptp?: bigint | undefined;
   readonly ept?: EptCapabilities;
+  /** Mode-based execute control for EPT. */
+  readonly modeBased?: boolean;
   readonly features?: Partial<PagingFeatures>;
 }
 
@@ -64,15 +66,16 @@ class RootMemory implements TableMemory {
   }
 }
 
-const stageOf = ({ eptp, ept }: TranslationContext, physicalAddressWidth: number) => {
+const stageOf = ({ eptp, ept, modeBased = false }: TranslationContext, physicalAddressWidth: number) => {
   if (eptp === undefined) return undefined;
   const capabilities = ept ?? { ...ALL_EPT, physicalAddressWidth };
   const error = eptpError(eptp, capabilities);
   if (error !== undefined) throw new ModelError(`EPTP that VM entry refuses: ${error}`);
-  return eptStage({
-    format: eptPaging(capabilities, EPTP.get(eptp, 'walkLengthMinus1') === 4n ? 5 : 4),
+  return new EptStage({
+    format: eptPagingOf(capabilities, eptp, modeBased),
     root: eptRoot(eptp),
     accessedDirty: EPTP.get(eptp, 'accessedDirtyEnable') === 1n,
+    modeBased,
   });
 };
 

@@ -34,6 +34,7 @@ import {
 } from './codec';
 import { attachedMonitor } from './monitor-codec';
 import { processorState } from './processor-codec';
+import { cachePolicy } from './remembered-codec';
 
 /** What a snapshot names instead of holding: it must be given again when the snapshot is read. */
 export interface SnapshotParts {
@@ -124,6 +125,7 @@ const headCodec = ({ monitors, devices }: SnapshotParts, virtualizes: boolean): 
       processor: processorByName,
       memoryBytes: wholePages,
       board: optional(boardOptions(devices)),
+      caches: optional(cachePolicy),
       seed: optional(word32),
     }),
     ram: memoryRanges,

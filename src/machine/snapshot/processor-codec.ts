@@ -1,3 +1,4 @@
+import { NOTHING_REMEMBERED, type Remembered } from '../../cpu/caching';
 import type { ExtendedState, X87State } from '../../cpu/extended-state';
 import { type ProcessorState, SEGMENT_REGISTERS, type SegmentRegister } from '../../cpu/processor-state';
 import { CONTROL_REGISTERS, DEBUG_REGISTERS, MODEL_SPECIFIC_REGISTERS } from '../../cpu/slots';
@@ -13,6 +14,7 @@ import {
   malformed,
   mapped,
   oneOf,
+  optional,
   orUndefined,
   partial,
   physical,
@@ -23,6 +25,7 @@ import {
   word32,
   word64,
 } from './codec';
+import { remembered } from './remembered-codec';
 
 /** A segment register, access rights in the format of the VMCS. */
 export const segmentRegister: Codec<SegmentRegister> = record({
@@ -98,7 +101,10 @@ const extendedState: Codec<ExtendedState> = record<ExtendedState>({
   vectors: list(wideWord(256), 16),
 });
 
-const fields: Codec<ProcessorState> = record<ProcessorState>({
+/** With what is remembered left out where that is nothing. */
+type Written = Omit<ProcessorState, 'remembered'> & { readonly remembered?: Remembered };
+
+const written: Codec<Written> = record<Written>({
   registers: list(word64, 16),
   rip: word64,
   rflags: word64,
@@ -119,9 +125,18 @@ const fields: Codec<ProcessorState> = record<ProcessorState>({
     pendingDebug: word32,
     pdptes: list(word64, 4),
   }),
+  // Absent where nothing is remembered
+  remembered: optional(remembered),
   nonRoot: flag,
   virtualization: orUndefined(vmx) as Codec<unknown>,
 });
+
+const fields: Codec<ProcessorState> = mapped(
+  written,
+  ({ remembered: all, ...state }: ProcessorState): Written =>
+    all === NOTHING_REMEMBERED ? state : { ...state, remembered: all },
+  (state): ProcessorState => Object.freeze({ ...state, remembered: state.remembered ?? NOTHING_REMEMBERED }),
+);
 
 /** A logical processor. `virtualizes`: the processor has VMX, so its state must be there, and else must not. */
 export const processorState = (virtualizes: boolean): Codec<ProcessorState> =>

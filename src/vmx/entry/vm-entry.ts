@@ -1,6 +1,7 @@
 import { ModelError } from '../../core';
 import type { Mmu } from '../../cpu/mmu';
 import { ACTIVITY, type ActivityState, type ProcessorDraft } from '../../cpu/processor-draft';
+import { withoutVpid0 } from '../../ept';
 import { exitReasonOf } from '../exit/exit-reasons';
 import { loadMsrsOnEntry } from '../exit/msr-areas';
 import { performEntryFailure } from '../exit/perform-exit';
@@ -118,7 +119,7 @@ const startGuest = (vmx: VmxOperation, cpu: ProcessorDraft, vmcs: VmcsData): voi
     (vmx.pin & TIMER_ACTIVE) === 0
       ? Number.POSITIVE_INFINITY
       : (Math.floor(cpu.clock.now() / vmx.timerRate) + (halves[TIMER] >>> 0)) * vmx.timerRate;
-  if ((vmx.secondary & ENABLE_VPID) === 0) cpu.mmu.flush();
+  if ((vmx.secondary & ENABLE_VPID) === 0) cpu.mmu.invalidate(withoutVpid0);
   cpu.mmu.contextChanged();
   cpu.boundaryWork = true;
   cpu.watcher?.enteredNonRoot?.(cpu);

@@ -3,6 +3,7 @@ import { EVENT_TYPE, type InterruptionEvent } from '../../cpu/event';
 import { readPdptes, setPdptes } from '../../cpu/pdpte-registers';
 import { ACTIVITY, type ProcessorDraft } from '../../cpu/processor-draft';
 import { SLOT } from '../../cpu/slots';
+import { withoutVpid0 } from '../../ept';
 import type { VmxOperation } from '../operation';
 import { controlMask } from '../vmcs/halves';
 import { REGION } from '../vmcs/region';
@@ -42,7 +43,7 @@ const returnToHost = (vmx: VmxOperation, cpu: ProcessorDraft): void => {
     return;
   }
   loadHost(cpu, data);
-  if ((vmx.secondary & ENABLE_VPID) === 0) cpu.mmu.flush();
+  if ((vmx.secondary & ENABLE_VPID) === 0) cpu.mmu.invalidate(withoutVpid0);
   cpu.mmu.contextChanged();
   cpu.boundaryWork = true;
   if (cpu.paePaging && !hasHostPdptes(cpu)) abort(vmx, cpu, VMX_ABORT.hostPdptes);

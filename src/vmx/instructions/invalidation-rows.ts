@@ -1,8 +1,9 @@
-import { isCanonical, shiftRight, u64 } from '../../core';
+import { high32, isCanonical, low32, shiftRight, u64 } from '../../core';
+import { type CacheDrop, withoutNonGlobal, withoutVpid } from '../../cpu/caching';
 import type { Instruction } from '../../cpu/decode/instruction';
 import type { SystemRow } from '../../cpu/engine/row';
 import type { ProcessorDraft } from '../../cpu/processor-draft';
-import { eptpError } from '../../ept';
+import { eptpError, eptRoot, withoutAddressOfVpid, withoutEp4ta, withoutEpt, withoutVpids } from '../../ept';
 import { controlSupported, EPT_VPID_CAP } from '../capabilities';
 import type { VmxOperation } from '../operation';
 import {
@@ -24,6 +25,7 @@ const INVEPT_TYPES = ['inveptSingle', 'inveptAll'] as const;
 const INVVPID_TYPES = ['invvpidIndividual', 'invvpidSingle', 'invvpidAll', 'invvpidSingleNonGlobal'] as const;
 const INVEPT_SINGLE = 1n;
 const INVVPID_INDIVIDUAL = 0n;
+const INVVPID_SINGLE = 1n;
 const INVVPID_ALL = 2n;
 
 const offers = (vmx: VmxOperation, capability: Parameters<typeof EPT_VPID_CAP.get>[1]): boolean =>
@@ -58,8 +60,16 @@ const invept = (cpu: ProcessorDraft, instruction: Instruction): VmxResult => {
   if (capability === undefined || !offers(vmx, capability)) return 'invalidInveptInvvpidOperand';
   const [eptp] = readDescriptor(cpu, instruction);
   if (type === INVEPT_SINGLE && eptpError(eptp, vmx.ept) !== undefined) return 'invalidInveptInvvpidOperand';
-  cpu.mmu.flush();
+  cpu.mmu.invalidate(type === INVEPT_SINGLE ? (caches) => withoutEp4ta(caches, eptRoot(eptp)) : withoutEpt);
   return 'VMsucceed';
+};
+
+/** What each type of INVVPID drops. */
+const dropOf = (type: bigint, vpid: number, address: bigint): CacheDrop => {
+  if (type === INVVPID_INDIVIDUAL)
+    return (caches) => withoutAddressOfVpid(caches, { low: low32(address), high: high32(address) }, vpid);
+  if (type === INVVPID_ALL) return withoutVpids;
+  return (caches) => (type === INVVPID_SINGLE ? withoutVpid : withoutNonGlobal)(caches, vpid);
 };
 
 const invvpid = (cpu: ProcessorDraft, instruction: Instruction): VmxResult => {
@@ -73,7 +83,7 @@ const invvpid = (cpu: ProcessorDraft, instruction: Instruction): VmxResult => {
     (type !== INVVPID_ALL && vpid === 0n) ||
     (type === INVVPID_INDIVIDUAL && !isCanonical(address, vmx.linearAddressWidth));
   if (isBad) return 'invalidInveptInvvpidOperand';
-  cpu.mmu.flush();
+  cpu.mmu.invalidate(dropOf(type, Number(vpid), address));
   return 'VMsucceed';
 };
 

@@ -1,13 +1,15 @@
-import { ENTRY, gpa, gva } from '../../core';
+import { ENTRY, gpa, gva, high32, low32 } from '../../core';
+import type { WayFault } from '../../cpu/caching';
 import type { ProcessorDraft } from '../../cpu/processor-draft';
 import type { PhysicalAccess } from '../../cpu/virtualization';
-import { type EptAccess, eptAllows, eptFetchRight, highHalf, lowHalf } from '../../ept';
+import { type EptAccess, eptAllows, eptFetchRight, highHalf, lowHalf, withoutViolation } from '../../ept';
 import type { VmExit } from '../exit/vm-exit';
 import type { VmxOperation } from '../operation';
 import { setAccessedAndDirty } from './accessed-dirty';
 import { convertViolation } from './virtualization-exception';
 
 /** With accessed and dirty flags an access to guest paging structures. SDM Vol. 3C, 29.3.3.2 EPT Violations */
+const READ: EptAccess = { read: true, write: false, fetch: false };
 const READ_AND_WRITE: EptAccess = { read: true, write: true, fetch: false };
 
 const violation = (
@@ -16,17 +18,21 @@ const violation = (
   address: number,
   access: PhysicalAccess,
   wanted: EptAccess,
+  rights = vmx.eptWalk.rights,
 ): never => {
   const { linear, pagingStructure, linearRights } = access;
   const advanced = vmx.ept.advancedInformation && linear !== undefined && !pagingStructure;
   const what = {
     gpa: gpa(address),
     access: { read: wanted.read, write: wanted.write, fetch: wanted.fetch },
-    rights: vmx.eptWalk.rights,
+    rights,
     linear: linear === undefined ? undefined : gva(linear),
     pagingStructure,
     linearRights: advanced ? linearRights : undefined,
   };
+  const at =
+    linear === undefined || pagingStructure ? undefined : { low: low32(linear), high: high32(linear) };
+  cpu.mmu.forget((caches, now) => withoutViolation(caches, address, at, now));
   convertViolation(vmx, cpu, what);
   return cpu.leave({ reason: 'eptViolation', ...what } satisfies VmExit);
 };
@@ -57,4 +63,20 @@ export const translateGuestPhysical = (
   if (end === ENTRY.reserved)
     return cpu.leave({ reason: 'eptMisconfiguration', gpa: gpa(address) } satisfies VmExit);
   return violation(vmx, cpu, address, access, wanted);
+};
+
+/** Leaves with what a remembered translation says. */
+export const refuseTranslation = (
+  vmx: VmxOperation,
+  cpu: ProcessorDraft,
+  fault: Exclude<WayFault, { kind: 'page-fault' }>,
+  access: PhysicalAccess,
+): never => {
+  if (fault.kind === 'ept-misconfiguration')
+    return cpu.leave({ reason: 'eptMisconfiguration', gpa: gpa(fault.gpa) } satisfies VmExit);
+  const { pagingStructure } = fault;
+  const { read, write, fetch, linear, linearRights } = access;
+  const what = { read, write, fetch, linear, linearRights, pagingStructure };
+  const asTable = vmx.eptWalk.accessedDirty ? READ_AND_WRITE : READ;
+  return violation(vmx, cpu, fault.gpa, what, pagingStructure ? asTable : access, fault.rights);
 };

@@ -1,4 +1,12 @@
-import { isCanonical, shiftRight } from '../../../core';
+import { high32, isCanonical, low32, shiftRight } from '../../../core';
+import {
+  type CacheDrop,
+  withoutNonGlobal,
+  withoutPage,
+  withoutPageOfPcid,
+  withoutPcid,
+  withoutVpid,
+} from '../../caching';
 import type { Instruction } from '../../decode/instruction';
 import { linearAddressWidth } from '../../presets/features';
 import type { ProcessorDraft } from '../../processor-draft';
@@ -13,7 +21,8 @@ const invalidatePage = (cpu: ProcessorDraft, instruction: Instruction): void => 
   const operand = memoryOf(instruction.operands[0]);
   const address = uncheckedLinear(cpu, operand.segment, effectiveAddress(cpu, operand));
   intercept(cpu, instruction, { id: 'invlpg', address });
-  cpu.mmu.flush();
+  const at = { low: low32(address), high: high32(address) };
+  cpu.mmu.invalidate((caches, now) => withoutPage(caches, at, now));
 };
 
 /** Types of INVPCID: one address, one PCID, everything, everything but global translations. */
@@ -22,6 +31,21 @@ const SINGLE = 1n;
 const LAST_TYPE = 3n;
 const DESCRIPTOR_BYTES = 16;
 const PCID_BITS = 12n;
+
+/** What each type drops, of the current VPID. */
+const dropOf = (type: number, pcid: number, address: bigint): CacheDrop => {
+  const at = { low: low32(address), high: high32(address) };
+  switch (type) {
+    case 0:
+      return (caches, { vpid }) => withoutPageOfPcid(caches, at, { vpid, pcid });
+    case 1:
+      return (caches, { vpid }) => withoutPcid(caches, { vpid, pcid });
+    case 2:
+      return (caches, { vpid }) => withoutVpid(caches, vpid);
+    default:
+      return (caches, { vpid }) => withoutNonGlobal(caches, vpid);
+  }
+};
 
 // SDM Vol. 2, INVPCID—Invalidate Process-Context Identifier
 const invalidatePcid = (cpu: ProcessorDraft, instruction: Instruction): void => {
@@ -38,7 +62,7 @@ const invalidatePcid = (cpu: ProcessorDraft, instruction: Instruction): void => 
   const one = type === INDIVIDUAL || type === SINGLE;
   if (one && pcid !== 0n && (cpu.W[2 * SLOT.cr4] & CR4.pcide) === 0) cpu.generalProtection();
   if (type === INDIVIDUAL && !isCanonical(address, linearAddressWidth(cpu.cpuid))) cpu.generalProtection();
-  cpu.mmu.flush();
+  cpu.mmu.invalidate(dropOf(Number(type), Number(pcid), address));
 };
 
 export const INVALIDATION_ROWS = [systemRow('invlpg', invalidatePage), systemRow('invpcid', invalidatePcid)];

@@ -1,0 +1,133 @@
+import { type NumberTrie, trieGet, trieSet } from '../../core';
+import {
+  type CachedEntry,
+  EMPTY_CACHES,
+  type Fill,
+  type Mapping,
+  type TranslationCaches,
+  withFills,
+} from './mapping';
+
+/** Who wrote to a table entry that the caches have something from. */
+export interface TableWrite {
+  /** Number of the processor. */
+  readonly processor: number;
+  /** Address of the instruction. */
+  readonly rip: bigint;
+  /** Machine clock: instructions retired before it. */
+  readonly clock: number;
+  /** The address space that it ran in. */
+  readonly vpid: number;
+  readonly pcid: number;
+  /** A stale use was told already. */
+  readonly reported: boolean;
+}
+
+/** Where a table stands in the walks that are remembered. */
+export interface TablePlace {
+  readonly table: 'guest' | 'ept';
+  /** Address bits below those that select an entry of it. */
+  readonly shift: number;
+  /** The address bits above them. */
+  readonly number: number;
+}
+
+/** All that a processor remembers of tables, as part of its state. */
+export interface Remembered {
+  readonly caches: TranslationCaches;
+  /** The frames of tables that something is remembered from. */
+  readonly tables: NumberTrie<readonly TablePlace[]>;
+  /** The last write to each entry of those tables, by its address divided by 8. */
+  readonly writes: NumberTrie<TableWrite>;
+}
+
+export const NOTHING_REMEMBERED: Remembered = Object.freeze({
+  caches: EMPTY_CACHES,
+  tables: undefined,
+  writes: undefined,
+});
+
+const NO_PLACES: readonly TablePlace[] = Object.freeze([]);
+
+const ENTRY_BYTES = 8;
+/** Address bits that select an entry: 9 in a table of 512 entries, 10 in one of 1024. */
+const indexBits = (bytes: 4 | 8): number => (bytes === 8 ? 9 : 10);
+const shiftOf = ({ level, bytes }: CachedEntry): number => 12 + (level - 1) * indexBits(bytes);
+
+const placeOf = (entry: CachedEntry, { number, shift }: Mapping): TablePlace => {
+  const bits = shiftOf(entry);
+  return {
+    table: entry.table,
+    shift: bits,
+    number: Math.floor(number * 2 ** (shift - bits - indexBits(entry.bytes))),
+  };
+};
+
+/** With the tables that a mapping came from; of combined mappings those of EPT are found by guest-physical ones. */
+const withTables = (
+  tables: Remembered['tables'],
+  { tag, mapping }: Fill,
+  added: (frame: number) => void,
+): Remembered['tables'] => {
+  let next = tables;
+  const own = tag.kind === 'guest-physical' ? 'ept' : 'guest';
+  for (const entry of mapping.from) {
+    const frame = Math.floor(entry.address / 4096);
+    const known = trieGet(next, frame);
+    if (known === undefined) added(frame);
+    const place = entry.table === own ? placeOf(entry, mapping) : undefined;
+    const isNew =
+      place !== undefined &&
+      known?.some((one) => one.table === own && one.shift === place.shift && one.number === place.number) !==
+        true;
+    if (known === undefined || isNew)
+      next = trieSet(next, frame, Object.freeze([...(known ?? NO_PLACES), ...(isNew ? [place] : [])]));
+  }
+  return next;
+};
+
+/** With mappings; `added` is told the frames of tables that were not among those before. */
+export const remember = (
+  before: Remembered,
+  fills: readonly Fill[],
+  added: (frame: number) => void,
+): Remembered => {
+  const caches = withFills(before.caches, fills);
+  if (caches === before.caches) return before;
+  let { tables } = before;
+  for (const fill of fills) tables = withTables(tables, fill, added);
+  return Object.freeze({ ...before, caches, tables });
+};
+
+/** With other mappings after an invalidation. */
+export const withCaches = (before: Remembered, caches: TranslationCaches): Remembered => {
+  if (caches === before.caches) return before;
+  return caches.spaces.length === 0 ? NOTHING_REMEMBERED : Object.freeze({ ...before, caches });
+};
+
+/** With a write to one entry of a table. */
+export const withWrite = (before: Remembered, address: number, write: TableWrite): Remembered =>
+  Object.freeze({
+    ...before,
+    writes: trieSet(before.writes, Math.floor(address / ENTRY_BYTES), Object.freeze(write)),
+  });
+
+/** The last write to an entry since something is remembered of its table. */
+export const writeTo = ({ writes }: Remembered, { address }: CachedEntry): TableWrite | undefined =>
+  trieGet(writes, Math.floor(address / ENTRY_BYTES));
+
+/** Whether some entry that a mapping came from was written since. */
+export const isTouched = (state: Remembered, mapping: Mapping): boolean =>
+  state.writes !== undefined && mapping.from.some((entry) => writeTo(state, entry) !== undefined);
+
+/** The addresses whose walks go through an entry of a table, as halves; guest-physical ones for a table of EPT. */
+export const addressesThrough = (
+  { tables }: Remembered,
+  address: number,
+  bytes: 4 | 8,
+): readonly { readonly table: 'guest' | 'ept'; readonly low: number; readonly high: number }[] =>
+  (trieGet(tables, Math.floor(address / 4096)) ?? NO_PLACES).map(({ table, shift, number }) => {
+    const index = (address % 4096) / bytes;
+    const linear = (number * 2 ** indexBits(bytes) + index) * 2 ** shift;
+    return { table, low: (linear % 2 ** 32) | 0, high: Math.floor(linear / 2 ** 32) | 0 };
+  });

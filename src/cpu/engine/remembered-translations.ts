@@ -1,0 +1,378 @@
+import { type CacheSpace, join, MAPPING_SHIFTS, numberAt, trieEntries } from '../../core';
+import {
+  addressesThrough,
+  type CacheDrop,
+  type CachePolicy,
+  type CurrentTags,
+  changedEntries,
+  combinedTag,
+  contradicts,
+  currentPcid,
+  EMPTY_CACHES,
+  isTouched,
+  linearTag,
+  type Mapping,
+  type MappingTag,
+  preferredWay,
+  type Remedy,
+  type Remembered,
+  remember,
+  type SecondStage,
+  type StaleTranslation,
+  type TableMemory,
+  type TableWrite,
+  viewOf,
+  type Way,
+  type WaySetup,
+  waysOf,
+  withCaches,
+  withoutPage,
+  withoutPageOfPcid,
+  withWrite,
+} from '../caching';
+import { accessAllowed, type PagingRights } from '../page-fault';
+import { PTE } from '../paging-format';
+import type { PagingMode } from '../paging-mode';
+import type { ProcessorDraft } from '../processor-draft';
+
+/** What the memory of a processor does for its caches. */
+export interface WalkingMemory {
+  readonly cpu: ProcessorDraft;
+  readonly tableMemory: TableMemory;
+  /** The paging mode in use; CR0.PG is 1. */
+  pagingMode(): PagingMode;
+  /** What governs the rights of an access. */
+  governing(implicit: boolean): PagingRights;
+  /** The walk through memory, with all that it does. */
+  walk(low: number, high: number, write: boolean, fetch: boolean, implicit: boolean): number;
+  /** Ends the instruction with the fault of a translation. */
+  refuse(way: Way, low: number, high: number, write: boolean, fetch: boolean): never;
+  setEntryFlags(address: number, flags: number): void;
+  /** A frame was reached without a walk. */
+  reached(frame: number, write: boolean, fetch: boolean): void;
+  dropWrites(): void;
+  /** Drops what the fast arrays and links were derived from. */
+  flush(): void;
+}
+
+type Space = CacheSpace<MappingTag, Mapping>;
+
+const NO_EPT = -1;
+/** Of the sizes, those that pages have. */
+const PAGE_LEVELS = 4;
+/** So much is remembered at most; then all is dropped, which is always legal. */
+const MOST_MAPPINGS = 1 << 20;
+
+/** What one processor remembers of its walks, as its policy says. SDM Vol. 3A, 4.10 Caching Translation Information */
+export class RememberedTranslations {
+  /** The frames of tables that something is remembered from: writes to them must be seen. */
+  readonly tables = new Set<number>();
+  /** The state has changed, perhaps by another processor's store. */
+  onChanged: () => void = () => {};
+  private own: Space | undefined;
+  private global: Space | undefined;
+  private ownKey = '';
+  private globalKey = '';
+  private keysOf: CurrentTags = { vpid: -1, pcid: -1, ep4ta: NO_EPT };
+  private spacesOf = EMPTY_CACHES;
+  private mappings = 0;
+
+  constructor(
+    private readonly host: WalkingMemory,
+    readonly policy: CachePolicy,
+  ) {}
+
+  private get state(): Remembered {
+    return this.host.cpu.remembered;
+  }
+  private set state(state: Remembered) {
+    if (state === this.host.cpu.remembered) return;
+    this.host.cpu.remembered = state;
+    this.onChanged();
+  }
+
+  /** The processor was given another state. */
+  loaded(): void {
+    this.tables.clear();
+    for (const [frame] of trieEntries(this.state.tables)) this.tables.add(frame);
+    this.mappings = this.count();
+  }
+
+  private count(): number {
+    let count = 0;
+    for (const _ of this.state.caches.mappings()) count++;
+    return count;
+  }
+
+  private stage(): SecondStage | undefined {
+    const { cpu } = this.host;
+    return cpu.nonRoot ? cpu.virtualization!.secondStage(cpu) : undefined;
+  }
+
+  private vpid(): number {
+    const { cpu } = this.host;
+    return cpu.nonRoot ? cpu.virtualization!.currentVpid(cpu) : 0;
+  }
+
+  /** What selects mappings now. */
+  now(): CurrentTags {
+    return {
+      vpid: this.vpid(),
+      pcid: currentPcid(this.host.cpu.W),
+      ep4ta: this.stage()?.ep4ta ?? NO_EPT,
+    };
+  }
+
+  /** The VPID or the EP4TA is another one: the fast arrays know neither. */
+  contextChanged(): boolean {
+    const { vpid, ep4ta } = this.keysOf;
+    return this.vpid() !== vpid || (this.stage()?.ep4ta ?? NO_EPT) !== ep4ta;
+  }
+
+  private selectSpaces(stage: SecondStage | undefined): void {
+    const vpid = this.vpid();
+    const pcid = currentPcid(this.host.cpu.W);
+    const ep4ta = stage?.ep4ta ?? NO_EPT;
+    const { keysOf, state } = this;
+    const same = keysOf.vpid === vpid && keysOf.pcid === pcid && keysOf.ep4ta === ep4ta;
+    if (same && state.caches === this.spacesOf) return;
+    if (!same) {
+      this.keysOf = { vpid, pcid, ep4ta };
+      const tag = (of: number | 'global'): MappingTag =>
+        stage === undefined ? linearTag(vpid, of) : combinedTag(vpid, of, ep4ta);
+      this.ownKey = tag(pcid).key;
+      this.globalKey = tag('global').key;
+    }
+    this.own = state.caches.space(this.ownKey);
+    this.global = state.caches.space(this.globalKey);
+    this.spacesOf = state.caches;
+  }
+
+  /** The host frame behind a linear address, as `WalkingMemory.walk` gives it. */
+  translate(low: number, high: number, write: boolean, fetch: boolean, implicit: boolean): number {
+    const { host } = this;
+    const stage = this.stage();
+    if (!host.cpu.paging && stage === undefined) return host.walk(low, high, write, fetch, implicit);
+    const by = host.governing(implicit);
+    const page = this.known(low, high, write, fetch, by, stage);
+    if (page !== undefined) {
+      const frame = page.frame + (numberAt(low, high, 12) % 2 ** (page.shift - 12));
+      host.reached(frame, write, fetch);
+      return frame;
+    }
+    return this.lookUp(low, high, implicit, this.setup(write, fetch, by, stage));
+  }
+
+  /** A page that is remembered, allows the access, and was not touched since. */
+  private known(
+    low: number,
+    high: number,
+    write: boolean,
+    fetch: boolean,
+    by: PagingRights,
+    stage: SecondStage | undefined,
+  ): Mapping | undefined {
+    this.selectSpaces(stage);
+    const paged = this.host.cpu.paging;
+    const keys = paged && this.host.pagingMode().keys;
+    if (keys) return undefined;
+    for (const space of [this.own, this.global]) {
+      if (space === undefined) continue;
+      for (let level = 0; level < PAGE_LEVELS; level++) {
+        if (!space.has('page', level)) continue;
+        for (const page of space.at('page', level, numberAt(low, high, MAPPING_SHIFTS[level]))) {
+          if (write && !page.dirty) continue;
+          if (paged && !accessAllowed(page.rights, write, fetch, by)) return undefined;
+          if (stage !== undefined && !stage.allows(page.eptRights, { write, fetch }, page.rights))
+            return undefined;
+          return isTouched(this.state, page) ? undefined : page;
+        }
+      }
+    }
+    return undefined;
+  }
+
+  private setup(write: boolean, fetch: boolean, by: PagingRights, stage: SecondStage | undefined): WaySetup {
+    const { cpu, tableMemory } = this.host;
+    return {
+      caches: this.state.caches,
+      memory: tableMemory,
+      mode: cpu.paging ? this.host.pagingMode() : undefined,
+      W: cpu.W,
+      vpid: this.vpid(),
+      pcid: currentPcid(cpu.W),
+      by,
+      access: { write, fetch },
+      stage,
+    };
+  }
+
+  private lookUp(low: number, high: number, implicit: boolean, setup: WaySetup): number {
+    const { host } = this;
+    const { write, fetch } = setup.access;
+    const way = this.chosen(setup, low, high);
+    if (way.spurious) return host.refuse(way, low, high, write, fetch);
+    const touched = way.used.some((mapping) => isTouched(this.state, mapping));
+    if (touched) {
+      const current = preferredWay({ ...setup, caches: EMPTY_CACHES }, low, high);
+      if (contradicts(way, current, write)) return this.useStale(way, current, low, high, setup);
+    }
+    if (way.frame !== undefined && way.used.length === 1 && way.used[0] === way.page) {
+      host.reached(way.frame, write, fetch);
+      return way.frame;
+    }
+    const frame = host.walk(low, high, write, fetch, implicit);
+    this.learn(setup, low, high);
+    return frame;
+  }
+
+  /** Processors walk anew before they fault on what they remember; the policy `adversarial` may not. */
+  private chosen(setup: WaySetup, low: number, high: number): Way {
+    if (this.policy.kind === 'adversarial')
+      for (const way of waysOf(setup, low, high)) {
+        if (!way.spurious) return way;
+        if (this.decides('spurious-fault')) return way;
+      }
+    return preferredWay(setup, low, high);
+  }
+
+  private decides(site: 'spurious-fault' | 'speculative-fill'): boolean {
+    const seed = this.policy.kind === 'adversarial' ? this.policy.seed : 0;
+    return this.host.cpu.decide(site, 2n, BigInt(seed)) === 1n;
+  }
+
+  /** What the walk just made may be remembered of. */
+  private learn(setup: WaySetup, low: number, high: number): void {
+    const { caches } = this.state;
+    this.remember(preferredWay({ ...setup, caches }, low, high), low, high);
+    if (this.policy.kind !== 'adversarial') return;
+    // The next page, as processors that prefetch do.
+    const next = ((low & -4096) + 4096) | 0;
+    if (next !== 0 && this.decides('speculative-fill')) this.speculate(next, high);
+  }
+
+  private remember({ fills, page }: Way, low: number, high: number): void {
+    const before = this.state;
+    let isNew = false;
+    const state = remember(before, fills, (frame) => {
+      isNew = true;
+      this.tables.add(frame);
+    });
+    if (state === before) return;
+    this.mappings += fills.length;
+    this.state = state;
+    if (isNew) this.host.dropWrites();
+    // Where there are several answers now, the fast arrays may hold one that the caches would not give first.
+    if (page !== undefined && this.knowsPage(before, low, high)) this.host.flush();
+    if (this.mappings <= MOST_MAPPINGS) return;
+    this.mappings = this.count();
+    if (this.mappings > MOST_MAPPINGS) this.drop(() => EMPTY_CACHES);
+  }
+
+  private knowsPage({ caches }: Remembered, low: number, high: number): boolean {
+    return [this.ownKey, this.globalKey].some(
+      (key) => caches.space(key)?.covering('page', low, high).next().done === false,
+    );
+  }
+
+  /** Remembers an address that no program touched. SDM Vol. 3A, 4.10.2.3 Details of TLB Use */
+  private speculate(low: number, high: number): void {
+    const stage = this.stage();
+    if (!this.host.cpu.paging && stage === undefined) return;
+    const setup = this.setup(false, false, this.host.governing(true), stage);
+    for (const way of waysOf(setup, low, high)) this.remember(way, low, high);
+  }
+
+  /** Memory says otherwise by now: legal, and reported once. */
+  private useStale(way: Way, current: Way, low: number, high: number, setup: WaySetup): number {
+    const { host } = this;
+    const { write, fetch } = setup.access;
+    this.report(way, current, low, high, setup);
+    if (way.frame === undefined) return host.refuse(way, low, high, write, fetch);
+    const remembered = new Set(way.used.flatMap(({ from }) => from));
+    const leaf = way.from.findLast(({ table }) => table === 'guest');
+    for (const entry of way.from)
+      if (!remembered.has(entry) && entry.table === 'guest') {
+        const wanted = PTE.accessed | (write && entry === leaf ? PTE.dirty : 0);
+        if ((entry.low & wanted) !== wanted) host.setEntryFlags(entry.address, wanted);
+      }
+    this.remember(preferredWay({ ...setup, caches: this.state.caches }, low, high), low, high);
+    host.reached(way.frame, write, fetch);
+    return way.frame;
+  }
+
+  private report(way: Way, current: Way, low: number, high: number, setup: WaySetup): void {
+    const { cpu } = this.host;
+    const changed = changedEntries(this.state, way);
+    if (changed.every(({ write }) => write.reported)) return;
+    const { vpid, pcid, stage, access } = setup;
+    const report: StaleTranslation = Object.freeze({
+      address: join(low, high),
+      access: access.write ? 'write' : access.fetch ? 'fetch' : 'read',
+      vpid,
+      pcid,
+      ep4ta: stage?.ep4ta,
+      cached: viewOf(way),
+      current: viewOf(current),
+      changed,
+      enough: this.enough(changed[0]?.write, low, high, setup),
+    });
+    for (const { address, write } of changed)
+      this.state = withWrite(this.state, address, { ...write, reported: true });
+    cpu.watcher?.staleTranslation?.(cpu, report);
+  }
+
+  /** The smallest invalidation after which no answer is stale, from where the store was made. */
+  private enough(
+    write: TableWrite | undefined,
+    low: number,
+    high: number,
+    setup: WaySetup,
+  ): Remedy['operation'] | undefined {
+    const { vpid, pcid, stage, access } = setup;
+    const { cpu } = this.host;
+    const at = { low, high };
+    const candidates: Remedy[] = [];
+    if (write === undefined || write.vpid === vpid) {
+      if (write === undefined || write.pcid === pcid)
+        candidates.push({ operation: 'INVLPG', drop: (caches) => withoutPage(caches, at, { vpid, pcid }) });
+      else
+        candidates.push({
+          operation: 'INVPCID individual-address',
+          drop: (caches) => withoutPageOfPcid(caches, at, { vpid, pcid }),
+        });
+    }
+    if (cpu.nonRoot) candidates.push(...cpu.virtualization!.remedies(cpu, at));
+    const { caches } = this.state;
+    const fresh = preferredWay({ ...setup, caches: EMPTY_CACHES }, low, high);
+    const isEnough = ({ drop }: Remedy): boolean => {
+      for (const way of waysOf({ ...setup, caches: drop(caches), stage }, low, high))
+        if (contradicts(way, fresh, access.write)) return false;
+      return true;
+    };
+    return candidates.find(isEnough)?.operation;
+  }
+
+  /** An operation invalidates; whether anything was dropped. */
+  drop(drop: CacheDrop): boolean {
+    const before = this.state;
+    const caches = drop(before.caches, this.now());
+    if (caches === before.caches) return false;
+    this.state = withCaches(before, caches);
+    if (caches.spaces.length === 0) this.tables.clear();
+    this.host.flush();
+    return true;
+  }
+
+  /** A table is about to be written: the policy `adversarial` remembers what it still says. */
+  beforeWrite(address: number, bytes: 4 | 8): void {
+    if (this.policy.kind !== 'adversarial') return;
+    for (const { table, low, high } of addressesThrough(this.state, address, bytes))
+      if (table === 'guest' && this.decides('speculative-fill')) this.speculate(low, high);
+  }
+
+  /** An entry of a table was written. */
+  written(address: number, write: TableWrite): void {
+    this.state = withWrite(this.state, address, write);
+  }
+}
