@@ -1,8 +1,10 @@
 import { maskOf, shiftRight, signExtend } from '../../core';
 import { allowed0, allowed1, type ControlField } from '../capabilities';
-import { CONTROLS, type FieldRow, VMCS_FIELDS, VmcsData, type VmcsField } from '../vmcs';
+import { CONTROLS, type FieldRow, fieldIndex, VMCS_FIELDS, VmcsData, type VmcsField } from '../vmcs';
 import type { VmEntryContext } from './context';
+import { isViolated } from './outcome';
 import { asFarAsKnown, WatchedReader } from './partial-memory';
+import { type Check, type RuleIndex, ruleIndex } from './rule-index';
 import type { VmEntryRow } from './rule-tables';
 
 /** A VMCS field and an unsigned value. */
@@ -12,6 +14,7 @@ export interface FieldValue {
 }
 
 type Test = () => boolean;
+type Tested = (context: VmEntryContext) => boolean;
 
 /** Where rules find what they read of memory: other contents at another address are no value that passes. */
 const POINTERS: ReadonlySet<VmcsField> = new Set<VmcsField>([
@@ -163,9 +166,18 @@ const twoFields = (
   return best.changes;
 };
 
+/** Whether no rule that reads one of these fields is broken and was not before. */
+const breaksNothing = (index: RuleIndex, fields: readonly VmcsField[], before: VmEntryContext): Tested => {
+  const checks = new Set(fields.flatMap((field) => index.byField[fieldIndex(field)]));
+  const isBroken = ({ row }: Check, context: VmEntryContext): boolean =>
+    asFarAsKnown(() => isViolated(row, context)) === true;
+  const whole = [...checks].filter((check) => !isBroken(check, before));
+  return (context) => !whole.some((check) => isBroken(check, context));
+};
+
 /**
  * The smallest change that satisfies a violated rule: of one field while the rule goes on to apply, else one after which it does not apply, else of
- * two fields. Undefined when no such change of the VMCS was found.
+ * two fields; of these rather one that breaks no other rule. Undefined when no such change of the VMCS was found.
  */
 export const nearestPassing = (
   rule: VmEntryRow,
@@ -176,10 +188,17 @@ export const nearestPassing = (
   const trial: VmEntryContext = { ...context, vmcs, memory };
   const fields = rule.reads.filter((name): name is VmcsField => name in VMCS_FIELDS);
   const values = rule.needsMemory === undefined ? fields : fields.filter((field) => !POINTERS.has(field));
+  const isClean = breaksNothing(ruleIndex(rule.unconfirmed === true), fields, {
+    ...trial,
+    vmcs: context.vmcs,
+  });
   const applies: Test = () => asFarAsKnown(() => rule.when(trial) && rule.holds(trial)) === true;
+  const appliesNot: Test = () => !rule.when(trial);
   return (
+    oneField(vmcs, values, context, () => applies() && isClean(trial)) ??
+    oneField(vmcs, fields, context, () => appliesNot() && isClean(trial)) ??
     oneField(vmcs, values, context, applies) ??
-    oneField(vmcs, fields, context, () => !rule.when(trial)) ??
+    oneField(vmcs, fields, context, appliesNot) ??
     twoFields(vmcs, values, applies)
   );
 };
