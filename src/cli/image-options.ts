@@ -79,7 +79,7 @@ export const describeImage = (command: Command): Command =>
     )
     .option(
       '--caches <policy>',
-      'what processors keep of page walks: none, keep-all or adversarial[:SEED]; uses of stale translations are told (default: none)',
+      'what processors keep of page walks: none, lru:N, keep-all or adversarial[:SEED]; uses of stale translations are told (default: none)',
     );
 
 const baseName = (path: string): string => path.replace(/^.*[\\/]/, '').replace(/\.elf$/, '');

@@ -94,6 +94,8 @@ export const moduleArgument = (value: string): { readonly file: string; readonly
 export const cachePolicy = (option: string, value: string): CachePolicy => {
   const [kind, number] = value.split(':', 2);
   if (number === undefined && (kind === 'none' || kind === 'keep-all')) return { kind };
+  if (kind === 'lru' && number !== undefined)
+    return { kind, entries: wholeNumber(option, number, 1, 0xffff_ffff) };
   if (kind === 'adversarial') return { kind, seed: wholeNumber(option, number ?? '0', 0, 0xffff_ffff) };
-  return bad(option, value, 'unknown', 'choose none, keep-all or adversarial[:SEED]');
+  return bad(option, value, 'unknown', 'choose none, lru:N, keep-all or adversarial[:SEED]');
 };

@@ -88,6 +88,8 @@ export interface Mapping {
   /** Protection key of the leaf. */
   readonly protectionKey: number;
   readonly from: readonly CachedEntry[];
+  /** Number of its last use, under the policy `lru`; else 0. */
+  readonly used: number;
 }
 
 /** All that one logical processor remembers. SDM Vol. 3A, 4.10 Caching Translation Information; SDM Vol. 3C, 29.4 Caching Translation Information */

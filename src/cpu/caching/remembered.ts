@@ -4,6 +4,7 @@ import {
   EMPTY_CACHES,
   type Fill,
   type Mapping,
+  type MappingTag,
   type TranslationCaches,
   withFills,
 } from './mapping';
@@ -39,12 +40,15 @@ export interface Remembered {
   readonly tables: NumberTrie<readonly TablePlace[]>;
   /** The last write to each entry of those tables, by its address divided by 8. */
   readonly writes: NumberTrie<TableWrite>;
+  /** Uses counted under the policy `lru`; else 0. */
+  readonly uses: number;
 }
 
 export const NOTHING_REMEMBERED: Remembered = Object.freeze({
   caches: EMPTY_CACHES,
   tables: undefined,
   writes: undefined,
+  uses: 0,
 });
 
 const NO_PLACES: readonly TablePlace[] = Object.freeze([]);
@@ -97,6 +101,33 @@ export const remember = (
   let { tables } = before;
   for (const fill of fills) tables = withTables(tables, fill, added);
   return Object.freeze({ ...before, caches, tables });
+};
+
+/** With one use more, of a mapping that is under a tag. */
+export const withUse = (before: Remembered, tag: MappingTag, mapping: Mapping): Remembered => {
+  const uses = before.uses + 1;
+  const again = Object.freeze({ ...mapping, used: uses });
+  return Object.freeze({
+    ...before,
+    uses,
+    caches: before.caches.insert(tag, again, (one) => one === mapping),
+  });
+};
+
+/** Without the mappings used longest ago, so that `entries` are left. */
+export const withMost = (before: Remembered, entries: number): Remembered => {
+  const all = [...before.caches.mappings()];
+  if (all.length <= entries) return before;
+  const oldest = new Set(
+    all
+      .map(([, mapping]) => mapping)
+      .sort((a, b) => a.used - b.used)
+      .slice(0, all.length - entries),
+  );
+  return withCaches(
+    before,
+    before.caches.change((space) => space.filter((mapping) => !oldest.has(mapping))),
+  );
 };
 
 /** With other mappings after an invalidation. */

@@ -226,6 +226,7 @@ class Ways {
       memoryType: 0,
       protectionKey: 0,
       from: path.from,
+      used: 0,
     };
     return { ...path, fills: [...path.fills, { tag: this.own, mapping }] };
   }
@@ -309,6 +310,7 @@ class Ways {
       memoryType,
       protectionKey: leaf.protectionKey,
       from: path.from,
+      used: 0,
     };
     const tag = leaf.global ? this.global : this.own;
     const fills = path.accessed ? [...path.fills, { tag, mapping: page }] : path.fills;

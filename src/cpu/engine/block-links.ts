@@ -115,7 +115,8 @@ export class BlockLinks {
       known.low === low &&
       known.high === high &&
       this.jumpEpochs[at] === W[EPOCH_AT] &&
-      known.alone === alone
+      known.alone === alone &&
+      !this.memory.eachUse
     )
       return known;
     const left = codeBytesLeft(cpu);

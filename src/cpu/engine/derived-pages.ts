@@ -37,6 +37,8 @@ export abstract class DerivedPages {
   protected readonly watched = new Set<number>();
   /** What the processor remembers of its walks; undefined under the policy `none`. */
   remembered: RememberedTranslations | undefined;
+  /** Each use of a translation counts (policy `lru`): nothing enters the fast arrays, and instructions run one at a time. */
+  eachUse = false;
   /** Breakpoints are armed: then nothing enters the fast arrays. */
   private armed = false;
   private readonly modes = new CodeModes();

@@ -172,7 +172,7 @@ export class Engine {
       alone ||= cpu.boundaryWork;
     }
     // A data breakpoint traps right after its instruction.
-    alone ||= memory.breakpointsArmed();
+    alone ||= memory.breakpointsArmed() || memory.eachUse;
     this.aloneNext = false;
     if (alone) return this.executeAlone();
     return this.execute(Math.min(limit, LARGEST_BUDGET));

@@ -128,12 +128,12 @@ export abstract class OperandMemory extends Translation {
   }
 
   protected fillRead(low: number, high: number, frame: number): void {
-    if (!this.breakpointsArmed())
+    if (!this.breakpointsArmed() && !this.eachUse)
       this.fast.fillRead(low, high, this.cpu.W[CONTEXT_AT]!, this.memory.page(frame));
   }
 
   protected fillWrite(low: number, high: number, frame: number): void {
-    if (this.breakpointsArmed() || this.isDerivedFrom(frame)) return;
+    if (this.breakpointsArmed() || this.eachUse || this.isDerivedFrom(frame)) return;
     const page = this.own(frame);
     this.fast.fillWrite(low, high, this.cpu.W[CONTEXT_AT]!, page);
   }

@@ -9,6 +9,7 @@ import {
   contradicts,
   currentPcid,
   EMPTY_CACHES,
+  type Fill,
   isTouched,
   linearTag,
   type Mapping,
@@ -26,8 +27,10 @@ import {
   type WaySetup,
   waysOf,
   withCaches,
+  withMost,
   withoutPage,
   withoutPageOfPcid,
+  withUse,
   withWrite,
 } from '../caching';
 import { accessAllowed, type PagingRights } from '../page-fault';
@@ -157,6 +160,7 @@ export class RememberedTranslations {
     const page = this.known(low, high, write, fetch, by, stage);
     if (page !== undefined) {
       const frame = page.frame + (numberAt(low, high, 12) % 2 ** (page.shift - 12));
+      if (this.policy.kind === 'lru') this.use([page]);
       host.reached(frame, write, fetch);
       return frame;
     }
@@ -212,6 +216,7 @@ export class RememberedTranslations {
     const { write, fetch } = setup.access;
     const way = this.chosen(setup, low, high);
     if (way.spurious) return host.refuse(way, low, high, write, fetch);
+    if (this.policy.kind === 'lru') this.use(way.used);
     const touched = way.used.some((mapping) => isTouched(this.state, mapping));
     if (touched) {
       const current = preferredWay({ ...setup, caches: EMPTY_CACHES }, low, high);
@@ -254,19 +259,37 @@ export class RememberedTranslations {
   private remember({ fills, page }: Way, low: number, high: number): void {
     const before = this.state;
     let isNew = false;
-    const state = remember(before, fills, (frame) => {
+    const state = remember(before, this.counted(fills), (frame) => {
       isNew = true;
       this.tables.add(frame);
     });
     if (state === before) return;
     this.mappings += fills.length;
-    this.state = state;
+    this.state = this.policy.kind === 'lru' ? withMost(state, this.policy.entries) : state;
     if (isNew) this.host.dropWrites();
     // Where there are several answers now, the fast arrays may hold one that the caches would not give first.
     if (page !== undefined && this.knowsPage(before, low, high)) this.host.flush();
     if (this.mappings <= MOST_MAPPINGS) return;
     this.mappings = this.count();
     if (this.mappings > MOST_MAPPINGS) this.drop(() => EMPTY_CACHES);
+  }
+
+  /** Under the policy `lru` a mapping that is learned is used. */
+  private counted(fills: readonly Fill[]): readonly Fill[] {
+    if (this.policy.kind !== 'lru') return fills;
+    let { uses } = this.state;
+    const counted = fills.map(({ tag, mapping }) => ({ tag, mapping: { ...mapping, used: ++uses } }));
+    this.state = Object.freeze({ ...this.state, uses });
+    return counted;
+  }
+
+  /** Mappings are used; the last one anew costs nothing. */
+  private use(mappings: readonly Mapping[]): void {
+    for (const mapping of mappings) {
+      if (mapping.used === this.state.uses) continue;
+      const space = this.state.caches.spaces.find((one) => one.beside(mapping).includes(mapping));
+      if (space !== undefined) this.state = withUse(this.state, space.tag, mapping);
+    }
   }
 
   private knowsPage({ caches }: Remembered, low: number, high: number): boolean {

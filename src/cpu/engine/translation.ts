@@ -270,6 +270,7 @@ export abstract class Translation extends DerivedPages {
 
   /** What the processor remembers, from now on by this policy. */
   remember(policy: CachePolicy): void {
+    this.eachUse = policy.kind === 'lru';
     this.remembered = policy.kind === 'none' ? undefined : new RememberedTranslations(this, policy);
   }
 

@@ -113,6 +113,7 @@ const mapping: Codec<Mapping> = record<Mapping>({
   memoryType: word32,
   protectionKey: integer(15),
   from: list(entry),
+  used: anyNumber,
 });
 
 interface WrittenMapping {
@@ -163,4 +164,5 @@ export const remembered: Codec<Remembered> = record<Remembered>({
   caches,
   tables: trie(list(place)),
   writes: trie(write),
+  uses: anyNumber,
 });
