@@ -3,6 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { coldCode } from './cold';
 import { computeGenerated, computeOnClosures } from './compute';
+import { vmEntryChecks } from './entry-check';
 import { type Effort, type Measure, type Row, useThreadTime } from './measure';
 import { flatLoop, realModeLoop } from './narrow';
 import { nestedWalks } from './nested-walk';
@@ -22,6 +23,7 @@ const ROWS: Readonly<Record<string, Row>> = {
   flat32: flatLoop,
   real16: realModeLoop,
   cold: coldCode,
+  entrycheck: vmEntryChecks,
 };
 const RESULTS = 'benchmarks/results.json';
 const DOCUMENT = 'docs/performance.md';

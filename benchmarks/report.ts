@@ -99,6 +99,7 @@ export const markdown = (
     '- Snapshot publishes a running machine; a fork is a second memory to write to beside the first; the first write copies a page that both share. All of 64 MiB and every 64th page of 4 GiB hold data.',
     '- The two-dimensional walk goes through 4 levels of guest tables behind 4 levels of EPT, all of 4-KiB pages.',
     '- A VMCALL round trip is an exit, the host instructions of the smallest monitor (each one executed by the model) and VMRESUME.',
+    '- `checkVmEntry` is given the VMCS of a monitor, of which 10 fields are others each time; a report of violations has everything but the nearest passing values, which are computed when asked for.',
     '',
   ].join('\n');
 };

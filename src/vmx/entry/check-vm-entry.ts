@@ -37,13 +37,20 @@ export interface VmEntryReport {
 
 const isField = (name: string): name is VmcsField => name in VMCS_FIELDS;
 
+const fieldsByRule = new WeakMap<VmEntryRow, readonly VmcsField[]>();
+const fieldsOf = (rule: VmEntryRow): readonly VmcsField[] => {
+  const known = fieldsByRule.get(rule) ?? rule.reads.filter(isField);
+  fieldsByRule.set(rule, known);
+  return known;
+};
+
 const violation = (rule: VmEntryRow, context: VmEntryContext): VmEntryViolation => {
   let nearest: readonly FieldValue[] | 'none' | undefined;
   return {
     id: rule.id,
     section: rule.section,
     says: rule.says,
-    fields: rule.reads.filter(isField).map((field) => ({ field, value: context.vmcs.get(field) })),
+    fields: fieldsOf(rule).map((field) => ({ field, value: context.vmcs.get(field) })),
     failure: failureOf(rule, context),
     get nearest() {
       nearest ??= nearestPassing(rule, context) ?? 'none';
@@ -71,10 +78,17 @@ const mayApply = (row: VmEntryRow, context: VmEntryContext, absent: ReadonlySet<
   (row.appliesBy ?? row.reads).some((name) => absent.has(name)) || row.when(context);
 
 /** The fields that were not given. */
-const missingFields = (given: VmEntryInput['vmcs']): ReadonlySet<string> =>
-  given instanceof VmcsData
-    ? NONE_MISSING
-    : new Set(FIELD_NAMES.filter((field) => given[field] === undefined));
+const missingFields = (given: VmEntryInput['vmcs']): ReadonlySet<string> => {
+  if (given instanceof VmcsData) return NONE_MISSING;
+  let missing: Set<string> | undefined;
+  for (let index = 0; index < FIELD_NAMES.length; index++) {
+    const field = FIELD_NAMES[index];
+    if (given[field] !== undefined) continue;
+    missing ??= new Set();
+    missing.add(field);
+  }
+  return missing ?? NONE_MISSING;
+};
 
 /**
  * Which checks of VM entry fail, with what, and what the processor may do then. Never throws on any contents of the VMCS.
@@ -92,13 +106,14 @@ export const checkVmEntry = (
 
   const violated = new Set<VmEntryRow>();
   const notEvaluated: { id: string; missing: readonly string[] }[] = [];
-  checks.forEach(({ row, place }) => {
+  for (const { row, place } of checks) {
+    if (absent.size === 0 && verdicts[place] === PASSES) continue;
     const missing: string[] = absent.size === 0 ? [] : row.reads.filter((name) => absent.has(name));
-    if (missing.length > 0 && !mayApply(row, context, absent)) return;
+    if (missing.length > 0 && !mayApply(row, context, absent)) continue;
     if (verdicts[place] === INPUT_MISSING) missing.push(missingInput(row, context) ?? row.needsMemory!);
     if (missing.length > 0) notEvaluated.push({ id: row.id, missing });
     else if (verdicts[place] === VIOLATED) violated.add(row);
-  });
+  }
   const kept = { ...context, vmcs: new VmcsData(context.vmcs) };
   return {
     violations: [...violated].map((rule) => violation(rule, kept)),

@@ -1,6 +1,6 @@
 import type { Processor } from '../../cpu/presets';
 import { SKYLAKE_CAPABILITIES } from '../preset-capabilities';
-import { VmcsData, type VmcsField, type VmcsValues } from '../vmcs';
+import { FIELD_NAMES, VmcsData, type VmcsValues } from '../vmcs';
 import type { PhysicalReader, VmEntryContext, VmEntryProcessor } from './context';
 import { PartialMemory } from './partial-memory';
 import { platformOf, type VmEntryPlatform } from './platform';
@@ -43,7 +43,10 @@ export const ORDINARY: VmEntryProcessor = {
 const vmcsOf = ({ vmcs: given, launched = false, shadow = false }: VmEntryInput): VmcsData => {
   if (given instanceof VmcsData) return given;
   const vmcs = new VmcsData();
-  for (const [field, value] of Object.entries(given)) vmcs.set(field as VmcsField, value);
+  for (let index = 0; index < FIELD_NAMES.length; index++) {
+    const value = given[FIELD_NAMES[index]];
+    if (value !== undefined) vmcs.setAt(index, value);
+  }
   vmcs.launched = launched;
   vmcs.shadow = shadow;
   return vmcs;

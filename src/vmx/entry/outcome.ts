@@ -27,28 +27,50 @@ export const isViolated = (rule: VmEntryRow, context: VmEntryContext): boolean =
 export const failureOf = (rule: VmEntryRow, context: VmEntryContext): VmEntryFailure =>
   rule.failureIn?.(context) ?? rule.failure;
 
-const sameFailure = (a: VmEntryFailure, b: VmEntryFailure): boolean =>
-  JSON.stringify(a) === JSON.stringify(b);
+const sameFailure = (a: VmEntryFailure, b: VmEntryFailure): boolean => {
+  switch (a.kind) {
+    case 'fault':
+      return b.kind === 'fault' && a.vector === b.vector;
+    case 'VMfailInvalid':
+      return b.kind === 'VMfailInvalid';
+    case 'VMfailValid':
+      return b.kind === 'VMfailValid' && a.error === b.error;
+    case 'exit':
+      return b.kind === 'exit' && a.reason === b.reason && a.qualification === b.qualification;
+  }
+};
 
-/** The failures that the processor may report, in the manual's order; empty when every rule holds. */
+const tablesByRule = new WeakMap<readonly VmEntryTable[], ReadonlyMap<VmEntryRow, VmEntryTable>>();
+const tableOf = (tables: readonly VmEntryTable[]): ReadonlyMap<VmEntryRow, VmEntryTable> => {
+  const known = tablesByRule.get(tables);
+  if (known !== undefined) return known;
+  const made = new Map(tables.flatMap((table) => table.rules.map((rule) => [rule, table] as const)));
+  tablesByRule.set(tables, made);
+  return made;
+};
+
+/** The failures that the processor may report, in the manual's order, as the violated rules are; empty when every rule holds. */
 export const permittedFailures = (
   tables: readonly VmEntryTable[],
   violated: ReadonlySet<VmEntryRow>,
   context: VmEntryContext,
 ): readonly Extract<VmEntryOutcome, { kind: 'failed' }>[] => {
-  const failing = tables.filter(({ rules }) => rules.some((rule) => violated.has(rule)));
-  const stage = failing[0]?.stage;
-  const found: { failure: VmEntryFailure; because: string[] }[] = [];
-  for (const table of failing.filter((each) => each.stage === stage)) {
-    const broken = table.rules.filter((rule) => violated.has(rule));
-    for (const rule of table.ordered ? broken.slice(0, 1) : broken) {
-      const failure = failureOf(rule, context);
-      const known = found.find((each) => sameFailure(each.failure, failure));
-      if (known === undefined) found.push({ failure, because: [rule.id] });
-      else known.because.push(rule.id);
-    }
+  const tableBy = tableOf(tables);
+  const found: { kind: 'failed'; failure: VmEntryFailure; because: string[] }[] = [];
+  let first: VmEntryTable | undefined;
+  let last: VmEntryTable | undefined;
+  for (const rule of violated) {
+    const table = tableBy.get(rule)!;
+    first ??= table;
+    if (table.stage !== first.stage) break;
+    if (table === last && table.ordered) continue;
+    last = table;
+    const failure = failureOf(rule, context);
+    const known = found.find((each) => sameFailure(each.failure, failure));
+    if (known === undefined) found.push({ kind: 'failed', failure, because: [rule.id] });
+    else known.because.push(rule.id);
   }
-  return found.map((each) => ({ kind: 'failed', ...each }));
+  return found;
 };
 
 /** Everything the processor may do, given the violated rules. SDM Vol. 3C, 27.9 Machine-Check Events During VM Entry */

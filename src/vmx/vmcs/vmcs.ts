@@ -12,6 +12,12 @@ const indexByName = new Map<string, number>(FIELD_NAMES.map((name, index) => [na
 /** Index of a field in `Vmcs.words`. */
 export const fieldIndex = (name: VmcsField): number => indexByName.get(name)!;
 
+/** Bits of each field, 64 for those of natural width. */
+const WIDTHS: Uint8Array = Uint8Array.from(FIELD_NAMES, (name) => {
+  const { width }: FieldRow = VMCS_FIELDS[name];
+  return width === 'natural' ? 64 : width;
+});
+
 /** Every field by name, as unsigned values. */
 export type VmcsValues = { [F in VmcsField]: bigint };
 
@@ -44,9 +50,16 @@ export class VmcsData {
 
   /** Sets a field, truncated to its width. */
   set(field: VmcsField, value: bigint): void {
-    const index = fieldIndex(field);
-    const row: FieldRow = VMCS_FIELDS[field];
-    this.words[index] = row.width === 'natural' ? value : BigInt.asUintN(row.width, value);
+    this.setAt(fieldIndex(field), value);
+  }
+
+  /** Sets the field with an index, truncated to its width. */
+  setAt(index: number, value: bigint): void {
+    const { halves } = this;
+    const width = WIDTHS[index];
+    this.words[index] = value;
+    if (width < 64) halves[2 * index + 1] = 0;
+    if (width === 16) halves[2 * index] &= 0xffff;
     this.written[index] = 1;
   }
 
