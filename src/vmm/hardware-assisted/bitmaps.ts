@@ -1,13 +1,18 @@
 import type { HostRequest } from '../../machine/host-port';
-import { GUEST_MSRS } from '../../vmx/vmcs/guest-msrs';
+import { GUEST_MSRS, type MsrKeeping } from '../../vmx/vmcs/guest-msrs';
+import { REQUIRED } from './capabilities';
 import type { MemoryPlan } from './memory-plan';
+
+/** Apart without a control, or by one that is always on here. */
+const isKept = (keeping: MsrKeeping): boolean =>
+  keeping === 'always' || keeping === 'lent' || (keeping !== 'never' && REQUIRED.includes(keeping));
 
 /**
  * MSRs that the guest reads, or writes, without an exit: the VMCS as set up here switches them, or the monitor never uses them. The time-stamp
  * counter gives itself plus the TSC offset. SDM Vol. 3C, 26.3 Changes to Instruction Behavior in VMX Non-Root Operation
  */
-const READ_BY_GUEST = GUEST_MSRS.filter(({ read }) => read !== 'never');
-const WRITTEN_BY_GUEST = GUEST_MSRS.filter(({ write }) => write !== 'never');
+const READ_BY_GUEST = GUEST_MSRS.filter(({ read }) => isKept(read));
+const WRITTEN_BY_GUEST = GUEST_MSRS.filter(({ write }) => isKept(write));
 
 const QUADWORDS = 512n;
 const ALL_ONES = 0xffff_ffff_ffff_ffffn;

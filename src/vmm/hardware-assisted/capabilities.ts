@@ -15,7 +15,7 @@ import { controlBit } from './controls';
 import { ask, halt, type Program, resultOf, tell } from './program';
 
 /** Without these the monitor cannot run an unmodified guest. */
-const REQUIRED: readonly Control[] = [
+export const REQUIRED: readonly Control[] = [
   'externalInterruptExiting',
   'hltExiting',
   'cr8LoadExiting',
