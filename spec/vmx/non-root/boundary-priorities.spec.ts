@@ -103,7 +103,7 @@ describe('6.9 at an instruction boundary in VMX non-root operation', () => {
 });
 
 // SDM Vol. 3C, 25.4.2 Guest Non-Register State; 27.7.2 Activity State
-describe('25.4.2 what comes through in an inactive state', () => {
+describe('what comes through in an inactive state', () => {
   const HALTED = { name: 'HLT', guestActivityState: 1 };
   const SHUTDOWN = { name: 'shutdown', guestActivityState: 2 };
   const WAITS = { name: 'wait-for-SIPI', guestActivityState: 3 };
