@@ -108,11 +108,12 @@ export interface Virtualization {
   currentVpid(cpu: ProcessorDraft): number;
   /** Non-root operation: EPT as the second stage of translation; undefined without. */
   secondStage(cpu: ProcessorDraft): SecondStage | undefined;
-  /** Non-root operation: leaves with what a remembered translation of EPT says. */
+  /** Non-root operation: leaves with what a remembered translation of EPT says; `entryHigh` is the high half (int32) of the entry of EPT that it ends at. */
   refuseTranslation(
     cpu: ProcessorDraft,
     fault: Exclude<WayFault, { kind: 'page-fault' }>,
     access: PhysicalAccess,
+    entryHigh: number,
   ): never;
   /** Non-root operation: what drops remembered translations of an address, smallest first. */
   remedies(cpu: ProcessorDraft, at: LinearHalves): readonly Remedy[];

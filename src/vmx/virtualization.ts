@@ -96,8 +96,9 @@ export class Vmx extends VmxOperation implements Virtualization {
     cpu: ProcessorDraft,
     fault: Exclude<WayFault, { kind: 'page-fault' }>,
     access: PhysicalAccess,
+    entryHigh: number,
   ): never {
-    return refuseTranslation(this, cpu, fault, access);
+    return refuseTranslation(this, cpu, fault, access, entryHigh);
   }
 
   remedies(cpu: ProcessorDraft, at: LinearHalves): readonly Remedy[] {

@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { type MachineState, run } from '../../../src/api';
 import type { Control } from '../../../src/api/vmx';
-import { beforeLaunch, EPT_TABLES, field, type Setting, words } from '../dynamics/whole-machine';
+import { beforeLaunch, EPT_TABLES, field, type Setting, TABLES, words } from '../dynamics/whole-machine';
 
 const LIST = 0x1_2000;
 const AREA = 0x1_3000;
@@ -70,6 +70,46 @@ const ended = (setting: Setting, tier: (typeof TIERS)[number]): MachineState =>
   run(beforeLaunch(setting), { maxInstructions: 10_000, tier, heat: 3 }).state;
 const registers = ({ processors: [cpu] }: MachineState, ...numbers: readonly number[]): readonly bigint[] =>
   numbers.map((number) => cpu.registers[number]);
+
+// SDM Vol. 3C, 26.5.7.1 Convertible EPT Violations
+describe('a violation by rights that the processor remembers', () => {
+  const SUPPRESS = 1n << 63n;
+  const THIRD = 0x40_0000;
+  /** What becomes of a write to a page that was read before; the walk just before it ended at an entry of the other kind. */
+  const writeAfterRead = (suppressed: boolean): MachineState => {
+    const [entry, other] = [0x20_00b5n, LARGE].map(
+      (value, n) => value | (suppressed === (n === 0) ? SUPPRESS : 0n),
+    );
+    const setting: Setting = {
+      ...settingOf(
+        [...code.addEbx(DATA), ...code.addEbx(THIRD), ...code.clear(DATA)],
+        {
+          [TABLES + 0x2008]: words(0x20_0083n, BigInt(THIRD) | 0x87n),
+          [EPT_TABLES + 0x2000]: words(LARGE, entry, other),
+          [HANDLER]: code.vmcall,
+        },
+        ['eptViolationVe'],
+      ),
+      handlers: { 20: HANDLER },
+    };
+    const before = beforeLaunch(setting);
+    const caches = { kind: 'adversarial', seed: 0 } as const;
+    const state = { ...before, config: { ...before.config, caches } };
+    const choice = Object.assign(() => 1n, { sites: ['spurious-fault'] as const });
+    return run(state, { maxInstructions: 100, choice }).state;
+  };
+
+  it.each([
+    ['raises #VE where the entry that it came from lets it', false, VMCALL],
+    ['exits where that suppresses #VE', true, EPT_VIOLATION],
+  ])('%s', (_, suppressed, reason) => {
+    const state = writeAfterRead(suppressed);
+    expect(field(state, 'exitReason')).toBe(reason);
+    const qualification = new BigUint64Array(state.memory.read(AREA + 8, 8).slice().buffer)[0];
+    // A read-only page of EPT at a supervisor-mode address, which the page of the walk before it is not.
+    expect(suppressed ? field(state, 'exitQualification') : qualification).toBe(0x5aan);
+  });
+});
 
 describe.each(TIERS)('in the tier %s', (tier) => {
   it.each<[string, readonly Control[]]>([

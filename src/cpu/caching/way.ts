@@ -64,6 +64,8 @@ export type WayFault =
       readonly rights: number;
       /** The access was to a paging-structure entry of the guest. */
       readonly pagingStructure: boolean;
+      /** `RIGHTS` of the linear address, as far as they are known. */
+      readonly linearRights: number;
     }
   | { readonly kind: 'ept-misconfiguration'; readonly gpa: number };
 

@@ -342,6 +342,7 @@ class Ways {
       gpa: guestFrame * 4096 + offset,
       rights: eptRights,
       pagingStructure: false,
+      linearRights: rights,
     };
   }
 
@@ -366,7 +367,13 @@ class Ways {
     const fault: WayFault =
       way.end === 'misconfiguration'
         ? { kind: 'ept-misconfiguration', gpa }
-        : { kind: 'ept-violation', gpa, rights: way.end === 'absent' ? 0 : way.rights, pagingStructure };
+        : {
+            kind: 'ept-violation',
+            gpa,
+            rights: way.end === 'absent' ? 0 : way.rights,
+            pagingStructure,
+            linearRights: path.rights,
+          };
     return { ...FAULT_FREE, fault, spurious: way.end === 'mapped' && used.length > 0, from, used, fills };
   }
 }

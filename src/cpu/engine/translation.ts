@@ -242,7 +242,7 @@ export abstract class Translation extends DerivedPages {
   }
 
   /** Ends the instruction with the fault of a translation that is remembered. */
-  refuse({ fault }: Way, low: number, high: number, write: boolean, fetch: boolean): never {
+  refuse({ fault, from }: Way, low: number, high: number, write: boolean, fetch: boolean): never {
     const { cpu, access } = this;
     access.low = low;
     access.high = high;
@@ -250,7 +250,9 @@ export abstract class Translation extends DerivedPages {
     access.read = !write && !fetch;
     access.write = write;
     access.fetch = fetch;
-    return cpu.virtualization!.refuseTranslation(cpu, fault!, access);
+    const last = from.at(-1);
+    const entryHigh = last?.table === 'ept' ? last.high : -1;
+    return cpu.virtualization!.refuseTranslation(cpu, fault!, access, entryHigh);
   }
 
   private raisePageFault(errorCode: number): never {

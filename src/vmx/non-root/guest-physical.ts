@@ -8,17 +8,19 @@ import type { VmxOperation } from '../operation';
 import { setAccessedAndDirty } from './accessed-dirty';
 import { convertViolation } from './virtualization-exception';
 
-/** With accessed and dirty flags an access to guest paging structures. SDM Vol. 3C, 29.3.3.2 EPT Violations */
+/** Accesses to guest paging structures, the second with accessed and dirty flags. SDM Vol. 3C, 29.3.3.2 EPT Violations */
 const READ: EptAccess = { read: true, write: false, fetch: false };
 const READ_AND_WRITE: EptAccess = { read: true, write: true, fetch: false };
 
+/** Leaves with an EPT violation or raises #VE; `entryHigh` is the high half of the entry of EPT that ended the walk. */
 const violation = (
   vmx: VmxOperation,
   cpu: ProcessorDraft,
   address: number,
   access: PhysicalAccess,
   wanted: EptAccess,
-  rights = vmx.eptWalk.rights,
+  rights: number,
+  entryHigh: number,
 ): never => {
   const { linear, pagingStructure, linearRights } = access;
   const advanced = vmx.ept.advancedInformation && linear !== undefined && !pagingStructure;
@@ -33,7 +35,7 @@ const violation = (
   const at =
     linear === undefined || pagingStructure ? undefined : { low: low32(linear), high: high32(linear) };
   cpu.mmu.forget((caches, now) => withoutViolation(caches, address, at, now));
-  convertViolation(vmx, cpu, what);
+  convertViolation(vmx, cpu, what, entryHigh);
   return cpu.leave({ reason: 'eptViolation', ...what } satisfies VmExit);
 };
 
@@ -62,21 +64,22 @@ export const translateGuestPhysical = (
   }
   if (end === ENTRY.reserved)
     return cpu.leave({ reason: 'eptMisconfiguration', gpa: gpa(address) } satisfies VmExit);
-  return violation(vmx, cpu, address, access, wanted);
+  return violation(vmx, cpu, address, access, wanted, walk.rights, walk.path.high);
 };
 
-/** Leaves with what a remembered translation says. */
+/** Leaves with what a remembered translation says; `entryHigh` as in `violation`. */
 export const refuseTranslation = (
   vmx: VmxOperation,
   cpu: ProcessorDraft,
   fault: Exclude<WayFault, { kind: 'page-fault' }>,
   access: PhysicalAccess,
+  entryHigh: number,
 ): never => {
   if (fault.kind === 'ept-misconfiguration')
     return cpu.leave({ reason: 'eptMisconfiguration', gpa: gpa(fault.gpa) } satisfies VmExit);
-  const { pagingStructure } = fault;
-  const { read, write, fetch, linear, linearRights } = access;
+  const { pagingStructure, linearRights } = fault;
+  const { read, write, fetch, linear } = access;
   const what = { read, write, fetch, linear, linearRights, pagingStructure };
   const asTable = vmx.eptWalk.accessedDirty ? READ_AND_WRITE : READ;
-  return violation(vmx, cpu, fault.gpa, what, pagingStructure ? asTable : access, fault.rights);
+  return violation(vmx, cpu, fault.gpa, what, pagingStructure ? asTable : access, fault.rights, entryHigh);
 };

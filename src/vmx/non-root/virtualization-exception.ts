@@ -15,19 +15,18 @@ const BUSY = 0xffff_ffffn;
 /** Offsets in the virtualization-exception information area. SDM Vol. 3C, 26.5.7.2 Virtualization-Exception Information */
 const AREA = { reason: 0, busy: 4, qualification: 8, linear: 16, physical: 24, eptpIndex: 32 } as const;
 
-/** Bit 63 of the entry that ended the walk is 0: it is not present, or maps the page. SDM Vol. 3C, 26.5.7.1 Convertible EPT Violations */
-const isConvertible = (vmx: VmxOperation): boolean => vmx.eptWalk.path.high >= 0;
-
 /**
- * Raises #VE in place of the VM exit of an EPT violation where it is convertible and nothing else stands against it; saves what the area says of it.
- * SDM Vol. 3C, 26.5.7 Virtualization Exceptions
+ * Raises #VE in place of the VM exit of an EPT violation where nothing stands against it, and saves what the area says of it. Bit 63 of the entry that
+ * ended the walk, which is not present or maps the page, makes it convertible when it is 0; `entryHigh` is its high half (int32).
+ * SDM Vol. 3C, 26.5.7 Virtualization Exceptions, 26.5.7.1 Convertible EPT Violations
  */
 export const convertViolation = (
   vmx: VmxOperation,
   cpu: ProcessorDraft,
   violation: Omit<EptViolation, 'kind'>,
+  entryHigh: number,
 ): void => {
-  if ((vmx.secondary & EPT_VIOLATION_VE) === 0 || !isConvertible(vmx)) return;
+  if ((vmx.secondary & EPT_VIOLATION_VE) === 0 || entryHigh < 0) return;
   if (!cpu.protectedMode || cpu.delivering) return;
   const { mmu } = cpu;
   const { words } = vmx.current!.data;
