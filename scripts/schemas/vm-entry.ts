@@ -7,22 +7,8 @@ import {
   VM_ENTRY_FEATURES,
   VMCS_FIELDS,
 } from '../../src/api/vmx';
+import { BASE, flag, number, oneOf, ref, width } from './parts';
 
-const BASE = {
-  $schema: 'https://json-schema.org/draft/2020-12/schema',
-} as const;
-
-const number = {
-  description:
-    'an unsigned number: decimal, or text in decimal or hexadecimal with 0x, as in "0x80000031"; numbers above 2^53 must be text',
-  type: ['integer', 'string'],
-  minimum: 0,
-  maximum: Number.MAX_SAFE_INTEGER,
-  pattern: '^(0[xX][0-9a-fA-F]+(_[0-9a-fA-F]+)*|[0-9]+(_[0-9]+)*)$',
-  maxLength: 40,
-};
-const flag = { description: 'true or false', type: 'boolean' };
-const ref = (name: string) => ({ $ref: `#/$defs/${name}` });
 const numbers = (names: readonly string[]) => Object.fromEntries(names.map((name) => [name, ref('number')]));
 const ENCODING = '^(0[xX][0-9a-fA-F]{1,8}|[0-9]{1,10})$';
 
@@ -36,11 +22,6 @@ const vmcs = {
   patternProperties: { [ENCODING]: ref('number') },
   additionalProperties: false,
 };
-
-const oneOf = (...values: readonly string[]) => ({
-  description: `one of ${values.join(', ')}`,
-  enum: values,
-});
 
 const stateProperties = {
   instruction: oneOf('vmlaunch', 'vmresume'),
@@ -124,13 +105,6 @@ const msrNames = (Object.keys(CAPABILITY_MSRS) as CapabilityMsr[]).flatMap((msr)
   msr,
   capabilityMsrName(msr),
 ]);
-
-const width = (least: number, most: number) => ({
-  description: `a whole number from ${least} to ${most}`,
-  type: 'integer',
-  minimum: least,
-  maximum: most,
-});
 
 const vmxCapabilities = {
   ...BASE,

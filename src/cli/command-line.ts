@@ -45,7 +45,9 @@ const commandLine = (io: CommandIo, status: (status: number) => void): Command =
   describeProcessorCommand(program.command('processor')).action(
     (model: string | undefined, options: ProcessorArguments) => status(processorCommand(io, model, options)),
   );
-  describeWalk(program.command('walk')).action((options: WalkArguments) => status(walkCommand(io, options)));
+  describeWalk(program.command('walk')).action(async (file: string | undefined, options: WalkArguments) =>
+    status(await walkCommand(io, file, options)),
+  );
   describeEntryCheck(program.command('entry-check')).action(
     async (path: string | undefined, options: EntryCheckArguments) => {
       // The validator of JSON takes a tenth of a second to load.

@@ -1,9 +1,10 @@
 import { gva } from '../core';
-import { LESSONS, type LessonWalk, parseNumber, type WalkCase } from '../walk';
+import { LESSONS, type LessonWalk, type WalkCase } from '../walk';
 import { BadInput } from './exit-status';
 import type { CommandIo } from './io';
 import { readSnapshot } from './run-options';
 import { choice, wholeNumber } from './values';
+import { addressProblem, linearAddress } from './walk-address';
 import { modeText, privilegeLevel, walkRequest } from './where';
 
 /** Where a walk comes from: texts, checked here. */
@@ -26,15 +27,6 @@ export interface WalkSource {
 const ACCESSES = ['read', 'write', 'fetch'] as const;
 const DEFAULT_SEED = '1';
 
-const linearAddress = (option: string, text: string): bigint => {
-  const value = parseNumber(text);
-  if (value === undefined)
-    throw new BadInput(
-      `${option} ${text}: not an address of at most 64 bits; write it as in ${option} 0x7fff1000`,
-    );
-  return value;
-};
-
 /** The lesson of a name, with the numbers of a seed. */
 const lessonWalk = (name: string, seed: string): LessonWalk => {
   const names = LESSONS.map((one) => one.name);
@@ -56,17 +48,37 @@ const fromSnapshot = (io: CommandIo, file: string, options: WalkSourceArguments)
       : wholeNumber('--cpu', options.cpu, 0, state.processors.length - 1);
   const processor = state.processors[number];
   const user = options.user === true || privilegeLevel(processor) === 3;
+  const request = walkRequest(state, gva(address), access, user, processor);
+  const problem = addressProblem(address, request.cr3 === undefined ? undefined : request.paging);
+  if (problem !== undefined) throw new BadInput(`--gva ${options.gva}: ${problem.join('; ')}`);
   return {
     title: `${file}, processor ${number} in ${modeText(processor)}`,
     machine: 'x86',
-    request: walkRequest(state, gva(address), access, user, processor),
+    request,
   };
 };
 
 const OF_SNAPSHOTS = ['gva', 'cpu', 'access', 'user'] as const;
 
-/** The walk that the options name: from a snapshot or a lesson. */
-export const walkSource = (io: CommandIo, options: WalkSourceArguments): WalkSource => {
+/** The walk of a JSON file; the validator of JSON takes a tenth of a second to load. */
+const fromFile = async (
+  io: CommandIo,
+  file: string,
+  { snapshot, lesson, seed }: WalkSourceArguments,
+): Promise<WalkCase> => {
+  const surplus = Object.entries({ snapshot, lesson, seed }).find(([, value]) => value !== undefined);
+  if (surplus !== undefined)
+    throw new BadInput(`--${surplus[0]}: ${file} is a walk of its own; leave one of them out`);
+  const { readWalkFile } = await import('./walk-file');
+  return readWalkFile(io, file);
+};
+
+/** The walk that the options name: from a file, a snapshot or a lesson. */
+export const walkSource = async (
+  io: CommandIo,
+  file: string | undefined,
+  options: WalkSourceArguments,
+): Promise<WalkSource> => {
   const { snapshot, lesson, seed } = options;
   if (snapshot !== undefined && lesson !== undefined)
     throw new BadInput(
@@ -80,9 +92,10 @@ export const walkSource = (io: CommandIo, options: WalkSourceArguments): WalkSou
   const surplus = OF_SNAPSHOTS.find((name) => options[name] !== undefined);
   if (surplus !== undefined)
     throw new BadInput(`--${surplus}: it belongs to a snapshot; give --snapshot FILE too`);
+  if (file !== undefined) return { walkCase: await fromFile(io, file, options) };
   if (lesson === undefined)
     throw new BadInput(
-      'walk: nothing to walk; give --lesson NAME (--lesson list shows all), or --snapshot FILE --gva ADDRESS',
+      'walk: nothing to walk; give a JSON file, --lesson NAME (--lesson list shows all), or --snapshot FILE --gva ADDRESS',
     );
   const made = lessonWalk(lesson, seed ?? DEFAULT_SEED);
   return { walkCase: made.walkCase, lesson: made };

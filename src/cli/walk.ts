@@ -39,6 +39,7 @@ Examples:
   vtmodel walk --lesson 4x4 --format svg > walk.svg
   vtmodel walk --lesson 4x4 --set ept.l1@final=-read --set guest.l2=0
   vtmodel walk --lesson 4x4 --compare native,shadow,ept
+  vtmodel walk tables.json --set guest.l1=+write
   vtmodel walk --lesson tiny --seed 7 --hide > sheet.txt
   vtmodel walk --answer sheet.txt
   vtmodel walk --snapshot saved.vtm --gva 0x401000 --access write
@@ -52,6 +53,7 @@ export const describeWalk = (command: Command): Command =>
     .description(
       'Shows how an address is translated: each table entry that the processor reads, and what comes of it.',
     )
+    .argument('[file]', 'a walk of yours: registers and table entries as JSON (schemas/walk.schema.json)')
     .option('--snapshot <file>', 'walk in a machine that vtmodel run --save saved')
     .option('--gva <address>', 'linear address to walk for, in the snapshot')
     .option('--access <kind>', 'read, write or fetch (default: read)')
@@ -109,31 +111,38 @@ const shown = (io: CommandIo, walkCase: WalkCase, { set }: WalkArguments, format
 /** Options that make no exercise. */
 const WITHOUT_EXERCISE = ['set', 'compare', 'snapshot'] as const;
 
-const exerciseOn = (
+const exerciseOn = async (
   io: CommandIo,
+  file: string | undefined,
   options: WalkArguments,
   exercise: NonNullable<ReturnType<typeof exerciseOf>>,
   format: Format,
-): number => {
+): Promise<number> => {
+  if (file !== undefined)
+    throw new BadInput(`${file}: --${exercise} is about a lesson; leave one of them out`);
   const surplus = WITHOUT_EXERCISE.find((name) => options[name] !== undefined);
   if (surplus !== undefined)
     throw new BadInput(`--${surplus}: --${exercise} is about a lesson as it is; leave one of them out`);
   const named =
     exercise === 'answer' && options.lesson === undefined ? answeredLesson(io, options.answer!) : {};
-  const { lesson } = walkSource(io, { ...options, ...named });
+  const { lesson } = await walkSource(io, undefined, { ...options, ...named });
   return exerciseCommand(io, lesson!, exercise, options, format);
 };
 
 /** `vtmodel walk`: gives the exit status. */
-export const walkCommand = (io: CommandIo, options: WalkArguments): number => {
+export const walkCommand = async (
+  io: CommandIo,
+  file: string | undefined,
+  options: WalkArguments,
+): Promise<number> => {
   const format = choice('--format', options.format ?? 'text', FORMATS);
   if (options.lesson === 'list') {
     io.stdout.write(lessonList(io));
     return EXIT_STATUS.success;
   }
   const exercise = exerciseOf(options);
-  if (exercise !== undefined) return exerciseOn(io, options, exercise, format);
-  const { walkCase } = walkSource(io, options);
+  if (exercise !== undefined) return exerciseOn(io, file, options, exercise, format);
+  const { walkCase } = await walkSource(io, file, options);
   if (options.compare === undefined) io.stdout.write(shown(io, walkCase, options, format));
   else {
     const result = edited(walkCase, options.set ?? []);

@@ -73,9 +73,9 @@ export class MemoryRoot {
     Object.freeze(this);
   }
 
-  /** The page at a frame number; the shared zero page where nothing was written. Never write to it. */
+  /** The page at a frame number; the shared zero page where nothing was written, and beyond what the trie can hold. Never write to it. */
   page(frame: number): Page {
-    return find(this.trie, frame) ?? ZERO_PAGE;
+    return frame < FRAME_LIMIT ? (find(this.trie, frame) ?? ZERO_PAGE) : ZERO_PAGE;
   }
 
   /** `length` bytes from a physical address on. */

@@ -1,18 +1,10 @@
-import { EMPTY_MEMORY, gva, hex, type MemoryRoot } from '../core';
+import { EMPTY_MEMORY, gva, hex } from '../core';
 import { EPTP } from '../ept';
 import { explain } from './explain';
 import { eptTables, TINY } from './shapes';
 import { Entries, spanOf, Tables } from './tables';
 import { type ShownReference, viewOf, type WalkView } from './view';
-import {
-  changed,
-  type EntryBytes,
-  entryIn,
-  type Machine,
-  type WalkCase,
-  wholeEpt,
-  withEntry,
-} from './walk-case';
+import { changed, type EntryBytes, entryIn, type Machine, type WalkCase, wholeEpt } from './walk-case';
 
 /** Ways to give a guest its memory. */
 export const TECHNIQUES = ['native', 'shadow', 'ept'] as const;
@@ -86,15 +78,9 @@ const eptCase = (one: WalkCase): WalkCase => {
       ...request,
       eptp,
       ept: wholeEpt(request.physicalAddressWidth ?? 39),
-      memory: written(request.memory, machine, entries),
+      memory: entries.over(request.memory),
     },
   };
-};
-
-const written = (memory: MemoryRoot, machine: Machine, entries: Entries): MemoryRoot => {
-  let result = memory;
-  for (const [at, { value, bytes }] of entries.all) result = withEntry(result, machine, at, value, bytes);
-  return result;
 };
 
 const PRESENT = 1n;
@@ -148,7 +134,7 @@ const shadowCase = (one: WalkCase): WalkCase => {
     title: one.title,
     machine,
     request: {
-      memory: entries.memory(),
+      memory: entries.over(EMPTY_MEMORY),
       address,
       cr3: BigInt(tables.root),
       levels: levels === 5 ? 5 : 4,

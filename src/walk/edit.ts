@@ -1,8 +1,8 @@
-import { fault, gva, type Outcome, ok } from '../core';
+import { fault, gva, hex, type Outcome, ok } from '../core';
 import { walk } from '../ept';
 import { tinyWalk } from './tiny';
 import { viewOf, type WalkView } from './view';
-import { changed, type EntryBytes, entryIn, type WalkCase } from './walk-case';
+import { changed, type EntryBytes, entryIn, MEMORY_LIMIT, type WalkCase } from './walk-case';
 
 /** Why an edit cannot be made, and what to write instead: one line. */
 export interface EditError {
@@ -56,7 +56,6 @@ export const bitNames = (table: 'ept' | 'guest' | undefined): Readonly<Record<st
 const bad = (says: string): Outcome<never, EditError> => fault({ kind: 'edit', says });
 
 const NUMBER = /^(?:0x[0-9a-f]{1,16}|\d{1,20})$/i;
-const LARGEST_ADDRESS = 2 ** 52;
 
 /** A number as users write them; undefined where it is none of at most 64 bits. */
 export const parseNumber = (text: string): bigint | undefined => {
@@ -102,7 +101,8 @@ const findEntry = (view: WalkView, name: string): Outcome<Found, EditError> => {
   if (address === undefined) return bad(`${name}: no entry has that name; ${HOW}`);
   const read = references.find((one) => BigInt(one.address) === address);
   if (read !== undefined) return ok(read);
-  if (address >= BigInt(LARGEST_ADDRESS)) return bad(`${name}: not an address of at most 52 bits; ${HOW}`);
+  if (address >= BigInt(MEMORY_LIMIT))
+    return bad(`${name}: there is no memory from ${hex(MEMORY_LIMIT)} on; ${HOW}`);
   const bytes: EntryBytes = walkCase.machine === 'tiny' ? 2 : 8;
   if (bytes === 8 && address % 8n !== 0n) return bad(`${name}: an entry begins at a multiple of 8; ${HOW}`);
   if (bytes === 2 && address > 0xffffn) return bad(`${name}: addresses have four digits here; ${HOW}`);

@@ -27,7 +27,7 @@ const errorCodeText = (code: number): string =>
     .filter((text) => text !== '')
     .join(', ');
 
-const where = (one: ShownReference): string => `step ${one.number}, ${one.name} at ${hex(one.address)}`;
+const where = (one: ShownReference): string => `Step ${one.number}, ${one.name} at ${hex(one.address)}`;
 
 const pageFaultLines = (
   { address, errorCode }: PageFault,

@@ -10,4 +10,4 @@ export { LESSONS, type LessonWalk } from './lessons';
 export { drawWalk } from './picture/walk-picture';
 export { type Ink, walkText } from './text';
 export { viewOf } from './view';
-export { type WalkCase, wholeEpt } from './walk-case';
+export { MEMORY_LIMIT, type PlacedEntry, type WalkCase, wholeEpt, withEntries } from './walk-case';

@@ -1,5 +1,5 @@
-import { EMPTY_MEMORY, type MemoryRoot } from '../core';
-import { type EntryBytes, type Machine, withEntry } from './walk-case';
+import type { MemoryRoot } from '../core';
+import { type EntryBytes, type Machine, type PlacedEntry, withEntries } from './walk-case';
 
 /** How a format divides an address, and what an entry is made of. */
 export interface TableShape {
@@ -21,18 +21,17 @@ export const spanOf = ({ offsetBits, indexBits }: TableShape, level: number): nu
 
 /** Entries by host-physical address, as they are put down. */
 export class Entries {
-  readonly all = new Map<number, { readonly value: bigint; readonly bytes: EntryBytes }>();
+  readonly all = new Map<number, PlacedEntry>();
 
   constructor(readonly machine: Machine) {}
 
   put(at: number, value: bigint, bytes: EntryBytes): void {
-    this.all.set(at, { value, bytes });
+    this.all.set(at, { at, value, bytes });
   }
 
-  memory(): MemoryRoot {
-    let memory = EMPTY_MEMORY;
-    for (const [at, { value, bytes }] of this.all) memory = withEntry(memory, this.machine, at, value, bytes);
-    return memory;
+  /** Memory that holds them beside what it held. */
+  over(memory: MemoryRoot): MemoryRoot {
+    return withEntries(memory, this.machine, this.all.values());
   }
 }
 

@@ -136,7 +136,7 @@ export const referenceLines = (
 /** A walk for people: what it asks for, its references, and how it ends. */
 export const walkText = (view: WalkView, ink: Ink = PLAIN, marked?: ReadonlySet<number>): string =>
   [
-    ink.strong(view.walkCase.title),
+    ink.strong(view.walkCase.title.replace(/\p{Cc}/gu, ' ')),
     ...requestLines(view),
     ...[indexLine(view)].filter((line) => line !== ''),
     '',

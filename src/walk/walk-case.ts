@@ -1,4 +1,4 @@
-import { type MemoryRoot, ModelError } from '../core';
+import { FRAME_LIMIT, MemoryDraft, type MemoryRoot, ModelError, PAGE_BYTES } from '../core';
 import { COMMON_EPT, type EptCapabilities, type WalkRequest, walk } from '../ept';
 import { tinyWalk } from './tiny';
 
@@ -19,6 +19,9 @@ export type WalkResult = ReturnType<typeof walk>;
 export const walkOf = ({ machine, request }: WalkCase): WalkResult =>
   machine === 'tiny' ? tinyWalk(request) : walk(request);
 
+/** Entries stand below this host-physical address. */
+export const MEMORY_LIMIT = FRAME_LIMIT * PAGE_BYTES;
+
 /** EPT with everything that a walk can show. */
 export const wholeEpt = (physicalAddressWidth: number): EptCapabilities => ({
   ...COMMON_EPT,
@@ -36,19 +39,28 @@ export type EntryBytes = keyof typeof BITS;
 /** Byte at which an entry begins: an address of the tiny machine names a cell of two bytes. */
 const byteAt = (machine: Machine, at: number): number => (machine === 'tiny' ? 2 * at : at);
 
-/** Memory in which an entry has another value. */
-export const withEntry = (
+/** An entry, and where it stands. */
+export interface PlacedEntry {
+  readonly at: number;
+  readonly value: bigint;
+  readonly bytes: EntryBytes;
+}
+
+/** Memory in which some entries have other values. */
+export const withEntries = (
   memory: MemoryRoot,
   machine: Machine,
-  at: number,
-  value: bigint,
-  bytes: EntryBytes,
+  entries: Iterable<PlacedEntry>,
 ): MemoryRoot => {
-  if (value !== BigInt.asUintN(BITS[bytes], value))
-    throw new ModelError(`an entry of ${bytes} bytes holds at most ${BITS[bytes]} bits`);
-  const word = new Uint8Array(bytes);
-  for (let index = 0; index < bytes; index++) word[index] = Number((value >> BigInt(8 * index)) & 255n);
-  return memory.write(byteAt(machine, at), word);
+  const draft = new MemoryDraft(memory);
+  for (const { at, value, bytes } of entries) {
+    if (value !== BigInt.asUintN(BITS[bytes], value))
+      throw new ModelError(`an entry of ${bytes} bytes holds at most ${BITS[bytes]} bits`);
+    const word = new Uint8Array(bytes);
+    for (let index = 0; index < bytes; index++) word[index] = Number((value >> BigInt(8 * index)) & 255n);
+    draft.write(byteAt(machine, at), word);
+  }
+  return draft.publish();
 };
 
 /** What an entry holds. */
@@ -58,5 +70,5 @@ export const entryIn = (memory: MemoryRoot, machine: Machine, at: number, bytes:
 /** The same case with one entry changed. */
 export const changed = (one: WalkCase, at: number, value: bigint, bytes: EntryBytes): WalkCase => ({
   ...one,
-  request: { ...one.request, memory: withEntry(one.request.memory, one.machine, at, value, bytes) },
+  request: { ...one.request, memory: withEntries(one.request.memory, one.machine, [{ at, value, bytes }]) },
 });

@@ -1,4 +1,4 @@
-import { gva, u64 } from '../../core';
+import { EMPTY_MEMORY, gva, u64 } from '../../core';
 import { EPTP, type WalkRequest } from '../../ept';
 import type { Draw } from '../draw';
 import { eptTables, guestTables, TINY } from '../shapes';
@@ -140,7 +140,7 @@ export const buildWalk = (draw: Draw, plan: Plan): BuiltWalk => {
     title,
     machine: shapes.ept.machine,
     request: {
-      memory: entries.memory(),
+      memory: entries.over(EMPTY_MEMORY),
       address: gva(address),
       access,
       cr3: BigInt(guest.root),

@@ -2,7 +2,8 @@
 
 const ESCAPES: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' };
 
-export const escaped = (text: string): string => text.replace(/[&<>"]/g, (one) => ESCAPES[one]);
+export const escaped = (text: string): string =>
+  text.replace(/\p{Cc}/gu, ' ').replace(/[&<>"]/g, (one) => ESCAPES[one]);
 
 const figure = (value: number): string => `${Math.round(value * 10) / 10}`;
 
