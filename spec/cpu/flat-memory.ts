@@ -8,6 +8,7 @@ const NOTHING = new Uint8Array(PAGE);
 
 /** Linear memory without paging: sparse pages of zeroes. Pages in `absent` fault, and in `readOnly` when they are written. */
 export class FlatMemory implements Mmu {
+  readonly a20m = false;
   // One element at a time.
   fill = (): number => 0;
   copy = (): number => 0;

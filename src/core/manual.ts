@@ -197,6 +197,7 @@ export const SECTIONS = {
     '8.7': 'Task Management in 64-bit Mode',
     '9.1.3': 'Handling Self- and Cross-Modifying Code',
     '9.4.3': 'MP Initialization Protocol Algorithm for MP Systems',
+    '9.7.13.4': 'External Signal Compatibility',
     '10.1.1': 'Processor State After Reset',
     '10.1.4': 'First Instruction Executed',
     '10.8.5': 'Initializing IA-32e Mode',

@@ -4,6 +4,8 @@ export interface Bus {
   isRam(frame: number): boolean;
   /** Whether a 4-KiB frame may be read and executed directly: RAM, or ROM, to which writes go to the bus. */
   isMemory(frame: number): boolean;
+  /** The chipset asserts A20M#: processors that have the pin see bit 20 of physical addresses as 0. */
+  readonly assertsA20m: boolean;
   readMmio(address: number, bytes: 1 | 2 | 4): number;
   writeMmio(address: number, bytes: 1 | 2 | 4, value: number): void;
   in(port: number, bytes: 1 | 2 | 4): number;

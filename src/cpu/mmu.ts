@@ -11,6 +11,8 @@ export interface LinearAccess {
  * is checked whole before any byte is written. Values are unsigned bigints of `bytes` bytes; `bytes` is 1, 2, 4 or 8.
  */
 export interface Mmu {
+  /** A20M mode: bit 20 of the processor's physical addresses is 0. SDM Vol. 3A, 9.7.13.4 External Signal Compatibility */
+  readonly a20m: boolean;
   read(linear: bigint, bytes: number, access?: LinearAccess): bigint;
   write(linear: bigint, bytes: number, value: bigint, access?: LinearAccess): void;
   /** Checks that a write of `bytes` would succeed (and sets A and D bits as the write would). */

@@ -125,6 +125,8 @@ export interface Virtualization {
   interceptTaskSwitch(cpu: ProcessorDraft, attempt: TaskSwitchAttempt): void;
   /** An INIT signal is pending at an instruction boundary: VMX root operation blocks it (true), non-root operation leaves. SDM Vol. 3C, 26.2 Other Causes of VM Exits */
   blocksInit(cpu: ProcessorDraft): boolean;
+  /** Whether VMX operation is on, which blocks A20M#. SDM Vol. 3C, 24.8 Restrictions on VMX Operation */
+  blocksA20m(cpu: ProcessorDraft): boolean;
   /** Non-root operation. May leave (always does). */
   interceptTripleFault(cpu: ProcessorDraft): void;
   /** Non-root operation, instruction boundary, an external interrupt is pending. May leave; returns whether RFLAGS.IF may be ignored (never, when it returned). */

@@ -4,6 +4,7 @@ import {
   acknowledge,
   acknowledgeExternal,
   advanceBoard,
+  assertsA20m,
   type Board,
   cr8Of,
   type DeviceEffect,
@@ -61,6 +62,9 @@ export class MachineBus implements Bus {
   processor = 0;
   /** Frames below 1 MiB changed from RAM to ROM or back; `rom` show the firmware again. */
   onRemapped: (rom: readonly number[]) => void = () => {};
+  assertsA20m = false;
+  /** A20M# was asserted or deasserted: what was translated before holds no more. */
+  onA20m: () => void = () => {};
   private readonly map = new PhysicalMap();
   // The last answer of `pendingInterrupt`, which follows from the board and the processor
   private askedBoard: Board | undefined;
@@ -80,6 +84,7 @@ export class MachineBus implements Bus {
   load(board: Board, ram: readonly MemoryRange[]): void {
     this.board = board;
     this.map.load(board, ram);
+    this.assertsA20m = assertsA20m(board);
     this.deadline = nextDeadline(board, this.now());
   }
 
@@ -133,6 +138,11 @@ export class MachineBus implements Bus {
       this.deadlineChanged();
       const remapped = this.map.changed(board);
       if (remapped !== undefined) this.onRemapped(remapped.rom);
+      const asserted = assertsA20m(board);
+      if (asserted !== this.assertsA20m) {
+        this.assertsA20m = asserted;
+        this.onA20m();
+      }
     }
     for (const effect of effects) this.onEffect(effect);
   }

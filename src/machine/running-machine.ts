@@ -73,6 +73,9 @@ export class RunningMachine {
     this.turns = new Turns(this);
     this.port = new MonitorPort(this);
     this.bus.onEffect = (effect) => this.effect(effect);
+    this.bus.onA20m = () => {
+      for (const { memory } of this.processors) memory.flush();
+    };
     this.bus.onRemapped = (rom) => {
       showRom(this.draft, rom);
       for (const { memory, engine } of this.processors) {

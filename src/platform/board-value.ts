@@ -46,6 +46,18 @@ export const withDeviceState = (board: Board, name: string, state: unknown): Boa
   return withState(board, index, state);
 };
 
+/**
+ * Whether the chipset asserts A20M#: port 92H and the keyboard controller are ORed, so that line 20 of physical addresses is held low only while
+ * both hold it. 82371SB data sheet, A20M#
+ */
+export const assertsA20m = ({ devices: { gateParts }, states }: Board): boolean => {
+  for (let i = 0; i < gateParts.length; i++) {
+    const { index, passes } = gateParts[i];
+    if (passes(states[index])) return false;
+  }
+  return gateParts.length > 0;
+};
+
 const NO_APICS: LocalApics = Object.freeze([]);
 
 export const localApicsOf = (board: Board): LocalApics =>

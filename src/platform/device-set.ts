@@ -11,6 +11,11 @@ interface Movable {
   readonly windows: (state: unknown, processor: number) => readonly AddressRange[];
 }
 
+interface GatePart {
+  readonly index: number;
+  readonly passes: (state: unknown) => boolean;
+}
+
 interface Timed {
   readonly index: number;
   readonly nextDeadline: (state: unknown, now: number) => number;
@@ -25,6 +30,8 @@ export class DeviceSet {
   readonly memory: readonly Claim[];
   readonly movable: readonly Movable[];
   readonly timed: readonly Timed[];
+  /** The parts of the A20 gate. */
+  readonly gateParts: readonly GatePart[];
   /** Devices that hear of the end of level-triggered interrupts. */
   readonly hearEnds: readonly number[];
   /** The interrupt controller at the LINT0 pins; -1: none. */
@@ -52,6 +59,9 @@ export class DeviceSet {
               advance: device.advance.bind(device),
             },
           ],
+    );
+    this.gateParts = devices.flatMap((device, index) =>
+      device.passesLine20 === undefined ? [] : [{ index, passes: device.passesLine20.bind(device) }],
     );
     this.hearEnds = devices.flatMap(({ endOfInterrupt }, index) =>
       endOfInterrupt === undefined ? [] : [index],

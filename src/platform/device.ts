@@ -184,6 +184,8 @@ export interface Device<S> {
   requestsInterrupt?(state: S): boolean;
   /** The processor's interrupt-acknowledge cycle; only when `requestsInterrupt`. */
   acknowledgeInterrupt?(state: S): AcknowledgedInterrupt<S>;
+  /** Of a part of the A20 gate: whether it lets address line 20 through. A20M# is asserted while no part does. */
+  passesLine20?(state: S): boolean;
   /** The lines whose level `setLine` is told. */
   readonly listens?: readonly InterruptLine[];
   /** A line that the device listens to has changed. */

@@ -46,16 +46,14 @@ export const shutdownPort: Device<number> = {
 const A20 = 2;
 const FAST_RESET = 1;
 
-/**
- * Port 0x92: the fast A20 gate, which is kept and read back, and the fast reset. Address line 20 is never masked, as in processors since Haswell, which have
- * no A20M# pin.
- */
+/** Port 0x92: the fast part of the A20 gate (bit 1) and the fast reset (bit 0). 82371SB data sheet, Port 92 */
 export const systemControlPort: Device<number> = {
   name: 'port-92',
   accessTime: ISA_ACCESS,
   ranges: [{ space: 'port', first: 0x92, last: 0x92 }],
   byteWide: true,
   reset: () => A20,
+  passesLine20: (state) => (state & A20) !== 0,
   read: (state) => ({ state, value: state }),
   write: (state, _, value) => ({
     state: value & ~FAST_RESET,

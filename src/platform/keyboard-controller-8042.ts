@@ -24,6 +24,7 @@ const DISABLE_AUXILIARY = 0x20;
 const AUXILIARY = 0x100;
 const ACKNOWLEDGE = 0xfa;
 const RESEND = 0xfe;
+const A20 = 2;
 
 const AT_RESET: KeyboardControllerState = freeze(
   { commandByte: 0x61, outputPort: 0xcf, expects: 0, keyboardExpects: 0, output: [] },
@@ -145,7 +146,7 @@ const data = (state: KeyboardControllerState, value: number): DeviceTransition<K
   }
 };
 
-/** The 8042 with a keyboard at which nobody types; a byte for software raises IRQ1 when the command byte says so. A20 is kept and read back. */
+/** The 8042 with a keyboard at which nobody types; a byte for software raises IRQ1 when the command byte says so. Its output port has a part of the A20 gate. */
 export const keyboardController: Device<KeyboardControllerState> = {
   name: '8042',
   accessTime: ISA_ACCESS,
@@ -155,6 +156,7 @@ export const keyboardController: Device<KeyboardControllerState> = {
   ],
   byteWide: true,
   reset: () => AT_RESET,
+  passesLine20: ({ outputPort }) => (outputPort & A20) !== 0,
   read: (state, { address }) => {
     if (address === COMMAND) return { state, value: status(state) };
     if (state.output.length === 0) return { state, value: 0 };

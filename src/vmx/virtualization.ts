@@ -134,6 +134,10 @@ export class Vmx extends VmxOperation implements Virtualization {
     return this.on || this.abortIndicator !== 0;
   }
 
+  blocksA20m(_cpu: ProcessorDraft): boolean {
+    return this.on;
+  }
+
   interceptTripleFault(cpu: ProcessorDraft): void {
     cpu.leave({ reason: 'tripleFault' } satisfies VmExit);
   }

@@ -11,6 +11,7 @@ import { FlatMemory } from '../flat-memory';
 
 export class RecordingBus implements Bus {
   readonly log: string[] = [];
+  readonly assertsA20m = false;
   pending = -1;
   input = 0x12345678;
   priority = 0;

@@ -31,6 +31,7 @@ const REVISION = 4n;
 
 /** Memory without paging of its own; in non-root operation every access goes through `translateGuestPhysical`. */
 export class FlatMemory implements Mmu {
+  a20m = false;
   // One element at a time.
   fill = (): number => 0;
   copy = (): number => 0;
@@ -107,6 +108,7 @@ export class FlatMemory implements Mmu {
 }
 
 export class QuietBus implements Bus {
+  assertsA20m = false;
   pending = -1;
   readonly acknowledged: number[] = [];
   isRam = () => true;

@@ -78,7 +78,11 @@ class BoardMemory implements TableMemory {
 }
 
 /** What translation needs to know of a processor. */
-export type TranslatingProcessor = Pick<Processor, 'physicalAddressWidth' | 'features'>;
+export type TranslatingProcessor = Pick<Processor, 'physicalAddressWidth' | 'features'> &
+  Partial<Pick<Processor, 'hasA20m'>>;
+
+/** Bit 20 of an address and the same of a frame. */
+const LINE_20 = { address: 1 << 20, frame: 1 << 8 } as const;
 
 /** From linear addresses to frames: the walk, its rights and its accessed and dirty flags. */
 export abstract class Translation extends DerivedPages {
@@ -87,6 +91,7 @@ export abstract class Translation extends DerivedPages {
   private readonly entries: EntrySource;
   private readonly access = new CurrentAccess();
   private readonly paging: PagingMode;
+  private readonly hasA20m: boolean;
   private rights: PagingRights = {
     user: false,
     writeProtect: false,
@@ -98,6 +103,7 @@ export abstract class Translation extends DerivedPages {
   constructor(memory: MemoryDraft, processor: TranslatingProcessor) {
     super(memory);
     this.paging = new PagingMode(pagingFeatures(processor));
+    this.hasA20m = processor.hasA20m === true;
     const self = this;
     this.entries = {
       low: 0,
@@ -107,6 +113,16 @@ export abstract class Translation extends DerivedPages {
         return true;
       },
     };
+  }
+
+  get a20m(): boolean {
+    const { cpu } = this;
+    return cpu.bus.assertsA20m && this.hasA20m && cpu.virtualization?.blocksA20m(cpu) !== true;
+  }
+
+  /** A physical address as it leaves the processor. SDM Vol. 3A, 9.7.13.4 External Signal Compatibility */
+  private onBus(address: number): number {
+    return this.a20m ? address - (address & LINE_20.address) : address;
   }
 
   private readEntry(address: number): void {
@@ -124,7 +140,7 @@ export abstract class Translation extends DerivedPages {
       access.read = read;
       access.write = write;
       access.fetch = fetch;
-    }
+    } else physical = this.onBus(address);
     const frame = Math.floor(physical / 4096);
     if (!cpu.bus.isMemory(frame)) {
       this.entries.low = -1;
@@ -144,7 +160,7 @@ export abstract class Translation extends DerivedPages {
     const cpu = this.cpu;
     const physical = cpu.nonRoot
       ? cpu.virtualization!.translateGuestPhysical(cpu, address, PDPTE_LOAD)
-      : address;
+      : this.onBus(address);
     const frame = Math.floor(physical / 4096);
     if (!cpu.bus.isMemory(frame)) return 0xffff_ffff_ffff_ffffn;
     if (this.observer !== undefined && cpu.nonRoot) this.observer.frame(frame, 'paging-structure', false);
@@ -159,7 +175,8 @@ export abstract class Translation extends DerivedPages {
    */
   translate(low: number, high: number, write: boolean, fetch: boolean, implicit: boolean): number {
     const { remembered } = this;
-    return remembered === undefined
+    // In A20M mode nothing is remembered, nor is what was before used: a processor may forget at any time.
+    return remembered === undefined || this.a20m
       ? this.walk(low, high, write, fetch, implicit)
       : remembered.translate(low, high, write, fetch, implicit);
   }
@@ -204,7 +221,7 @@ export abstract class Translation extends DerivedPages {
         cpu.virtualization!.translateGuestPhysical(cpu, guestFrame * 4096 + (low & 4095), access) / 4096,
       );
       if (this.observer !== undefined) this.observer.frame(frame, fetch ? 'fetch' : 'data', write);
-    }
+    } else if (this.a20m) frame -= frame & LINE_20.frame;
     return frame;
   }
 
@@ -310,7 +327,7 @@ export abstract class Translation extends DerivedPages {
       access.write = true;
       access.fetch = false;
       physical = cpu.virtualization!.translateGuestPhysical(cpu, address, access);
-    }
+    } else physical = this.onBus(address);
     const frame = Math.floor(physical / 4096);
     if (this.observer !== undefined && cpu.nonRoot && cpu.bus.isRam(frame))
       this.observer.frame(frame, 'paging-structure', true);

@@ -6,6 +6,7 @@ const FEATURES: readonly FeatureName[] = [...SINCE_NEHALEM, 'smx'];
 /** The first part with EPT and VPID; no unrestricted guest. SDM Vol. 2, CPUID */
 export const NEHALEM: Preset = {
   part: 'Intel Nehalem (Lynnfield), family 6, model 1EH, stepping 5',
+  hasA20m: true,
   cpuid: [
     genuineIntel(0x0b),
     [0x01, 0, 0x000106e5, 0x00010800, 0, 0],

@@ -18,6 +18,8 @@ export interface Preset {
   readonly cpuid: readonly CpuidRow[];
   /** Every feature flag of the real part that has a name, also of what the model lacks. */
   readonly features: readonly FeatureName[];
+  /** It has the pin A20M#, which parts since Haswell lack. SDM Vol. 3A, 9.7.13.4 External Signal Compatibility */
+  readonly hasA20m: boolean;
   /** Those that it announces though others do so on request alone. */
   readonly requested?: readonly FeatureName[];
 }

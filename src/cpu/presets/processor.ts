@@ -46,6 +46,8 @@ export interface Processor {
   /** MAXPHYADDR. */
   readonly physicalAddressWidth: number;
   readonly linearAddressWidth: number;
+  /** It has the pin A20M#. */
+  readonly hasA20m: boolean;
 }
 
 const meant = (word: string, words: readonly string[]): string => {
@@ -116,5 +118,6 @@ export const processor = (name: PresetName, edits: FeatureEdits = []): Processor
     cpuid,
     physicalAddressWidth: physicalAddressWidth(cpuid),
     linearAddressWidth: linearAddressWidth(cpuid),
+    hasA20m: preset.hasA20m,
   });
 };

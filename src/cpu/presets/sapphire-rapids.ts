@@ -54,6 +54,7 @@ const FEATURES: readonly FeatureName[] = [
 /** A server part with 5-level paging, UMIP and supervisor protection keys. SDM Vol. 2, CPUID */
 export const SAPPHIRE_RAPIDS: Preset = {
   part: 'Intel Sapphire Rapids, family 6, model 8FH, stepping 8',
+  hasA20m: false,
   cpuid: [
     genuineIntel(0x20),
     [0x01, 0, 0x000806f8, 0x00010800, 0, 0],

@@ -6,6 +6,7 @@ const FEATURES: readonly FeatureName[] = [...SINCE_SKYLAKE, 'hle', 'rtm', 'rdt-m
 /** A server part: with protection keys, as the desktop parts are not. SDM Vol. 2, CPUID */
 export const SKYLAKE: Preset = {
   part: 'Intel Skylake-SP, family 6, model 55H, stepping 4',
+  hasA20m: false,
   cpuid: [
     genuineIntel(0x16),
     [0x01, 0, 0x00050654, 0x00010800, 0, 0],

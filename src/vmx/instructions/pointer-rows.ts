@@ -44,6 +44,7 @@ const revisionAt = (cpu: ProcessorDraft, address: number): number => Number(cpu.
 const mayEnter = (vmx: VmxOperation, cpu: ProcessorDraft): boolean => {
   const control = cpu.R[SLOT.featureControl];
   return (
+    !cpu.mmu.a20m &&
     registerAllowed(vmx, 0, cpu.R[SLOT.cr0], false) &&
     registerAllowed(vmx, 4, cpu.R[SLOT.cr4], false) &&
     FEATURE_CONTROL.get(control, 'lock') === 1n &&
@@ -77,6 +78,8 @@ const vmxoff = (cpu: ProcessorDraft, instruction: Instruction): VmxResult => {
   const vmx = inRootOperation(cpu, instruction, () => ({ reason: 'vmxoff', length: instruction.length }));
   vmx.vmxonPointer = undefined;
   vmx.current = undefined;
+  // A20M# counts again.
+  if (cpu.mmu.a20m) cpu.mmu.flush();
   for (const vmcs of vmx.active.values()) {
     vmcs.vmxoffSinceLaunch = vmcs.data.launched;
     vmcs.changed();
