@@ -25,7 +25,7 @@ const PAGE = 4096;
 export const TABLES = 0x2_0000;
 export const EPT_TABLES = 0x2_4000;
 /** The same 4 MiB by 32-bit and by PAE paging. */
-const PAGE_DIRECTORY = 0x2_8000;
+export const PAGE_DIRECTORY = 0x2_8000;
 export const PAE_TABLES = 0x2_9000;
 const PAGE_4M = 0x87n;
 const PDPTES = [BigInt(PAE_TABLES + PAGE) | 1n, 0n, 0n, 0n] as const;
