@@ -1,4 +1,5 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
+import { hasEdge } from '../spec/vmx/entry/edges';
 import { CONTROL_EXAMPLES } from '../spec/vmx/entry/examples-controls';
 import { GUEST_EXAMPLES } from '../spec/vmx/entry/examples-guest';
 import { cite, MANUALS } from '../src/core';
@@ -10,7 +11,7 @@ const DOCUMENT = 'docs/rules.md';
 
 const exampleIds = new Set([...Object.keys(CONTROL_EXAMPLES), ...Object.keys(GUEST_EXAMPLES)]);
 
-const columns = ['group', 'rows', 'on', 'off', 'without example'];
+const columns = ['group', 'rows', 'on', 'off', 'without example', 'without edge'];
 
 /** A rule is off when no source settles it. */
 const isOff = (rule: VmEntryRow): boolean => rule.unconfirmed === true;
@@ -20,11 +21,21 @@ const counts = VM_ENTRY_TABLES.map(({ group, rules }) => ({
   rows: rules.length,
   off: rules.filter(isOff).length,
   without: rules.filter(({ id }) => !exampleIds.has(id)).map(({ id }) => id),
+  withoutEdge: rules.filter((rule) => !hasEdge(rule)).map(({ id }) => id),
 }));
 
 const summary = (): string => {
-  const lines = counts.map(({ group, rows, off, without }) => [group, rows, rows - off, off, without.length]);
-  const total = [1, 2, 3, 4].map((column) => lines.reduce((sum, line) => sum + (line[column] as number), 0));
+  const lines = counts.map(({ group, rows, off, without, withoutEdge }) => [
+    group,
+    rows,
+    rows - off,
+    off,
+    without.length,
+    withoutEdge.length,
+  ]);
+  const total = [1, 2, 3, 4, 5].map((column) =>
+    lines.reduce((sum, line) => sum + (line[column] as number), 0),
+  );
   return [columns, ...lines, ['all', ...total]]
     .map((line) => line.map((cell, at) => String(cell)[at === 0 ? 'padEnd' : 'padStart'](16)).join(' '))
     .join('\n');
@@ -92,8 +103,10 @@ const markdown = (): string => {
 };
 
 console.log(summary());
-for (const { group, without } of counts)
+for (const { group, without, withoutEdge } of counts) {
   if (without.length > 0) console.log(`\n${group} without example: ${without.join(', ')}`);
+  if (withoutEdge.length > 0) console.log(`\n${group} without edge: ${withoutEdge.join(', ')}`);
+}
 if (process.argv.includes('--markdown')) {
   mkdirSync('docs', { recursive: true });
   writeFileSync(DOCUMENT, markdown());

@@ -375,3 +375,43 @@ export const CONTROL_EXAMPLES: Record<ControlAndHostRuleId, VmcsDelta> = {
 
   'machine-check.during-entry': { processor: { machineCheck: true } },
 };
+
+const RESUMING: VmcsDelta = { launched: true, processor: { instruction: 'vmresume' } };
+const withEpt = (...names: readonly Control[]): VmcsDelta => set([...names, 'enableEpt'], ept);
+
+/** States at the edge of a rule, where the smallest change of its example is none: it applies, and nothing is broken. */
+export const EDGE_CONTROLS: Partial<Record<ControlAndHostRuleId, VmcsDelta>> = {
+  'basic.not-in-vmx-operation': { processor: { operation: 'root' } },
+  'basic.mode': {},
+  'basic.non-root': { processor: { operation: 'root' } },
+  'basic.cpl': { processor: { cpl: 0 } },
+  'basic.current-vmcs-valid': { processor: { currentVmcs: 0 } },
+  'basic.not-shadow-vmcs': { shadow: false },
+  'basic.mov-ss-blocking': { processor: { movSsBlocking: false } },
+  'basic.vmlaunch-clear': { launched: false },
+  'basic.vmresume-launched': RESUMING,
+  'basic.vmresume-after-vmxoff': RESUMING,
+  'ctl.posted-interrupts.needs-delivery': set(POSTED),
+  'ctl.pml.needs-ept': withEpt('enablePml'),
+  'ctl.unrestricted-guest.needs-ept': withEpt('unrestrictedGuest'),
+  'ctl.mbe.needs-ept': withEpt('modeBasedExecuteControl'),
+  'ctl.spp.needs-ept': withEpt('subPageWritePermissions'),
+  'ctl.eptp-switching.needs-ept': withEpt('eptpSwitching'),
+  'ctl.pt-guest-physical.needs-ept': set(
+    ['ptUsesGuestPhysicalAddresses', 'enableEpt', 'clearIa32RtitCtl', 'loadIa32RtitCtl'],
+    ept,
+  ),
+  'ctl.hlat.needs-ept': withEpt('enableHlat'),
+  'ctl.paging-write.needs-ept': withEpt('eptPagingWriteControl'),
+  'ctl.guest-paging-verification.needs-ept': withEpt('guestPagingVerification'),
+  'ctl.apic-timer.needs-virtual-interrupt-delivery': set(APIC_TIMER, { virtualTimerVector: 0x20n }),
+  'ctl.inject.type-other-event': { fields: inject(7, 0) },
+  'smm.executive-vmcs.pointer': returning({}),
+  'smm.executive-vmcs.launched': returning({}),
+  'smm.executive-vmcs.is-vmxon': {
+    ...returning({ fields: { executiveVmcsPointer: BigInt(VMXON_POINTER), vmEntryControls: 0x1bfbn } }),
+    memory: { [VMXON_POINTER]: 4 },
+  },
+  'smm.executive-vmcs.controls': returning({}),
+  'machine-check.during-entry': { processor: { machineCheck: false } },
+};

@@ -532,3 +532,34 @@ export const LEGAL_GUESTS: Readonly<Record<string, GuestExample>> = {
     processor: { inSmm: true, executiveVmcs: new VmcsData() },
   },
 };
+
+const UNALIGNED_LIMIT = 0xf_fffen;
+const MTF_AND_RTM = { guestPendingDebugExceptions: RTM | bit(12) };
+
+/** States at the edge of a rule, where the smallest change of its example is none: it applies, and nothing is broken. */
+export const EDGE_GUESTS: Readonly<Partial<Record<GuestRuleId | MsrLoadingRuleId, GuestExample>>> = {
+  'guest.ss.dpl-real-mode': real({ guestSsAccessRights: 0x93n }),
+  'guest.ss.granularity-low': long({ guestSsAccessRights: 0x4093n, guestSsLimit: UNALIGNED_LIMIT }),
+  'guest.ds.granularity-low': long({ guestDsAccessRights: 0x4093n, guestDsLimit: UNALIGNED_LIMIT }),
+  'guest.ss.dpl-fred': long(fredCpl3),
+  'guest.rflags.vm-ia32e': long({ guestRflags: 0x2n }),
+  'guest.rflags.vm-real-mode': real({ guestRflags: 0x2n }),
+  'guest.activity-state.hlt-dpl': long({ guestActivityState: HLT }),
+  'guest.activity-state.shutdown-event': long({
+    guestActivityState: SHUTDOWN,
+    vmEntryInterruptionInfo: 0x8000_0312n,
+  }),
+  'guest.interruptibility.enclave-sgx': long({ guestInterruptibilityState: ENCLAVE }),
+  'guest.pending-debug.rtm-supported': long(MTF_AND_RTM),
+  'guest.link-pointer.width': linkedTo(LINKED_VMCS),
+  'guest.link-pointer.revision': linkedTo(LINKED_VMCS),
+  'guest.link-pointer.shadow-indicator': linkedTo(LINKED_VMCS),
+  'guest.pdptes-cr3.reserved': { ...pae({}), off: EPT, memory: { [PDPT]: 0xae19n } },
+  'msr-load.fs-base': loading(0xc000_0102n),
+  'msr-load.gs-base': loading(0xc000_0102n),
+  'msr-load.x2apic': loading(0x900n),
+  'msr-load.smm-only': { ...loading(0x9bn), processor: { inSmm: true, executiveVmcs: new VmcsData() } },
+  'msr-load.model-specific': loading(0x8cn),
+  'msr-load.reserved-high': loading(0xffff_ffffn),
+  'msr-load.wrmsr-faults': loading(0xc000_0082n, 0xffff_8000_0000_0000n),
+};
