@@ -1,7 +1,10 @@
 import { defineConfig } from 'tsup';
 
 const library = Object.fromEntries(
-  ['index', 'cpu', 'vmx', 'ept', 'caches', 'machine', 'criteria'].map((name) => [name, `src/api/${name}.ts`]),
+  ['index', 'arbitraries', 'cpu', 'vmx', 'ept', 'caches', 'machine', 'criteria'].map((name) => [
+    name,
+    `src/api/${name}.ts`,
+  ]),
 );
 
 export default defineConfig({

@@ -77,6 +77,8 @@ try {
       '--no-fund',
       '--loglevel=error',
       `./${tarball}`,
+      // vtmodel/arbitraries works with the user's own.
+      `fast-check@${manifest.devDependencies['fast-check']}`,
     ];
     check('npm install in an empty project', execute('npm', install, project));
 

@@ -1,0 +1,3 @@
+export * from './invalidations';
+export * from './tables';
+export * from './vmcs';
