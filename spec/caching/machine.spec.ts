@@ -122,3 +122,27 @@ describe('What is remembered is part of the state', () => {
     expect(outcome(state).reports).toHaveLength(1);
   });
 });
+
+describe('The policy lru', () => {
+  const READ_OTHER = [0x8b, 0x04, 0x25, ...little(0x3_0000, 4)];
+  const lru = (entries: number): Policy => ({ kind: 'lru', entries });
+  const program = [READ_EAX, REMAP, READ_OTHER, READ_EBX];
+
+  it('keeps no more than it may, and what was used last', () => {
+    // A page of code, one of data, the table of entries (read and written) and the tables on the way: 3 of them.
+    const few = outcome(guest(lru(4), ...program));
+    const many = outcome(guest(lru(8), ...program));
+    expect([...few.state.processors[0].remembered.caches.mappings()]).toHaveLength(4);
+    expect([few.ebx, few.reports.length]).toEqual([2n, 0]);
+    expect([many.ebx, many.reports.length]).toEqual([1n, 1]);
+  });
+
+  it('steps give the state of a run', () => {
+    const start = guest(lru(5), ...program);
+    let state = start;
+    for (let count = 1; count <= program.length; count++) {
+      state = step(state).state;
+      expect(stateHash(run(start, { maxInstructions: count }).state)).toBe(stateHash(state));
+    }
+  });
+});

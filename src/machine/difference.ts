@@ -95,7 +95,10 @@ const rememberedByName = (remembered: Remembered): unknown => {
   }
   return {
     caches,
+    stores: remembered.stores,
+    uses: remembered.uses,
     tables: new Map(trieEntries(remembered.tables)),
+    entries: [...trieEntries(remembered.entries)].map(([slot]) => slot),
     writes: new Map(trieEntries(remembered.writes)),
   };
 };

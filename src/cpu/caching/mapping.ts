@@ -88,6 +88,8 @@ export interface Mapping {
   /** Protection key of the leaf. */
   readonly protectionKey: number;
   readonly from: readonly CachedEntry[];
+  /** How many stores to tables were counted when it was last seen to agree with memory. */
+  readonly since: number;
   /** Number of its last use, under the policy `lru`; else 0. */
   readonly used: number;
 }

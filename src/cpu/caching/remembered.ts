@@ -4,7 +4,6 @@ import {
   EMPTY_CACHES,
   type Fill,
   type Mapping,
-  type MappingTag,
   type TranslationCaches,
   withFills,
 } from './mapping';
@@ -20,6 +19,8 @@ export interface TableWrite {
   /** The address space that it ran in. */
   readonly vpid: number;
   readonly pcid: number;
+  /** How many stores were counted with it. */
+  readonly number: number;
   /** A stale use was told already. */
   readonly reported: boolean;
 }
@@ -38,8 +39,12 @@ export interface Remembered {
   readonly caches: TranslationCaches;
   /** The frames of tables that something is remembered from. */
   readonly tables: NumberTrie<readonly TablePlace[]>;
-  /** The last write to each entry of those tables, by its address divided by 8. */
+  /** The entries that something is remembered from, by address divided by 8. */
+  readonly entries: NumberTrie<true>;
+  /** The last write to each of them, likewise. */
   readonly writes: NumberTrie<TableWrite>;
+  /** Stores counted. */
+  readonly stores: number;
   /** Uses counted under the policy `lru`; else 0. */
   readonly uses: number;
 }
@@ -47,13 +52,23 @@ export interface Remembered {
 export const NOTHING_REMEMBERED: Remembered = Object.freeze({
   caches: EMPTY_CACHES,
   tables: undefined,
+  entries: undefined,
   writes: undefined,
+  stores: 0,
   uses: 0,
 });
+
+/** Told of frames of tables and of entries that nothing was remembered from before. */
+export interface Added {
+  table(frame: number): void;
+  entry(slot: number): void;
+}
 
 const NO_PLACES: readonly TablePlace[] = Object.freeze([]);
 
 const ENTRY_BYTES = 8;
+/** What an address is in `entries` and `writes`. */
+export const slotOf = (address: number): number => Math.floor(address / ENTRY_BYTES);
 /** Address bits that select an entry: 9 in a table of 512 entries, 10 in one of 1024. */
 const indexBits = (bytes: 4 | 8): number => (bytes === 8 ? 9 : 10);
 const shiftOf = ({ level, bytes }: CachedEntry): number => 12 + (level - 1) * indexBits(bytes);
@@ -71,14 +86,14 @@ const placeOf = (entry: CachedEntry, { number, shift }: Mapping): TablePlace => 
 const withTables = (
   tables: Remembered['tables'],
   { tag, mapping }: Fill,
-  added: (frame: number) => void,
+  added: Added,
 ): Remembered['tables'] => {
   let next = tables;
   const own = tag.kind === 'guest-physical' ? 'ept' : 'guest';
   for (const entry of mapping.from) {
     const frame = Math.floor(entry.address / 4096);
     const known = trieGet(next, frame);
-    if (known === undefined) added(frame);
+    if (known === undefined) added.table(frame);
     const place = entry.table === own ? placeOf(entry, mapping) : undefined;
     const isNew =
       place !== undefined &&
@@ -90,29 +105,50 @@ const withTables = (
   return next;
 };
 
-/** With mappings; `added` is told the frames of tables that were not among those before. */
-export const remember = (
-  before: Remembered,
-  fills: readonly Fill[],
-  added: (frame: number) => void,
-): Remembered => {
-  const caches = withFills(before.caches, fills);
-  if (caches === before.caches) return before;
-  let { tables } = before;
-  for (const fill of fills) tables = withTables(tables, fill, added);
-  return Object.freeze({ ...before, caches, tables });
+const withEntries = (
+  entries: Remembered['entries'],
+  { mapping }: Fill,
+  added: Added,
+): Remembered['entries'] => {
+  let next = entries;
+  for (const { address } of mapping.from) {
+    const slot = slotOf(address);
+    if (trieGet(next, slot) !== undefined) continue;
+    added.entry(slot);
+    next = trieSet(next, slot, true);
+  }
+  return next;
 };
 
-/** With one use more, of a mapping that is under a tag. */
-export const withUse = (before: Remembered, tag: MappingTag, mapping: Mapping): Remembered => {
-  const uses = before.uses + 1;
-  const again = Object.freeze({ ...mapping, used: uses });
-  return Object.freeze({
-    ...before,
-    uses,
-    caches: before.caches.insert(tag, again, (one) => one === mapping),
-  });
+/** With mappings; `added` is told of what was not among that before. */
+export const remember = (before: Remembered, fills: readonly Fill[], added: Added): Remembered => {
+  const caches = withFills(before.caches, fills);
+  if (caches === before.caches) return before;
+  let { tables, entries } = before;
+  for (const fill of fills) {
+    tables = withTables(tables, fill, added);
+    entries = withEntries(entries, fill, added);
+  }
+  return Object.freeze({ ...before, caches, tables, entries });
 };
+
+/** With a mapping changed where it is kept. */
+const changed = ({ caches }: Remembered, mapping: Mapping, again: Mapping): TranslationCaches => {
+  const space = caches.spaces.find((one) => one.beside(mapping).includes(mapping));
+  return space === undefined
+    ? caches
+    : caches.insert(space.tag, Object.freeze(again), (one) => one === mapping);
+};
+
+/** With one use more, of a mapping. */
+export const withUse = (before: Remembered, mapping: Mapping): Remembered => {
+  const uses = before.uses + 1;
+  return Object.freeze({ ...before, uses, caches: changed(before, mapping, { ...mapping, used: uses }) });
+};
+
+/** With a mapping that was seen to agree with memory after all stores so far. */
+export const withAgreement = (before: Remembered, mapping: Mapping): Remembered =>
+  Object.freeze({ ...before, caches: changed(before, mapping, { ...mapping, since: before.stores }) });
 
 /** Without the mappings used longest ago, so that `entries` are left. */
 export const withMost = (before: Remembered, entries: number): Remembered => {
@@ -140,16 +176,18 @@ export const withCaches = (before: Remembered, caches: TranslationCaches): Remem
 export const withWrite = (before: Remembered, address: number, write: TableWrite): Remembered =>
   Object.freeze({
     ...before,
-    writes: trieSet(before.writes, Math.floor(address / ENTRY_BYTES), Object.freeze(write)),
+    stores: Math.max(before.stores, write.number),
+    writes: trieSet(before.writes, slotOf(address), Object.freeze(write)),
   });
 
 /** The last write to an entry since something is remembered of its table. */
 export const writeTo = ({ writes }: Remembered, { address }: CachedEntry): TableWrite | undefined =>
-  trieGet(writes, Math.floor(address / ENTRY_BYTES));
+  trieGet(writes, slotOf(address));
 
 /** Whether some entry that a mapping came from was written since. */
 export const isTouched = (state: Remembered, mapping: Mapping): boolean =>
-  state.writes !== undefined && mapping.from.some((entry) => writeTo(state, entry) !== undefined);
+  state.stores > mapping.since &&
+  mapping.from.some((entry) => (writeTo(state, entry)?.number ?? 0) > mapping.since);
 
 /** The addresses whose walks go through an entry of a table, as halves; guest-physical ones for a table of EPT. */
 export const addressesThrough = (

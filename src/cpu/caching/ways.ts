@@ -226,6 +226,7 @@ class Ways {
       memoryType: 0,
       protectionKey: 0,
       from: path.from,
+      since: 0,
       used: 0,
     };
     return { ...path, fills: [...path.fills, { tag: this.own, mapping }] };
@@ -310,6 +311,7 @@ class Ways {
       memoryType,
       protectionKey: leaf.protectionKey,
       from: path.from,
+      since: 0,
       used: 0,
     };
     const tag = leaf.global ? this.global : this.own;

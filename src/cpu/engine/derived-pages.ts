@@ -138,7 +138,8 @@ export abstract class DerivedPages {
 
   /** A write to this frame will drop everything derived from translations. */
   watch(frame: number): void {
-    if (this.watches(frame)) return;
+    // What is remembered is watched by itself, and nothing else is derived from tables then.
+    if (this.remembered !== undefined || this.watched.has(frame)) return;
     this.watched.add(frame);
     this.dropWrites();
   }
@@ -146,6 +147,11 @@ export abstract class DerivedPages {
   /** Whether translations came from a frame. */
   protected watches(frame: number): boolean {
     return this.watched.has(frame) || this.remembers(frame);
+  }
+
+  /** Whether translations came from bytes of a frame, or of any of its entries where that is not known. */
+  cameFrom(frame: number, offset: number, bytes: number): boolean {
+    return this.watched.has(frame) || this.remembered?.hasEntry(frame * 4096 + offset, bytes) === true;
   }
 
   /** Whether something is remembered of a frame. */
@@ -168,9 +174,9 @@ export abstract class DerivedPages {
   }
 
   /** A frame was written: what was translated through it is dropped. */
-  protected dropTranslations(frame: number): void {
-    if (this.watches(frame)) this.flush();
-    for (const peer of this.peers) if (peer.watches(frame)) peer.flush();
+  protected dropTranslations(frame: number, offset: number, bytes: number): void {
+    if (this.cameFrom(frame, offset, bytes)) this.flush();
+    for (const peer of this.peers) if (peer.cameFrom(frame, offset, bytes)) peer.flush();
   }
 
   /** Whether the processor's monitor is armed for a line of a frame. */

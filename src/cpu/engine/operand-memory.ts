@@ -11,7 +11,6 @@ import { Translation } from './translation';
 const RFLAGS = 2 * SLOT.rflags;
 /** Accessed and dirty flags of guest and EPT entries. */
 const FLAGS = 0x360;
-const NO_ENTRIES: readonly number[] = [];
 
 /** What a slow access must know of its segment: it is SS; it was not checked, for base and limit are 0 and 4 GiB (the access may yet wrap around). */
 export const ACCESS_KIND = { stack: 1, flat: 2 } as const;
@@ -120,7 +119,8 @@ export abstract class OperandMemory extends Translation {
    * asked for before anything changes, since the instruction begins again.
    */
   protected requireAlone(frame: number, offset: number, bytes: number): void {
-    if (!this.alone && (this.code.hit(frame, offset, bytes) || this.isTable(frame))) this.restart();
+    if (!this.alone && (this.code.hit(frame, offset, bytes) || this.isEntry(frame, offset, bytes)))
+      this.restart();
   }
 
   private dataBreakpoints(low: number, high: number, bytes: number, write: boolean): void {
@@ -161,22 +161,21 @@ export abstract class OperandMemory extends Translation {
   ): void {
     this.dropCode(frame, offset, bytes);
     this.triggerMonitors(frame, offset, bytes);
-    const tracked = this.remembered !== undefined && this.isRemembered(frame);
-    const before = tracked ? this.beforeTableWrite(frame, offset, bytes) : NO_ENTRIES;
+    const before = this.remembered === undefined ? undefined : this.beforeTableWrite(frame, offset, bytes);
     putBytes(this.own(frame).bytes, offset, bytes, valueLow, valueHigh);
-    if (tracked) this.tableWritten(frame, offset, before);
-    this.dropTranslations(frame);
+    if (before !== undefined) this.tableWritten(frame, offset, before);
+    this.dropTranslations(frame, offset, bytes);
   }
 
-  /** What the entries hold that a write touches, from the first of 8 bytes on. */
-  private beforeTableWrite(frame: number, offset: number, bytes: number): readonly number[] {
+  /** What the entries hold that a write touches, from the first of 8 bytes on; undefined where nothing is remembered from them. */
+  private beforeTableWrite(frame: number, offset: number, bytes: number): readonly number[] | undefined {
     const first = offset >> 3;
-    const last = (offset + bytes - 1) >> 3;
-    const entryBytes = this.entryBytes;
-    for (let at = first * 8; at < (last + 1) * 8; at += entryBytes)
-      for (const one of [this, ...this.peers])
-        if (one.remembers(frame)) one.remembered!.beforeWrite(frame * 4096 + at, entryBytes);
-    return Array.from(this.memory.page(frame).words.subarray(2 * first, 2 * last + 2));
+    const end = ((offset + bytes - 1) >> 3) + 1;
+    for (const one of [this, ...this.peers])
+      if (one.remembers(frame) && one.remembered!.speculates)
+        one.remembered!.beforeWrite(frame * 4096 + 8 * first, 8 * (end - first));
+    if (!this.isEntry(frame, offset, bytes)) return undefined;
+    return Array.from(this.memory.page(frame).words.subarray(2 * first, 2 * end));
   }
 
   private tableWritten(frame: number, offset: number, before: readonly number[]): void {
@@ -190,26 +189,22 @@ export abstract class OperandMemory extends Translation {
       clock: cpu.clock.now(),
       vpid,
       pcid,
-      reported: false,
     };
     for (let index = 0; index < before.length; index++) {
       const old = before[index];
       const now = words[first + index];
       // Flags that are set change no translation.
       if (old === now || ((old & ~now) === 0 && (now & ~old & ~FLAGS) === 0)) continue;
-      for (const one of [this, ...this.peers])
-        if (one.remembers(frame)) one.remembered!.written(frame * 4096 + 4 * (first + index), write);
+      const address = frame * 4096 + 4 * (first + index);
+      for (const { remembered } of [this, ...this.peers])
+        if (remembered!.hasEntry(address, 4)) remembered!.written(address, write);
     }
   }
 
-  /** Whether some processor remembers something of a frame. */
-  private isRemembered(frame: number): boolean {
-    return this.remembers(frame) || this.peers.some((peer) => peer.remembers(frame));
-  }
-
-  /** Whether a write to a frame is to be seen by translations: then its instruction runs alone. */
-  private isTable(frame: number): boolean {
-    return this.watches(frame) || (this.remembered !== undefined && this.isRemembered(frame));
+  /** Whether translations of some processor came from bytes of a frame: their write is made alone. */
+  private isEntry(frame: number, offset: number, bytes: number): boolean {
+    if (this.cameFrom(frame, offset, bytes)) return true;
+    return this.remembered !== undefined && this.peers.some((peer) => peer.cameFrom(frame, offset, bytes));
   }
 
   private readCrossing(low: number, high: number, bytes: number, forWrite: boolean): number {

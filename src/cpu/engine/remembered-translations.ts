@@ -20,12 +20,14 @@ import {
   remember,
   type SecondStage,
   type StaleTranslation,
+  slotOf,
   type TableMemory,
   type TableWrite,
   viewOf,
   type Way,
   type WaySetup,
   waysOf,
+  withAgreement,
   withCaches,
   withMost,
   withoutPage,
@@ -70,6 +72,8 @@ const MOST_MAPPINGS = 1 << 20;
 export class RememberedTranslations {
   /** The frames of tables that something is remembered from: writes to them must be seen. */
   readonly tables = new Set<number>();
+  /** Entries of them that something is remembered from, by address divided by 8. */
+  private readonly entries = new Set<number>();
   /** The state has changed, perhaps by another processor's store. */
   onChanged: () => void = () => {};
   private own: Space | undefined;
@@ -96,9 +100,22 @@ export class RememberedTranslations {
 
   /** The processor was given another state. */
   loaded(): void {
-    this.tables.clear();
+    this.forgetTables();
     for (const [frame] of trieEntries(this.state.tables)) this.tables.add(frame);
+    for (const [slot] of trieEntries(this.state.entries)) this.entries.add(slot);
     this.mappings = this.count();
+  }
+
+  private forgetTables(): void {
+    this.tables.clear();
+    this.entries.clear();
+  }
+
+  /** Whether bytes of memory are part of an entry that something is remembered from. */
+  hasEntry(address: number, bytes: number): boolean {
+    const last = slotOf(address + bytes - 1);
+    for (let slot = slotOf(address); slot <= last; slot++) if (this.entries.has(slot)) return true;
+    return false;
   }
 
   private count(): number {
@@ -221,6 +238,8 @@ export class RememberedTranslations {
     if (touched) {
       const current = preferredWay({ ...setup, caches: EMPTY_CACHES }, low, high);
       if (contradicts(way, current, write)) return this.useStale(way, current, low, high, setup);
+      for (const mapping of way.used)
+        if (isTouched(this.state, mapping)) this.state = withAgreement(this.state, mapping);
     }
     if (way.frame !== undefined && way.used.length === 1 && way.used[0] === way.page) {
       host.reached(way.frame, write, fetch);
@@ -256,12 +275,17 @@ export class RememberedTranslations {
     if (next !== 0 && this.decides('speculative-fill')) this.speculate(next, high);
   }
 
-  private remember({ fills, page }: Way, low: number, high: number): void {
+  private remember(way: Way, low: number, high: number): void {
+    const { page } = way;
+    const fills = this.counted(way);
     const before = this.state;
     let isNew = false;
-    const state = remember(before, this.counted(fills), (frame) => {
-      isNew = true;
-      this.tables.add(frame);
+    const state = remember(before, fills, {
+      table: (frame) => {
+        isNew = true;
+        this.tables.add(frame);
+      },
+      entry: (slot) => this.entries.add(slot),
     });
     if (state === before) return;
     this.mappings += fills.length;
@@ -274,11 +298,15 @@ export class RememberedTranslations {
     if (this.mappings > MOST_MAPPINGS) this.drop(() => EMPTY_CACHES);
   }
 
-  /** Under the policy `lru` a mapping that is learned is used. */
-  private counted(fills: readonly Fill[]): readonly Fill[] {
-    if (this.policy.kind !== 'lru') return fills;
+  /** With what is counted of stores, and under the policy `lru` of uses. */
+  private counted({ fills, used }: Way): readonly Fill[] {
+    const { stores } = this.state;
     let { uses } = this.state;
-    const counted = fills.map(({ tag, mapping }) => ({ tag, mapping: { ...mapping, used: ++uses } }));
+    // What came by way of something remembered is no newer than that.
+    const since = used.reduce((least, mapping) => Math.min(least, mapping.since), stores);
+    if (this.policy.kind !== 'lru')
+      return since === 0 ? fills : fills.map(({ tag, mapping }) => ({ tag, mapping: { ...mapping, since } }));
+    const counted = fills.map(({ tag, mapping }) => ({ tag, mapping: { ...mapping, since, used: ++uses } }));
     this.state = Object.freeze({ ...this.state, uses });
     return counted;
   }
@@ -286,9 +314,7 @@ export class RememberedTranslations {
   /** Mappings are used; the last one anew costs nothing. */
   private use(mappings: readonly Mapping[]): void {
     for (const mapping of mappings) {
-      if (mapping.used === this.state.uses) continue;
-      const space = this.state.caches.spaces.find((one) => one.beside(mapping).includes(mapping));
-      if (space !== undefined) this.state = withUse(this.state, space.tag, mapping);
+      if (mapping.used !== this.state.uses) this.state = withUse(this.state, mapping);
     }
   }
 
@@ -382,20 +408,27 @@ export class RememberedTranslations {
     const caches = drop(before.caches, this.now());
     if (caches === before.caches) return false;
     this.state = withCaches(before, caches);
-    if (caches.spaces.length === 0) this.tables.clear();
+    if (caches.spaces.length === 0) this.forgetTables();
     this.host.flush();
     return true;
   }
 
-  /** A table is about to be written: the policy `adversarial` remembers what it still says. */
-  beforeWrite(address: number, bytes: 4 | 8): void {
-    if (this.policy.kind !== 'adversarial') return;
-    for (const { table, low, high } of addressesThrough(this.state, address, bytes))
-      if (table === 'guest' && this.decides('speculative-fill')) this.speculate(low, high);
+  /** Whether `beforeWrite` does anything. */
+  get speculates(): boolean {
+    return this.policy.kind === 'adversarial';
+  }
+
+  /** Entries of a table are about to be written: the policy `adversarial` remembers what they still say. */
+  beforeWrite(address: number, bytes: number): void {
+    const { entryBytes } = this.host.pagingMode().format;
+    for (let at = address; at < address + bytes; at += entryBytes)
+      for (const { table, low, high } of addressesThrough(this.state, at, entryBytes))
+        if (table === 'guest' && this.decides('speculative-fill')) this.speculate(low, high);
   }
 
   /** An entry of a table was written. */
-  written(address: number, write: TableWrite): void {
-    this.state = withWrite(this.state, address, write);
+  written(address: number, write: Omit<TableWrite, 'number' | 'reported'>): void {
+    const number = this.state.stores + 1;
+    this.state = withWrite(this.state, address, { ...write, number, reported: false });
   }
 }

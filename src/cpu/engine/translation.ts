@@ -247,11 +247,6 @@ export abstract class Translation extends DerivedPages {
   /** Table entries of host memory. */
   readonly tableMemory: TableMemory = new BoardMemory(this);
 
-  /** Bytes of an entry of the tables in use. */
-  protected get entryBytes(): 4 | 8 {
-    return this.pagingMode().format.entryBytes;
-  }
-
   /** A frame was reached by what is remembered. */
   reached(frame: number, write: boolean, fetch: boolean): void {
     if (this.observer !== undefined && this.cpu.nonRoot)

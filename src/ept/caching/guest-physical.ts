@@ -169,6 +169,7 @@ class GuestPhysicalWays {
         memoryType: leaf ? (low >> TYPE_SHIFT) & TYPE_BITS : 0,
         protectionKey: 0,
         from: path.from,
+        since: 0,
         used: 0,
       };
       if (path.accessed) path = { ...path, fills: [...path.fills, { tag: this.tag, mapping }] };

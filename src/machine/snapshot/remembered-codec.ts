@@ -113,6 +113,7 @@ const mapping: Codec<Mapping> = record<Mapping>({
   memoryType: word32,
   protectionKey: integer(15),
   from: list(entry),
+  since: anyNumber,
   used: anyNumber,
 });
 
@@ -156,13 +157,26 @@ const write: Codec<TableWrite> = record<TableWrite>({
   clock: time,
   vpid: word16,
   pcid: integer(0xfff),
+  number: anyNumber,
   reported: flag,
 });
+
+const slots: Codec<NumberTrie<true>> = mapped(
+  list(anyNumber),
+  (all: NumberTrie<true>) => [...trieEntries(all)].map(([slot]) => slot),
+  (all) => {
+    let set: NumberTrie<true>;
+    for (const slot of all) set = trieSet(set, slot, true as const);
+    return set;
+  },
+);
 
 /** What a processor remembers of tables. */
 export const remembered: Codec<Remembered> = record<Remembered>({
   caches,
   tables: trie(list(place)),
+  entries: slots,
   writes: trie(write),
+  stores: anyNumber,
   uses: anyNumber,
 });
