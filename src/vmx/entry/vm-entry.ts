@@ -1,4 +1,5 @@
 import { ModelError } from '../../core';
+import { PENDING } from '../../cpu/events';
 import type { Mmu } from '../../cpu/mmu';
 import { ACTIVITY, type ActivityState, type ProcessorDraft } from '../../cpu/processor-draft';
 import { withoutVpid0 } from '../../ept';
@@ -100,11 +101,14 @@ const startGuest = (vmx: VmxOperation, cpu: ProcessorDraft, vmcs: VmcsData): voi
   const blocking = halves[INTERRUPTIBILITY];
   const movSs = (blocking & BLOCKING_BY_MOV_SS) !== 0;
   const activity = (event === undefined ? halves[ACTIVITY_STATE] : ACTIVITY.active) as ActivityState;
-  const keepsTraps = event === undefined ? activity <= ACTIVITY.hlt : movSs && isSoftwareInjection(event);
+  // After INT n, as after MOV SS itself, no single step is pending, though the field must show one.
+  let traps = 0;
+  if (event === undefined) traps = activity <= ACTIVITY.hlt ? -1 : 0;
+  else if (movSs && isSoftwareInjection(event)) traps = ~PENDING.bs;
   cpu.blockingBySti = event === undefined && (blocking & BLOCKING_BY_STI) !== 0;
   cpu.blockingByMovSs = event === undefined && movSs;
   blockNmis(vmx, cpu, (blocking & BLOCKING_BY_NMI) !== 0);
-  cpu.pendingDebug = keepsTraps ? halves[PENDING_DEBUG] : 0;
+  cpu.pendingDebug = halves[PENDING_DEBUG] & traps;
   cpu.activity = activity;
   if (injectsMonitorTrap(vmcs)) vmx.monitorTrap = 'pending';
   else vmx.monitorTrap = (vmx.primary & MONITOR_TRAP) === 0 ? 'none' : 'armed';
