@@ -40,6 +40,8 @@ export const CHOICE_SITES = {
     'bits 19:16 of the result of LAR (default: those of the descriptor, as Intel processors leave them)',
   'event-shadow':
     'whether blocking by STI holds back NMIs, NMI-window exits too, and blocking by STI or MOV SS the VM exits of NMIs and external interrupts (0: no, 1: yes; default: it does)',
+  'update-violation':
+    'whether the EPT violation of an instruction that reads what it writes tells the read too (bit 0 of the qualification; 0: no, 1: yes; default: no)',
   'speculative-fill':
     'under the policy `adversarial`, whether a processor remembers a page that no program touched: 0 no, 1 yes (default: by the seed of the policy)',
   'spurious-fault':

@@ -4,6 +4,8 @@ import type { CacheDrop } from './caching';
 export interface LinearAccess {
   /** An implicit supervisor-mode access (descriptor tables, TSS, event delivery), whatever the CPL. */
   readonly implicit?: boolean;
+  /** The instruction reads what it writes. */
+  readonly update?: boolean;
 }
 
 /**

@@ -80,6 +80,8 @@ export interface PhysicalAccess {
   readonly pagingStructure: boolean;
   /** `RIGHTS` of the linear address by the guest's paging, where the access is to its translation. */
   readonly linearRights: number;
+  /** The instruction reads what it writes. */
+  readonly update: boolean;
 }
 
 /**

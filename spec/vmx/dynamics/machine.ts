@@ -49,7 +49,15 @@ export class FlatMemory implements Mmu {
     if (this.absent.has(Number(linear >> 12n))) cpu.raise(14, write ? 2 : 0, linear);
     const address = Number(linear);
     if (!cpu.nonRoot) return address;
-    const access = { read: !write && !fetch, write, fetch, linear, pagingStructure: false, linearRights: 7 };
+    const access = {
+      read: !write && !fetch,
+      write,
+      fetch,
+      linear,
+      pagingStructure: false,
+      linearRights: 7,
+      update: false,
+    };
     return cpu.virtualization!.translateGuestPhysical(cpu, address, access);
   }
   read(linear: bigint, bytes: number): bigint {
@@ -91,6 +99,7 @@ export class FlatMemory implements Mmu {
       linear: undefined,
       pagingStructure: false,
       linearRights: 7,
+      update: false,
     };
     const at = cpu.nonRoot ? cpu.virtualization!.translateGuestPhysical(cpu, address, access) : address;
     return this.readPhysical(at, 8);

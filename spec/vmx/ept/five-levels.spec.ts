@@ -24,6 +24,7 @@ const access = {
   linear: 0n,
   pagingStructure: false,
   linearRights: 7,
+  update: false,
 } as const;
 
 describe('eptp.walkLengthMinus1: 4', () => {

@@ -175,6 +175,7 @@ describe('translate.address-bits', () => {
       linear: 0n,
       pagingStructure: false,
       linearRights: 7,
+      update: false,
     };
     const { cpu, vmx } = guest.machine;
     expect(guest.ended(() => vmx.translateGuestPhysical(cpu, 2 ** 48, access))).toMatchObject({

@@ -73,6 +73,7 @@ describe('26.5.7.1 Convertible EPT Violations', () => {
       linear: 0n,
       pagingStructure: false,
       linearRights: 7,
+      update: false,
     };
     expect(guest.ended(() => vmx.translateGuestPhysical(cpu, 2 ** 48, access))).toMatchObject({ exit: 48 });
   });

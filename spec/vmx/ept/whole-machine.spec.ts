@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { type MachineState, run } from '../../../src/api';
 import type { Control } from '../../../src/api/vmx';
+import { choiceAt } from '../../../src/core';
 import { beforeLaunch, EPT_TABLES, field, type Setting, TABLES, words } from '../dynamics/whole-machine';
 
 const LIST = 0x1_2000;
@@ -95,7 +96,7 @@ describe('a violation by rights that the processor remembers', () => {
     const before = beforeLaunch(setting);
     const caches = { kind: 'adversarial', seed: 0 } as const;
     const state = { ...before, config: { ...before.config, caches } };
-    const choice = Object.assign(() => 1n, { sites: ['spurious-fault'] as const });
+    const choice = choiceAt(['spurious-fault'], () => 1n);
     return run(state, { maxInstructions: 100, choice }).state;
   };
 
@@ -165,6 +166,43 @@ describe.each(TIERS)('in the tier %s', (tier) => {
     const state = ended(setting, tier);
     expect([field(state, 'exitReason'), field(state, 'guestRip')]).toEqual([EPT_VIOLATION, BigInt(ROUTINE)]);
     expect(field(state, 'exitQualification')).toBe(0x7bcn);
+  });
+
+  it.each([
+    ['ADD to memory', [0x01, 0x04, 0x25, ...imm32(DATA)], 0x7abn],
+    ['XCHG with memory', [0x87, 0x04, 0x25, ...imm32(DATA)], 0x7abn],
+    ['ADD to memory in two pages', [0x01, 0x04, 0x25, ...imm32(DATA - 2)], 0x7abn],
+    ['MOV to memory', [0x89, 0x04, 0x25, ...imm32(DATA)], 0x7aan],
+    ['ADD from memory', [0x03, 0x04, 0x25, ...imm32(DATA)], undefined],
+  ] as const)('qualification.rmw: %s tells a read where the Choice says so', (_, instruction, told) => {
+    const setting = settingOf([...instruction, ...code.vmcall], {
+      [EPT_TABLES + 0x2000]: words(LARGE, 0x20_00b5n),
+    });
+    const endedWith = (answer: bigint) =>
+      run(beforeLaunch(setting), {
+        maxInstructions: 100,
+        tier,
+        choice: choiceAt(['update-violation'], () => answer),
+      }).state;
+    const qualifications = [0n, 1n].map((answer) => field(endedWith(answer), 'exitQualification'));
+    expect(qualifications).toEqual(told === undefined ? [0n, 0n] : [0x7aan, told]);
+  });
+
+  it('qualification.rmw: in a loop whose last turn meets another EPTP', () => {
+    const addToMemory = [0x01, 0x04, 0x25, ...imm32(DATA)];
+    // CMP R9D, 3; SETB CL; MOVZX ECX, CL; XOR EAX, EAX; VMFUNC
+    const switchNearTheEnd = [
+      ...[0x41, 0x83, 0xf9, 0x03, 0x0f, 0x92, 0xc1, 0x0f, 0xb6, 0xc9],
+      ...[0x31, 0xc0, 0x0f, 0x01, 0xd4],
+    ];
+    const setting = settingOf(
+      code.times(TURNS, [...addToMemory, ...switchNearTheEnd]),
+      hierarchy(0x20_00b5n),
+    );
+    const choice = choiceAt(['update-violation'], () => 1n);
+    const { state } = run(beforeLaunch(setting), { maxInstructions: 10_000, tier, heat: 3, choice });
+    expect([field(state, 'exitReason'), field(state, 'exitQualification')]).toEqual([EPT_VIOLATION, 0x7abn]);
+    expect(registers(state, 9)).toEqual([1n]);
   });
 
   it('a handler of #VE switches the EPTP, frees the area, and the access is made again', () => {

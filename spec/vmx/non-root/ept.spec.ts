@@ -85,6 +85,7 @@ describe('EPT violation', () => {
       linear: undefined,
       pagingStructure: false,
       linearRights: 7,
+      update: false,
     };
     exitOf(machine, () => machine.vmx.translateGuestPhysical(machine.cpu, 0x40_0000, access));
     expect(machine.field('exitQualification')).toBe(0b1_0000_0000_0001n);
@@ -99,6 +100,7 @@ describe('EPT violation', () => {
       linear: 0x1000n,
       pagingStructure: true,
       linearRights: 7,
+      update: false,
     };
     exitOf(machine, () => machine.vmx.translateGuestPhysical(machine.cpu, 0x40_0000, access));
     expect(machine.field('exitQualification')).toBe(0b1000_0011n);

@@ -8,6 +8,7 @@ import {
   type SegmentNumber,
 } from '../decode/instruction';
 import { VECTOR } from '../event';
+import type { LinearAccess } from '../mmu';
 import type { ProcessorDraft } from '../processor-draft';
 import { checkBranchTarget, checkPushAll, linearAddress } from '../segmented-address';
 import { ACCESS_RIGHTS, FLAG, SLOT, STATUS_FLAGS } from '../slots';
@@ -26,6 +27,7 @@ export interface Value {
 
 const RSP = 4;
 const SS: SegmentNumber = 2;
+const UPDATE: LinearAccess = { update: true };
 
 const sized = (width: Width, value: bigint): Value => ({ width, value: value & maskOf(width) });
 
@@ -71,7 +73,7 @@ export class ComputingBuilder implements Builder<Value, boolean> {
     if (operand.kind !== 'memory') return this.read(operand);
     const bytes = operand.width / 8;
     const linear = this.linear(operand.segment, this.effectiveAddress(operand), bytes, true);
-    this.cpu.mmu.probeWrite(linear, bytes);
+    this.cpu.mmu.probeWrite(linear, bytes, UPDATE);
     this.updated = { operand, linear };
     return sized(operand.width as Width, this.cpu.mmu.read(linear, bytes));
   }
@@ -108,7 +110,7 @@ export class ComputingBuilder implements Builder<Value, boolean> {
   loadForUpdate(segment: SegmentNumber, offset: Value, width: Width): Value {
     const bytes = width / 8;
     const linear = this.linear(segment, offset, bytes, true);
-    this.cpu.mmu.probeWrite(linear, bytes);
+    this.cpu.mmu.probeWrite(linear, bytes, UPDATE);
     return sized(width, this.cpu.mmu.read(linear, bytes));
   }
 

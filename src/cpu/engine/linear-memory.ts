@@ -92,13 +92,14 @@ export class LinearMemory extends OperandMemory implements Mmu {
     const low = low32(linear);
     const high = high32(linear);
     const implicit = access?.implicit === true;
+    const update = access?.update === true;
     if (this.knownForWrite(low, high, bytes, implicit) !== undefined) return;
     const first = Math.min(bytes, 4096 - (low & 4095));
-    const frame = this.translate(low, high, true, false, implicit);
+    const frame = this.translate(low, high, true, false, implicit, update);
     let next = frame;
     if (first < bytes) {
       const [nextLow, nextHigh] = this.nextPage(low, high, implicit);
-      next = this.translate(nextLow, nextHigh, true, false, implicit);
+      next = this.translate(nextLow, nextHigh, true, false, implicit, update);
     }
     if (implicit) return;
     this.requireAlone(frame, low & 4095, first);

@@ -41,7 +41,7 @@ export abstract class OperandMemory extends Translation {
     if (known !== undefined) return this.readBytes(known, offset, bytes);
     this.checkAddress(low, high, bytes, kind);
     if (offset + bytes > 4096) return this.readCrossing(low, high, bytes, forWrite);
-    const frame = this.translate(low, high, forWrite, false, false);
+    const frame = this.translate(low, high, forWrite, false, false, forWrite);
     if (this.breakpointsArmed()) this.dataBreakpoints(low, high, bytes, false);
     if (!this.cpu.bus.isMemory(frame)) return this.readDevice(frame * 4096 + offset, bytes);
     if (forWrite) this.requireAlone(frame, offset, bytes);
@@ -211,8 +211,8 @@ export abstract class OperandMemory extends Translation {
     const first = 4096 - (low & 4095);
     const [nextLow, nextHigh] = this.nextPage(low, high);
     const frames = [
-      this.translate(low, high, forWrite, false, false),
-      this.translate(nextLow, nextHigh, forWrite, false, false),
+      this.translate(low, high, forWrite, false, false, forWrite),
+      this.translate(nextLow, nextHigh, forWrite, false, false, forWrite),
     ] as const;
     if (forWrite) {
       this.requireAlone(frames[0], low & 4095, first);

@@ -39,6 +39,7 @@ class CurrentAccess implements PhysicalAccess {
   fetch = false;
   pagingStructure = false;
   linearRights: number = ALL_RIGHTS;
+  update = false;
   low = 0;
   high = 0;
   get linear(): bigint {
@@ -53,6 +54,7 @@ const PDPTE_LOAD: PhysicalAccess = {
   fetch: false,
   pagingStructure: false,
   linearRights: ALL_RIGHTS,
+  update: false,
   linear: undefined,
 };
 
@@ -170,11 +172,19 @@ export abstract class Translation extends DerivedPages {
   }
 
   /**
-   * The host frame behind a linear address; raises #PF or leaves with a VM exit. Sets accessed and dirty flags as the access does.
-   * SDM Vol. 3A, 4.6 Access Rights, 4.8 Accessed and Dirty Flags
+   * The host frame behind a linear address; raises #PF or leaves with a VM exit. Sets accessed and dirty flags as the access does. `update`: the
+   * instruction reads what it writes. SDM Vol. 3A, 4.6 Access Rights, 4.8 Accessed and Dirty Flags
    */
-  translate(low: number, high: number, write: boolean, fetch: boolean, implicit: boolean): number {
+  translate(
+    low: number,
+    high: number,
+    write: boolean,
+    fetch: boolean,
+    implicit: boolean,
+    update = false,
+  ): number {
     const { remembered } = this;
+    this.access.update = update;
     // In A20M mode nothing is remembered, nor is what was before used: a processor may forget at any time.
     return remembered === undefined || this.a20m
       ? this.walk(low, high, write, fetch, implicit)

@@ -22,11 +22,12 @@ const violation = (
   rights: number,
   entryHigh: number,
 ): never => {
-  const { linear, pagingStructure, linearRights } = access;
+  const { linear, pagingStructure, linearRights, update } = access;
   const advanced = vmx.ept.advancedInformation && linear !== undefined && !pagingStructure;
+  const reads = update && !pagingStructure && cpu.decide('update-violation', 2n, 0n) === 1n;
   const what = {
     gpa: gpa(address),
-    access: { read: wanted.read, write: wanted.write, fetch: wanted.fetch },
+    access: { read: wanted.read || reads, write: wanted.write, fetch: wanted.fetch },
     rights,
     linear: linear === undefined ? undefined : gva(linear),
     pagingStructure,
@@ -78,8 +79,8 @@ export const refuseTranslation = (
   if (fault.kind === 'ept-misconfiguration')
     return cpu.leave({ reason: 'eptMisconfiguration', gpa: gpa(fault.gpa) } satisfies VmExit);
   const { pagingStructure, linearRights } = fault;
-  const { read, write, fetch, linear } = access;
-  const what = { read, write, fetch, linear, linearRights, pagingStructure };
+  const { read, write, fetch, linear, update } = access;
+  const what = { read, write, fetch, linear, linearRights, pagingStructure, update };
   const asTable = vmx.eptWalk.accessedDirty ? READ_AND_WRITE : READ;
   return violation(vmx, cpu, fault.gpa, what, pagingStructure ? asTable : access, fault.rights, entryHigh);
 };
