@@ -21,7 +21,7 @@ describe('26.1.1 faults and the VM exit of one instruction', () => {
   });
 });
 
-describe('6.9 fetch, decoding, execution', () => {
+describe('fetch, decoding, execution', () => {
   it.each(Object.entries(STAGES))('%s', (_, competition) => {
     const absent = { [TABLES + 0x2008]: words(0n) };
     expect(comesFirst({ ...competition, memory: { ...competition.memory, ...absent } })).toEqual(
