@@ -6,7 +6,7 @@ import { computeGenerated, computeOnClosures } from './compute';
 import { vmEntryChecks } from './entry-check';
 import { type Effort, type Measure, type Row, useThreadTime } from './measure';
 import { flatLoop, realModeLoop } from './narrow';
-import { nestedWalks } from './nested-walk';
+import { cachedTranslations, nestedWalks } from './nested-walk';
 import { json, markdown, table, thisMachine } from './report';
 import { snapshotAndFork } from './snapshot';
 import { singleStep } from './step';
@@ -24,6 +24,7 @@ const ROWS: Readonly<Record<string, Row>> = {
   real16: realModeLoop,
   cold: coldCode,
   entrycheck: vmEntryChecks,
+  cached: cachedTranslations,
 };
 const RESULTS = 'benchmarks/results.json';
 const DOCUMENT = 'docs/performance.md';

@@ -26,10 +26,10 @@ import { refuseTranslation, translateGuestPhysical } from './non-root/guest-phys
 import { interceptInstruction } from './non-root/intercept';
 import { VmxOperation } from './operation';
 import { fieldIndex } from './vmcs';
-import { controlMask } from './vmcs/halves';
+import { controlMask, halfOf } from './vmcs/halves';
 
 const ENABLE_VPID = controlMask('enableVpid');
-const VPID = fieldIndex('vpid');
+const VPID = halfOf('vpid');
 const TSC_OFFSET = fieldIndex('tscOffset');
 const TSC_MULTIPLIER = fieldIndex('tscMultiplier');
 const USE_TSC_OFFSETTING = controlMask('useTscOffsetting');
@@ -85,7 +85,7 @@ export class Vmx extends VmxOperation implements Virtualization {
   }
 
   currentVpid(_cpu: ProcessorDraft): number {
-    return (this.secondary & ENABLE_VPID) === 0 ? 0 : Number(this.current!.data.words[VPID]);
+    return (this.secondary & ENABLE_VPID) === 0 ? 0 : this.current!.data.halves[VPID] & 0xffff;
   }
 
   secondStage(_cpu: ProcessorDraft): SecondStage | undefined {

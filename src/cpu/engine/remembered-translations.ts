@@ -2,6 +2,7 @@ import { type CacheSpace, join, MAPPING_SHIFTS, numberAt, trieEntries } from '..
 import {
   addressesThrough,
   type CacheDrop,
+  type CachedAccess,
   type CachePolicy,
   type CurrentTags,
   changedEntries,
@@ -14,6 +15,7 @@ import {
   linearTag,
   type Mapping,
   type MappingTag,
+  NOTHING_REMEMBERED,
   preferredWay,
   type Remedy,
   type Remembered,
@@ -35,10 +37,11 @@ import {
   withUse,
   withWrite,
 } from '../caching';
-import { accessAllowed, type PagingRights } from '../page-fault';
+import { accessAllowed, keyDenies, type PagingRights, supervisorKeys, userKeys } from '../page-fault';
 import { PTE } from '../paging-format';
 import type { PagingMode } from '../paging-mode';
 import type { ProcessorDraft } from '../processor-draft';
+import { FAST_ENTRIES, fastIndex } from './fast-pages';
 
 /** What the memory of a processor does for its caches. */
 export interface WalkingMemory {
@@ -62,6 +65,9 @@ export interface WalkingMemory {
 
 type Space = CacheSpace<MappingTag, Mapping>;
 
+const READ: CachedAccess = { write: false, fetch: false };
+const WRITE: CachedAccess = { write: true, fetch: false };
+const FETCH: CachedAccess = { write: false, fetch: true };
 const NO_EPT = -1;
 /** Of the sizes, those that pages have. */
 const PAGE_LEVELS = 4;
@@ -81,7 +87,14 @@ export class RememberedTranslations {
   private ownKey = '';
   private globalKey = '';
   private keysOf: CurrentTags = { vpid: -1, pcid: -1, ep4ta: NO_EPT };
-  private spacesOf = EMPTY_CACHES;
+  private selected = NOTHING_REMEMBERED;
+  // Derived: the page that answers first, by linear page
+  private epoch = 1;
+  private readonly hotEpochs = new Float64Array(FAST_ENTRIES);
+  private readonly hotLows = new Int32Array(FAST_ENTRIES);
+  private readonly hotHighs = new Int32Array(FAST_ENTRIES);
+  private readonly hotFrames = new Float64Array(FAST_ENTRIES);
+  private readonly hotPages: Mapping[] = [];
   private mappings = 0;
 
   constructor(
@@ -155,7 +168,9 @@ export class RememberedTranslations {
     const ep4ta = stage?.ep4ta ?? NO_EPT;
     const { keysOf, state } = this;
     const same = keysOf.vpid === vpid && keysOf.pcid === pcid && keysOf.ep4ta === ep4ta;
-    if (same && state.caches === this.spacesOf) return;
+    if (same && state === this.selected) return;
+    this.selected = state;
+    this.epoch++;
     if (!same) {
       this.keysOf = { vpid, pcid, ep4ta };
       const tag = (of: number | 'global'): MappingTag =>
@@ -165,7 +180,6 @@ export class RememberedTranslations {
     }
     this.own = state.caches.space(this.ownKey);
     this.global = state.caches.space(this.globalKey);
-    this.spacesOf = state.caches;
   }
 
   /** The host frame behind a linear address, as `WalkingMemory.walk` gives it. */
@@ -174,6 +188,20 @@ export class RememberedTranslations {
     const stage = this.stage();
     if (!host.cpu.paging && stage === undefined) return host.walk(low, high, write, fetch, implicit);
     const by = host.governing(implicit);
+    this.selectSpaces(stage);
+    const at = fastIndex(low, high);
+    if (
+      this.hotEpochs[at] === this.epoch &&
+      this.hotLows[at] === (low & -4096) &&
+      this.hotHighs[at] === high
+    ) {
+      const page = this.hotPages[at];
+      if ((page.dirty || !write) && this.allows(page, write, fetch, by, stage)) {
+        const frame = this.hotFrames[at];
+        host.reached(frame, write, fetch);
+        return frame;
+      }
+    }
     const page = this.known(low, high, write, fetch, by, stage);
     if (page !== undefined) {
       const frame = page.frame + (numberAt(low, high, 12) % 2 ** (page.shift - 12));
@@ -193,24 +221,52 @@ export class RememberedTranslations {
     by: PagingRights,
     stage: SecondStage | undefined,
   ): Mapping | undefined {
-    this.selectSpaces(stage);
-    const paged = this.host.cpu.paging;
-    const keys = paged && this.host.pagingMode().keys;
-    if (keys) return undefined;
+    let isFirst = true;
     for (const space of [this.own, this.global]) {
       if (space === undefined) continue;
       for (let level = 0; level < PAGE_LEVELS; level++) {
         if (!space.has('page', level)) continue;
         for (const page of space.at('page', level, numberAt(low, high, MAPPING_SHIFTS[level]))) {
-          if (write && !page.dirty) continue;
-          if (paged && !accessAllowed(page.rights, write, fetch, by)) return undefined;
-          if (stage !== undefined && !stage.allows(page.eptRights, { write, fetch }, page.rights))
-            return undefined;
-          return isTouched(this.state, page) ? undefined : page;
+          if (write && !page.dirty) {
+            isFirst = false;
+            continue;
+          }
+          if (!this.allows(page, write, fetch, by, stage) || isTouched(this.state, page)) return undefined;
+          if (isFirst) this.heat(page, low, high);
+          return page;
         }
       }
     }
     return undefined;
+  }
+
+  /** Whether rights allow an access. */
+  private allows(
+    { rights, eptRights, protectionKey }: Mapping,
+    write: boolean,
+    fetch: boolean,
+    by: PagingRights,
+    stage: SecondStage | undefined,
+  ): boolean {
+    const { cpu } = this.host;
+    if (cpu.paging) {
+      const { W } = cpu;
+      if (!accessAllowed(rights, write, fetch, by)) return false;
+      const keys = !fetch && this.host.pagingMode().keys;
+      if (keys && keyDenies(rights, protectionKey, write, by, userKeys(W), supervisorKeys(W))) return false;
+    }
+    return stage === undefined || stage.allows(eptRights, write ? WRITE : fetch ? FETCH : READ, rights);
+  }
+
+  /** The page that answers an address first, until anything that is remembered changes; each use counts under the policy `lru`. */
+  private heat(page: Mapping, low: number, high: number): void {
+    if (this.policy.kind === 'lru') return;
+    const at = fastIndex(low, high);
+    this.hotEpochs[at] = this.epoch;
+    this.hotLows[at] = low & -4096;
+    this.hotHighs[at] = high;
+    this.hotPages[at] = page;
+    this.hotFrames[at] = page.frame + (numberAt(low, high, 12) % 2 ** (page.shift - 12));
   }
 
   private setup(write: boolean, fetch: boolean, by: PagingRights, stage: SecondStage | undefined): WaySetup {

@@ -237,8 +237,9 @@ export abstract class Translation extends DerivedPages {
 
   /** What governs the rights of an access, with the paging mode in use. */
   governing(implicit: boolean): PagingRights {
-    const { cpu, paging } = this;
+    const { cpu } = this;
     const { W } = cpu;
+    const paging = this.pagingMode();
     const cr4 = W[2 * SLOT.cr4]!;
     const by = this.rights as { -readonly [K in keyof PagingRights]: boolean };
     by.user = !implicit && cpu.cpl === 3;

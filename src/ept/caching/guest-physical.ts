@@ -212,10 +212,7 @@ export class EptStage implements SecondStage {
     const { accessedDirty, modeBased } = this.ept;
     if (linearRights === undefined)
       return eptAllows(rights, { read: true, write: accessedDirty, fetch: false });
-    return eptAllows(
-      rights,
-      { read: !write && !fetch, write, fetch },
-      eptFetchRight(modeBased, linearRights),
-    );
+    if (fetch) return (rights & eptFetchRight(modeBased, linearRights)) !== 0;
+    return (rights & (write ? EPT_RIGHTS.write : EPT_RIGHTS.read)) !== 0;
   }
 }
