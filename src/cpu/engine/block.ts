@@ -20,6 +20,8 @@ export class Block {
   stage: Stage = 'cold';
   /** Runs left until the block is worth the next stage. */
   heat: number;
+  /** Instructions in the block. */
+  readonly count: number;
   /** Where each instruction starts, relative to the block, then where the block ends. */
   readonly offsets: readonly number[];
 
@@ -61,12 +63,9 @@ export class Block {
       offsets.push(end);
     }
     this.offsets = offsets;
+    this.count = instructions.length;
     const last = rows[rows.length - 1];
     this.keepsMode = last.kind === 'system' && last.keepsMode === true;
-  }
-
-  get count(): number {
-    return this.instructions.length;
   }
 
   /** Bytes of all instructions. */

@@ -197,7 +197,7 @@ export class Engine {
       if (memory.fast.contextStale) memory.selectContext();
       block = this.links.lookUp(false);
       for (;;) {
-        const rest = W[LEFT_AT] - block.instructions.length;
+        const rest = W[LEFT_AT] - block.count;
         if (rest < 0) {
           R[SLOT.rip] = block.address;
           this.aloneNext = W[LEFT_AT] > 0;
@@ -217,13 +217,8 @@ export class Engine {
         if (W[LEFT_AT] === 0) break;
         const ended: Block = block;
         block = null;
-        if (this.links.from !== null) block = this.links.follow();
-        else {
-          if (this.mustTurn(goal, ended)) break;
-          cpu.nmiUnblocked = false;
-          if (memory.fast.contextStale) memory.selectContext();
-          block = this.links.lookUp(false);
-        }
+        block = this.blockAfter(ended, goal);
+        if (block === null) break;
       }
       this.finish();
       cpu.nmiUnblocked = false;
@@ -236,6 +231,16 @@ export class Engine {
       stop = this.left();
     }
     return stop;
+  }
+
+  /** The block where a block without a link goes on; null when `turn` comes first. */
+  private blockAfter(ended: Block, goal: number): Block | null {
+    const { cpu, links, memory } = this;
+    if (links.from !== null) return links.follow();
+    if (this.mustTurn(goal, ended)) return null;
+    cpu.nmiUnblocked = false;
+    if (memory.fast.contextStale) memory.selectContext();
+    return links.lookUp(false);
   }
 
   /** After a system instruction: whether `turn` has anything to do before the next one. */
@@ -305,12 +310,12 @@ export class Engine {
   private abandon(block: Block, index: number): void {
     const { cpu } = this;
     const { W } = cpu;
-    const last = block.instructions.length - 1;
+    const last = block.count - 1;
     let at = index;
     if (block.stage !== 'closures') at = block.operations.length === 1 && index === 1 ? last : W[INDEX_AT];
     if (cpu.taskSwitched) cpu.taskSwitched = false;
     else cpu.rip = block.addressOf(at);
-    W[LEFT_AT] += block.instructions.length - at - cpu.extraRetired;
+    W[LEFT_AT] += block.count - at - cpu.extraRetired;
     cpu.extraRetired = 0;
   }
 
