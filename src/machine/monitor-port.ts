@@ -43,8 +43,7 @@ class GivenRegisters {
 }
 
 /** Frozen only when it is published: not at every VM exit. The state in it is the monitor's. */
-const frozen = (progress: MonitorProgress | undefined): MonitorProgress | undefined => {
-  if (progress === undefined) return undefined;
+const frozen = (progress: MonitorProgress): MonitorProgress => {
   const { request } = progress;
   if ('registers' in request) Object.freeze(request.registers);
   Object.freeze(request);
@@ -58,7 +57,10 @@ export class MonitorPort implements HostPort {
   /** Why the run ends, when `turn` says that the engine stops at the port. */
   stop: StopReason | undefined;
   private attached: AttachedMonitor | undefined;
-  private progress: MonitorProgress | undefined;
+  // How far the monitor is, and whether that was published; no request before it is started
+  private state: unknown;
+  private request: HostRequest | undefined;
+  private isPublished = true;
   /** Where the instruction of the request under way stands in the page of the port. */
   private stub = 0;
   private readonly given = new GivenRegisters();
@@ -72,8 +74,10 @@ export class MonitorPort implements HostPort {
 
   load(attached: AttachedMonitor | undefined): void {
     this.attached = attached;
-    this.progress = attached?.progress;
-    this.stub = this.progress === undefined ? 0 : stubOffset(this.progress.request);
+    this.state = attached?.progress?.state;
+    this.request = attached?.progress?.request;
+    this.isPublished = true;
+    this.stub = this.request === undefined ? 0 : stubOffset(this.request);
     this.machine.engine.hostPort = attached === undefined ? undefined : this;
     if (attached === undefined) return;
     this.low = low32(attached.layout.portEntry) & -4096;
@@ -81,25 +85,28 @@ export class MonitorPort implements HostPort {
   }
 
   publish(): AttachedMonitor | undefined {
-    if (this.attached === undefined || this.attached.progress === this.progress) return this.attached;
-    this.attached = Object.freeze({ ...this.attached, progress: frozen(this.progress) });
+    const { attached, state, request } = this;
+    if (attached === undefined || request === undefined || this.isPublished) return attached;
+    this.isPublished = true;
+    this.attached = Object.freeze({ ...attached, progress: frozen({ state, request }) });
     return this.attached;
   }
 
   /** The processor is at the port: the reply goes to the monitor, and its next request is carried out. */
   turn(): EngineStop | undefined {
     const { monitor, layout } = this.attached!;
-    const { progress } = this;
     const { cpu } = this.machine;
     const { W } = cpu;
     const offset = W[2 * SLOT.rip] & 4095;
     // A repeated instruction that is not finished goes on.
-    if (progress !== undefined && offset === this.stub) return this.machine.engine.runHostInstruction();
+    if (this.request !== undefined && offset === this.stub) return this.machine.engine.runHostInstruction();
     const [state, request] =
-      progress === undefined
+      this.request === undefined
         ? monitor.start(layout)
-        : monitor.resume(progress.state, this.reply(progress.request, offset));
-    this.progress = { state, request };
+        : monitor.resume(this.state, this.reply(this.request, offset));
+    this.state = state;
+    this.request = request;
+    this.isPublished = false;
     if (request.op === 'halt-machine') {
       this.stop = { kind: 'monitor-stopped', reason: request.reason };
       return 'host-port';
