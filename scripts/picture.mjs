@@ -11,7 +11,8 @@ const HEIGHT = 706;
 /** name: x, y, width, height, what is in it. */
 const BOXES = {
   api: [40, 50, 200, 58, ['what the package exports,', 'name by name']],
-  cli: [280, 50, 200, 58, ['check, run, processor,', 'unbuilt: a file a command']],
+  cli: [280, 50, 200, 58, ['check, run, walk, entry-check,', 'processor, unbuilt: a file each']],
+  walk: [580, 50, 340, 58, ['page walks told, drawn and as lessons;', 'imports ept, cpu and core']],
   criteria: [160, 150, 320, 58, ['observations, equivalence,', 'resource control, efficiency']],
   vmm: [580, 150, 340, 58, ['monitors as values: resume(state, reply)', 'gives the next state and request']],
   machine: [
@@ -43,6 +44,7 @@ const BOXES = {
 const ARROWS = [
   ['api', 'criteria', 0.8, 0.125],
   ['api', 'machine', 0.3, 0.068],
+  ['cli', 'walk', 'right', 'left'],
   ['cli', 'criteria', 0.5, 0.6875],
   ['cli', 'vmm', 0.9, 0.3],
   ['criteria', 'machine', 0.5, 0.318],

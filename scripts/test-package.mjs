@@ -35,7 +35,7 @@ const [, deviceExample] = /^```ts\n(.*?)^```/ms.exec(
 );
 
 /** Documents that show a command and its output, in blocks that begin with "$ vtmodel" or "$ npx vtmodel". */
-const SHOWING = ['README.md', 'docs/command-line.md'];
+const SHOWING = ['README.md', 'docs/command-line.md', 'docs/guide-walk.md'];
 const SHOWN = /(?<=^```(?:console)?\n)\$ (?:npx )?vtmodel ([^>\n]*)\n(.+?)(?=^```)/gms;
 
 /** Seconds and speed differ from run to run; nothing else does. */

@@ -49,7 +49,8 @@ const eptLines = (
   const at = `guest-physical ${hex(fault.gpa)}`;
   if (fault.kind === 'ept-misconfiguration')
     return [
-      `EPT misconfiguration (exit reason 49) at ${at}: an entry holds what no entry may hold. It has no exit qualification.`,
+      `EPT misconfiguration (exit reason 49) at ${at}: an entry holds what no entry may hold.`,
+      'There is no exit qualification.',
       ...(failed === undefined ? [] : [`${where(failed)}: ${whyMisconfigured(failed)}.`]),
     ];
   const qualification = eptViolationQualification(fault);
@@ -58,12 +59,13 @@ const eptLines = (
     .filter(Boolean)
     .join(', ');
   const of = fault.pagingStructure ? ' of an entry of the guest’s tables' : '';
-  const first = `EPT violation (exit reason 48) at ${at}: ${access}${of}, where EPT allows ${fault.rights === 0 ? 'nothing' : rightsText('ept', fault.rights)}. Exit qualification ${hex(qualification)}.`;
+  const first = `EPT violation (exit reason 48) at ${at}: ${access}${of}, where EPT allows ${fault.rights === 0 ? 'nothing' : rightsText('ept', fault.rights)}.`;
+  const exit = `The exit qualification is ${hex(qualification)}.`;
   if (failed === undefined)
     return [first, 'The address is beyond what the tables translate: no entry was read.'];
   if (failed.kind === 'absent')
-    return [first, `${where(failed)}: not present, for bits 2:0 (read, write, execute) are all 0.`];
-  return [first, `${where(failed)}: it takes the right away.`];
+    return [first, exit, `${where(failed)}: not present, for bits 2:0 (read, write, execute) are all 0.`];
+  return [first, exit, `${where(failed)}: it takes the right away.`];
 };
 
 const whyMisconfigured = ({ entry }: ShownReference): string => {
