@@ -94,7 +94,7 @@ const vmcsOf = (random: Random): VmcsData => {
 };
 
 /** Where there is no memory all bits read as 1. */
-const readerOf = ({ memory }: MachineState): PhysicalReader => {
+export const readerOf = ({ memory }: MachineState): PhysicalReader => {
   const read32 = (address: number): number => {
     if (address + 4 > MEMORY) return 0xffff_ffff;
     if (address % 4 === 0) return memory.page(Math.floor(address / PAGE)).words[(address % PAGE) >> 2] >>> 0;
@@ -109,7 +109,7 @@ const readerOf = ({ memory }: MachineState): PhysicalReader => {
 const NAMES = new Map(FIELD_NAMES.map((name, index) => [name, index]));
 
 /** What the VMLAUNCH did, in words that name a permitted outcome. */
-const outcomeOf = ({ state, events }: StepResult): string => {
+export const outcomeOf = ({ state, events }: StepResult): string => {
   if (events.some(({ kind }) => kind === 'vm-entry')) return 'entered';
   const [cpu] = state.processors;
   const delivered = events.find(({ kind }) => kind === 'delivered');
@@ -124,7 +124,7 @@ const outcomeOf = ({ state, events }: StepResult): string => {
 
 const FAULTS: Readonly<Record<string, number>> = { '#UD': 6, '#GP': 13 };
 
-const named = (outcome: VmEntryOutcome): string => {
+export const named = (outcome: VmEntryOutcome): string => {
   if (outcome.kind === 'entered') return 'entered';
   if (outcome.kind === 'machine-check') return 'machine check';
   const { failure } = outcome;
