@@ -1,3 +1,4 @@
+import type { FeatureEdits } from '../../src/cpu/presets';
 import { createMachine, type MachineState } from '../../src/machine';
 import { AT, entryOf, little, pagedGuest } from '../cpu/engine/paged-guest';
 
@@ -14,18 +15,21 @@ export interface SeveralOptions {
   readonly seed?: number;
   /** Bytes at physical addresses. */
   readonly parts?: Readonly<Record<number, readonly number[]>>;
+  /** Of the processors' features. */
+  readonly edits?: Exclude<FeatureEdits, readonly string[]>;
 }
 
 /** As `pagedGuest`, with a processor for each program, all of them active. */
 export const several = (
   programs: readonly (readonly number[])[],
-  { seed, parts = {} }: SeveralOptions = {},
+  { seed, parts = {}, edits = {} }: SeveralOptions = {},
 ): MachineState => {
-  const one = pagedGuest(programs[0], {
+  const all = {
     ...parts,
     [entryOf(APIC)]: little(APIC_ENTRY, 8),
     ...Object.fromEntries(programs.map((bytes, processor) => [programAt(processor), bytes])),
-  });
+  };
+  const one = pagedGuest(programs[0], all, edits);
   const machine = createMachine({
     ...one.config,
     board: { processors: programs.length },

@@ -173,7 +173,14 @@ const FLAGS: readonly (readonly [number, string])[] = [
   [11, 'OF'],
 ];
 const SEGMENTS = ['cs', 'ss', 'ds', 'es', 'fs', 'gs'] as const;
-const ACTIVITY = ['active', 'halted', 'shutdown', 'waiting for a startup IPI', 'waiting in MWAIT'];
+const ACTIVITY = [
+  'active',
+  'halted',
+  'shutdown',
+  'waiting for a startup IPI',
+  'waiting in MWAIT',
+  'waiting in TPAUSE',
+];
 
 const reportOne = (state: MachineState): string => {
   const processor = running(state);

@@ -28,7 +28,7 @@ export const CHOICE_SITES = {
   'general-detect':
     'the fault of MOV DR at a CPL above 0 with DR7.GD set: #GP(0) (0) or #DB (1) (default: 0, as faults based on privilege level come first where the manual orders them; models of Intel processors differ)',
   mwait:
-    'whether MWAIT with an armed monitor waits (0) or goes on at once, for reasons of the implementation (1) (default: 0)',
+    'whether MWAIT or UMWAIT with an armed monitor, or TPAUSE, waits (0) or goes on at once, for reasons of the implementation (1) (default: 0)',
   'time-stamp': 'what RDTSC, RDTSCP and the TSC and TSC_ADJUST MSRs return (default: the machine clock)',
   'timer-count':
     'what device registers that depend on time return, such as the current count of a timer (default: by the machine clock)',

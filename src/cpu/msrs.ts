@@ -42,10 +42,29 @@ const TIME_STAMPS = 1n << 64n;
  * The time-stamp counter as software sees it, with the offset and the scaling of non-root operation; asks `Choice`.
  * SDM Vol. 3B, 18.17 Time-Stamp Counter; SDM Vol. 3C, 26.3 Changes to Instruction Behavior in VMX Non-Root Operation
  */
-export const readTimeStamp = (cpu: ProcessorDraft): bigint => {
+export const readTimeStamp = (cpu: ProcessorDraft): bigint =>
+  cpu.decide('time-stamp', TIME_STAMPS, shownTimeStamp(cpu));
+
+/** The same by the machine clock, unasked. */
+const shownTimeStamp = (cpu: ProcessorDraft): bigint => {
   const counter = u64(BigInt(Math.floor(cpu.clock.now())) + cpu.R[SLOT.tscOffset]);
-  const shown = cpu.nonRoot && cpu.virtualization ? cpu.virtualization.shownTimeStamp(cpu, counter) : counter;
-  return cpu.decide('time-stamp', TIME_STAMPS, shown);
+  return cpu.nonRoot && cpu.virtualization ? cpu.virtualization.shownTimeStamp(cpu, counter) : counter;
+};
+
+const LIMIT = 0xffff_fffcn;
+
+/** When a wait of UMWAIT or TPAUSE that begins now ends, as machine clock, and whether by the limit of IA32_UMWAIT_CONTROL; undefined where the time has come. SDM Vol. 2, UMWAIT, TPAUSE */
+export const userWaitEnd = (
+  cpu: ProcessorDraft,
+  until: bigint,
+): { readonly clock: number; readonly limited: boolean } | undefined => {
+  const shown = until - shownTimeStamp(cpu);
+  if (shown <= 0n) return undefined;
+  const delay = cpu.nonRoot && cpu.virtualization ? cpu.virtualization.physicalDelay(cpu, shown) : shown;
+  const limit = (cpu.msrs.get(MSR.IA32_UMWAIT_CONTROL) ?? 0n) & LIMIT;
+  const limited = limit !== 0n && limit < delay;
+  const clock = Math.floor(cpu.clock.now()) + Number(limited ? limit : delay);
+  return { clock: Number.isSafeInteger(clock) ? clock : Number.POSITIVE_INFINITY, limited };
 };
 
 /** SDM Vol. 3A, 11.5.4.1 TSC-Deadline Mode: the timer expires once the counter of this processor is not below the value. */

@@ -9,9 +9,13 @@ import { ACCESS_RIGHTS, CR0, CR4, EFER, FLAG, SLOT, SLOT_COUNT, STATUS_FLAGS } f
 import { statusFlagsOf, storeStatusFlags } from './status-flags';
 import type { Virtualization } from './virtualization';
 
-/** Activity state; what MWAIT brings about is active for the VMCS. SDM Vol. 3C, 25.4.2 Guest Non-Register State */
-export const ACTIVITY = { active: 0, hlt: 1, shutdown: 2, waitForSipi: 3, mwait: 4 } as const;
+/** Activity state; what MWAIT, UMWAIT (`mwait`) and TPAUSE bring about is active for the VMCS. SDM Vol. 3C, 25.4.2 Guest Non-Register State */
+export const ACTIVITY = { active: 0, hlt: 1, shutdown: 2, waitForSipi: 3, mwait: 4, tpause: 5 } as const;
 export type ActivityState = (typeof ACTIVITY)[keyof typeof ACTIVITY];
+
+/** Whether a processor waits in MWAIT, UMWAIT or TPAUSE. */
+export const isWaiting = (activity: ActivityState): boolean =>
+  activity === ACTIVITY.mwait || activity === ACTIVITY.tpause;
 
 /** The private sentinel by which an instruction ends without completing; `ProcessorDraft.interruption` or `.exit` says why. */
 export const LEFT: { readonly left: true } = Object.freeze({ left: true });
@@ -49,10 +53,16 @@ export class ProcessorDraft {
   startupVector: number | undefined;
   /** Pending debug exceptions, as in the VMCS field: B3:0, enabled breakpoint (12), BS (14). */
   pendingDebug = 0;
-  /** Physical address of the line that MONITOR armed; -1: none. */
+  /** Physical address of the line that MONITOR or UMONITOR armed; -1: none. */
   monitoredLine = -1;
-  /** The wait of MWAIT ends by interrupts also while they are masked. */
+  /** It was UMONITOR: then UMWAIT waits for a store, and MWAIT does not. */
+  monitoredByUser = false;
+  /** The wait ends by interrupts also while they are masked. */
   wakesMasked = false;
+  /** Machine clock at which the wait of UMWAIT or TPAUSE ends. */
+  waitDeadline = Number.POSITIVE_INFINITY;
+  /** That is the limit of IA32_UMWAIT_CONTROL. */
+  waitLimited = false;
   /** x87, SSE and AVX state. */
   extended: ExtendedState = EXTENDED_INITIAL;
   /** What it remembers of tables. */
@@ -194,6 +204,15 @@ export class ProcessorDraft {
   }
   unbuilt(what: string): never {
     throw new Unbuilt(what);
+  }
+
+  /** No wait is under way, and no monitor is armed. */
+  endWait(): void {
+    this.monitoredLine = -1;
+    this.monitoredByUser = false;
+    this.wakesMasked = false;
+    this.waitDeadline = Number.POSITIVE_INFINITY;
+    this.waitLimited = false;
   }
 
   /** Asks the caller's `Choice`; the occurrence is counted in the machine state. */

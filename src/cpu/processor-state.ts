@@ -42,10 +42,16 @@ export interface HiddenState {
   /** As the VMCS field of that name. */
   readonly pendingDebug: number;
   readonly nmiUnblocked: boolean;
-  /** Physical address of the line for which MONITOR has armed the monitor; undefined while it is not armed. */
+  /** Physical address of the line for which MONITOR or UMONITOR has armed the monitor; undefined while it is not armed. */
   readonly monitoredLine: number | undefined;
-  /** In the wait of MWAIT: whether interrupts end it also while they are masked. */
+  /** It is armed by UMONITOR. */
+  readonly monitoredByUser: boolean;
+  /** In a wait: whether interrupts end it also while they are masked. */
   readonly wakesMasked: boolean;
+  /** In the wait of UMWAIT or TPAUSE: the machine clock at which it ends; else `Infinity`. */
+  readonly waitDeadline: number;
+  /** In such a wait: whether it ends then by the limit of IA32_UMWAIT_CONTROL. */
+  readonly waitLimited: boolean;
   /** PDPTE0 to PDPTE3, as the last load in PAE paging left them. SDM Vol. 3A, 4.4.1 PDPTE Registers */
   readonly pdptes: readonly bigint[];
 }
@@ -177,7 +183,10 @@ export class ProcessorPublisher {
     cpu.boundaryWork = true;
     cpu.nmiUnblocked = hidden.nmiUnblocked;
     cpu.monitoredLine = hidden.monitoredLine ?? -1;
+    cpu.monitoredByUser = hidden.monitoredByUser;
     cpu.wakesMasked = hidden.wakesMasked;
+    cpu.waitDeadline = hidden.waitDeadline;
+    cpu.waitLimited = hidden.waitLimited;
     cpu.nonRoot = state.nonRoot;
     cpu.interruption = undefined;
     cpu.exit = undefined;
@@ -253,7 +262,10 @@ export class ProcessorPublisher {
       last.pendingDebug === cpu.pendingDebug &&
       last.nmiUnblocked === cpu.nmiUnblocked &&
       (last.monitoredLine ?? -1) === cpu.monitoredLine &&
+      last.monitoredByUser === cpu.monitoredByUser &&
       last.wakesMasked === cpu.wakesMasked &&
+      last.waitDeadline === cpu.waitDeadline &&
+      last.waitLimited === cpu.waitLimited &&
       last.pdptes === pdptes
     )
       return last;
@@ -268,7 +280,10 @@ export class ProcessorPublisher {
       pendingDebug: cpu.pendingDebug,
       nmiUnblocked: cpu.nmiUnblocked,
       monitoredLine: cpu.monitoredLine < 0 ? undefined : cpu.monitoredLine,
+      monitoredByUser: cpu.monitoredByUser,
       wakesMasked: cpu.wakesMasked,
+      waitDeadline: cpu.waitDeadline,
+      waitLimited: cpu.waitLimited,
       pdptes,
     });
   }

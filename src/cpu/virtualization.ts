@@ -104,6 +104,8 @@ export interface Virtualization {
   controlRegisterAllowed(cpu: ProcessorDraft, control: 0 | 4, value: bigint): boolean;
   /** Non-root operation: what software sees of the time-stamp counter. */
   shownTimeStamp(cpu: ProcessorDraft, counter: bigint): bigint;
+  /** Non-root operation: ticks of the counter itself in so many ticks of what software sees of it. SDM Vol. 3C, 26.3 Changes to Instruction Behavior in VMX Non-Root Operation */
+  physicalDelay(cpu: ProcessorDraft, delay: bigint): bigint;
   /** Non-root operation: guest-physical to host-physical address. May leave (EPT violation, EPT misconfiguration, page-modification log full) or raise #VE. Identity without EPT. */
   translateGuestPhysical(cpu: ProcessorDraft, address: number, access: PhysicalAccess): number;
   /** Non-root operation: the current VPID. SDM Vol. 3C, 29.4.1 Information That May Be Cached */

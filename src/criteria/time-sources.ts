@@ -14,7 +14,7 @@ export const withTimeSites = ({ sites }: Choice): readonly ChoiceSite[] | undefi
   sites === undefined ? undefined : [...sites, ...TIME_SITES];
 
 /**
- * A choice by which MWAIT never waits: when the exits of a monitored guest would end its wait, the bare machine could not tell.
+ * A choice by which MWAIT, UMWAIT and TPAUSE never wait: when the exits of a monitored guest would end its wait, the bare machine could not tell.
  * SDM Vol. 2, MWAIT: events of the implementation's own may end it.
  */
 export const withoutWaits = (choice: Choice): Choice =>

@@ -4,7 +4,7 @@ import type { Tier } from '../cpu/engine/block-builder';
 import { Engine } from '../cpu/engine/engine';
 import { LinearMemory } from '../cpu/engine/linear-memory';
 import type { Processor } from '../cpu/presets';
-import { ACTIVITY, ProcessorDraft } from '../cpu/processor-draft';
+import { ACTIVITY, isWaiting, ProcessorDraft } from '../cpu/processor-draft';
 import { ProcessorPublisher, type ProcessorState } from '../cpu/processor-state';
 import type { ProcessorSignal } from '../platform';
 import type { MachineBus } from './machine-bus';
@@ -95,9 +95,10 @@ export class RunningProcessor {
   /** Clock at which a deadline of its own comes; `Infinity` when it has none. */
   get deadline(): number {
     const { cpu } = this;
+    const wait = isWaiting(cpu.activity) ? cpu.waitDeadline : Number.POSITIVE_INFINITY;
     return cpu.nonRoot && cpu.virtualization !== undefined
-      ? cpu.virtualization.nextDeadline(cpu)
-      : Number.POSITIVE_INFINITY;
+      ? Math.min(wait, cpu.virtualization.nextDeadline(cpu))
+      : wait;
   }
 
   /** An NMI is pending that the processor takes before its next instruction, or the one after that. */
@@ -122,6 +123,7 @@ export class RunningProcessor {
           cpu.initPending ||
           cpu.pendingDebug !== 0 ||
           (cpu.activity === ACTIVITY.mwait && cpu.monitoredLine < 0) ||
+          this.deadline <= cpu.clock.now() ||
           bus.isRequested(number)
         );
     }

@@ -11,7 +11,7 @@ const isDeaf = ({ cpu, deadline }: RunningProcessor): boolean => {
   if (deadline !== Number.POSITIVE_INFINITY) return false;
   const { activity } = cpu;
   if (activity === ACTIVITY.shutdown || activity === ACTIVITY.waitForSipi) return true;
-  return !cpu.nonRoot && !cpu.flag(FLAG.if) && !(activity === ACTIVITY.mwait && cpu.wakesMasked);
+  return !cpu.nonRoot && !cpu.flag(FLAG.if) && !cpu.wakesMasked;
 };
 
 /** Deadlines that may pass in vain while all processors sleep. */

@@ -75,9 +75,19 @@ export class Vmx extends VmxOperation implements Virtualization {
   shownTimeStamp(_cpu: ProcessorDraft, counter: bigint): bigint {
     if (!this.nonRoot || (this.primary & USE_TSC_OFFSETTING) === 0) return counter;
     const { words } = this.current!.data;
-    const scales = (this.secondary & USE_TSC_SCALING) !== 0;
-    const scaled = scales ? shiftRightWide(counter * words[TSC_MULTIPLIER], MULTIPLIER_FRACTION) : counter;
+    const scaled = this.scalesTime()
+      ? shiftRightWide(counter * words[TSC_MULTIPLIER], MULTIPLIER_FRACTION)
+      : counter;
     return u64(scaled + words[TSC_OFFSET]);
+  }
+
+  private scalesTime(): boolean {
+    return (this.primary & USE_TSC_OFFSETTING) !== 0 && (this.secondary & USE_TSC_SCALING) !== 0;
+  }
+
+  physicalDelay(_cpu: ProcessorDraft, delay: bigint): bigint {
+    if (!this.scalesTime()) return delay;
+    return (delay << BigInt(MULTIPLIER_FRACTION)) / this.current!.data.words[TSC_MULTIPLIER];
   }
 
   translateGuestPhysical(cpu: ProcessorDraft, address: number, access: PhysicalAccess): number {

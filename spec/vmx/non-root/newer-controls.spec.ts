@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { VECTOR } from '../../../src/cpu/event';
 import { readMsr, writeMsr } from '../../../src/cpu/msrs';
+import { ACTIVITY } from '../../../src/cpu/processor-draft';
 import { ACCESS_RIGHTS, CR4, SLOT, STATUS_FLAGS } from '../../../src/cpu/slots';
 import { type Control, FULL_CAPABILITIES, SKYLAKE_CAPABILITIES, type VmcsField } from '../../../src/vmx';
 import { inGuest, VmxMachine } from '../dynamics/machine';
@@ -107,6 +108,34 @@ describe('UMONITOR, UMWAIT and TPAUSE', () => {
     machine.cpu.rflags |= BigInt(STATUS_FLAGS);
     machine.execute(...OP.tpauseR10d);
     expect(machine.cpu.rflags & BigInt(STATUS_FLAGS)).toBe(0n);
+  });
+
+  it('the time to wait for is that of the guest, the limit that of the processor', () => {
+    // A guest whose counter runs at a quarter of the speed, 1000 ticks ahead.
+    const values = { tscMultiplier: 1n << 46n, tscOffset: 1000 };
+    const pausing = (limit: bigint): readonly (number | boolean)[] => {
+      const machine = guest([...ENABLED, 'useTscOffsetting', 'useTscScaling'], values, ['+waitpkg']);
+      const { cpu } = machine;
+      cpu.R[SLOT.rax] = 1050n;
+      cpu.R[SLOT.rdx] = 0n;
+      writeMsr(cpu, 0xe1, limit);
+      machine.now = 19;
+      machine.execute(...OP.tpauseR10d);
+      return [machine.now, cpu.waitDeadline, cpu.waitLimited];
+    };
+    expect(pausing(0n)).toEqual([20, 20 + 4 * 45, false]);
+    expect(pausing(100n)).toEqual([20, 20 + 100, true]);
+  });
+
+  it('an exit ends the wait, and the saved activity state is active', () => {
+    const machine = guest(ENABLED, {}, ['+waitpkg']);
+    machine.cpu.R[SLOT.rdx] = 1n;
+    machine.execute(...OP.tpauseR10d);
+    expect(machine.cpu.activity).toBe(ACTIVITY.tpause);
+    machine.cpu.initPending = true;
+    expect(machine.boundary().exit).toMatchObject({ reason: 'initSignal' });
+    expect(fields(machine, 'guestActivityState')).toEqual([0n]);
+    expect(machine.cpu).toMatchObject({ activity: ACTIVITY.active, waitDeadline: Number.POSITIVE_INFINITY });
   });
 
   it('IA32_UMWAIT_CONTROL has one reserved bit', () => {

@@ -1,6 +1,6 @@
 import { EVENT_TYPE, type InterruptionEvent, VECTOR } from '../event';
 import { initializeProcessor, startProcessor } from '../presets/reset';
-import { ACTIVITY, type ProcessorDraft } from '../processor-draft';
+import { ACTIVITY, isWaiting, type ProcessorDraft } from '../processor-draft';
 import { FLAG, SLOT } from '../slots';
 import { type StepInstruction, tookBranch } from './branch-trap';
 import { codeBreakpoints, DEBUGCTL, DR6, debugException, hasCodeBreakpoints, PENDING } from './debug';
@@ -60,14 +60,18 @@ const isStarted = (cpu: ProcessorDraft): boolean => {
   return true;
 };
 
-/** Whether the wait of MWAIT ends without an event: by a store to the line, or by an interrupt that is masked. SDM Vol. 2, MWAIT */
+const isOver = (cpu: ProcessorDraft): boolean => cpu.clock.now() >= cpu.waitDeadline;
+
+/** Whether a wait ends without an event: by a store to the line, an interrupt that is masked, or its time. SDM Vol. 2, MWAIT, UMWAIT, TPAUSE */
 const endsWait = (cpu: ProcessorDraft): boolean =>
-  cpu.monitoredLine < 0 || (cpu.wakesMasked && !shadowed(cpu) && cpu.bus.pendingInterrupt() >= 0);
+  (cpu.activity === ACTIVITY.mwait && cpu.monitoredLine < 0) ||
+  (cpu.wakesMasked && !shadowed(cpu) && cpu.bus.pendingInterrupt() >= 0) ||
+  isOver(cpu);
 
 const wake = (cpu: ProcessorDraft): void => {
   cpu.activity = ACTIVITY.active;
-  cpu.monitoredLine = -1;
-  cpu.wakesMasked = false;
+  if (cpu.waitLimited && isOver(cpu)) cpu.rflags |= BigInt(FLAG.cf);
+  cpu.endWait();
 };
 
 /**
@@ -76,9 +80,9 @@ const wake = (cpu: ProcessorDraft): void => {
  * SDM Vol. 3A, 6.9 Priority Among Simultaneous Exceptions and Interrupts
  */
 export const boundaryEvent = (cpu: ProcessorDraft): InterruptionEvent | undefined => {
-  if (cpu.activity === ACTIVITY.mwait && endsWait(cpu)) wake(cpu);
+  if (isWaiting(cpu.activity) && endsWait(cpu)) wake(cpu);
   const event = nextEvent(cpu);
-  if (cpu.activity === ACTIVITY.mwait && event !== undefined) wake(cpu);
+  if (event !== undefined && isWaiting(cpu.activity)) wake(cpu);
   return event;
 };
 

@@ -136,7 +136,7 @@ export const FEATURES = {
   avx512_vbmi: missing(7, 'ecx', 1),
   umip: built(7, 'ecx', 2),
   pku: built(7, 'ecx', 3),
-  waitpkg: partly(7, 'ecx', 5, 'a wait: UMWAIT and TPAUSE go on at once, as the manual allows'),
+  waitpkg: built(7, 'ecx', 5),
   avx512_vbmi2: missing(7, 'ecx', 6),
   'cet-ss': onRequest(7, 'ecx', 7, 'enforcement: its registers and state components are there'),
   gfni: missing(7, 'ecx', 8),

@@ -42,8 +42,7 @@ const restart = (cpu: ProcessorDraft): void => {
   cpu.blockingBySti = cpu.blockingByMovSs = cpu.blockingByNmi = cpu.nmiPending = cpu.initPending = false;
   cpu.pendingDebug = 0;
   cpu.nmiUnblocked = false;
-  cpu.monitoredLine = -1;
-  cpu.wakesMasked = false;
+  cpu.endWait();
   cpu.interruption = undefined;
   cpu.exit = undefined;
   cpu.boundaryWork = true;

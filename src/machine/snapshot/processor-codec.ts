@@ -116,9 +116,10 @@ const written: Codec<Written> = record<Written>({
   msrs: integerMap(word32, word64),
   extended: extendedState,
   hidden: record({
-    activity: oneOf(0, 1, 2, 3, 4),
+    activity: oneOf(0, 1, 2, 3, 4, 5),
     monitoredLine: orUndefined(physical),
-    wakesMasked: flag,
+    waitDeadline: time,
+    ...each(['monitoredByUser', 'wakesMasked', 'waitLimited'], flag),
     ...each(['blockingBySti', 'blockingByMovSs', 'blockingByNmi', 'nmiPending', 'nmiUnblocked'], flag),
     initPending: flag,
     startupVector: orUndefined(byte),

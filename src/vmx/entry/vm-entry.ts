@@ -113,7 +113,7 @@ const startGuest = (vmx: VmxOperation, cpu: ProcessorDraft, vmcs: VmcsData): voi
   if (injectsMonitorTrap(vmcs)) vmx.monitorTrap = 'pending';
   else vmx.monitorTrap = (vmx.primary & MONITOR_TRAP) === 0 ? 'none' : 'armed';
   // SDM Vol. 3C, 27.3.3 Clearing Address-Range Monitoring
-  cpu.monitoredLine = -1;
+  cpu.endWait();
   cpu.nmiUnblocked = false;
   cpu.begun = 0;
   vmx.nonRoot = true;

@@ -124,8 +124,7 @@ export const loadHost = (cpu: ProcessorDraft, vmcs: VmcsData): void => {
   storeStatusFlags(W, 0);
   cpu.activity = ACTIVITY.active;
   // SDM Vol. 3C, 28.5.6 Clearing Address-Range Monitoring
-  cpu.monitoredLine = -1;
-  cpu.wakesMasked = false;
+  cpu.endWait();
   cpu.blockingBySti = false;
   cpu.blockingByMovSs = false;
   cpu.pendingDebug = 0;

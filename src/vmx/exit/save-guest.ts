@@ -1,6 +1,6 @@
 import { EVENT_TYPE, type InterruptionEvent, VECTOR } from '../../cpu/event';
 import { DEBUGCTL, PENDING } from '../../cpu/events';
-import { ACTIVITY, type ProcessorDraft } from '../../cpu/processor-draft';
+import { ACTIVITY, isWaiting, type ProcessorDraft } from '../../cpu/processor-draft';
 import { FLAG, SLOT, STATUS_FLAGS } from '../../cpu/slots';
 import { statusFlagsOf } from '../../cpu/status-flags';
 import { isNmiBlocked } from '../non-root/events';
@@ -170,8 +170,8 @@ export const saveGuest = (
   saveWhole(vmcs, RIP, R[SLOT.rip]);
   const flags = (W[2 * SLOT.rflags] & ~STATUS_FLAGS) | statusFlagsOf(W) | 2;
   saveLow(vmcs, RFLAGS, (flags & ~FLAG.rf) | resumeFlag(flags & FLAG.rf, exit, during));
-  // SDM Vol. 3C, 25.4.2 Guest Non-Register State: the field never shows what MWAIT has brought about.
-  saveLow(vmcs, ACTIVITY_STATE, cpu.activity === ACTIVITY.mwait ? ACTIVITY.active : cpu.activity);
+  // SDM Vol. 3C, 25.4.2 Guest Non-Register State: the field never shows that the processor waits.
+  saveLow(vmcs, ACTIVITY_STATE, isWaiting(cpu.activity) ? ACTIVITY.active : cpu.activity);
   saveLow(vmcs, INTERRUPTIBILITY, interruptibility(vmx, cpu));
   saveLow(vmcs, PENDING_DEBUG, heldTraps(cpu, exit));
   if ((controls & SAVE_TIMER) !== 0 && (vmx.pin & TIMER_ACTIVE) !== 0)

@@ -1,5 +1,6 @@
 import { maskOf } from '../../../core';
 import type { Instruction } from '../../decode/instruction';
+import { userWaitEnd } from '../../msrs';
 import { monitorLineBytes } from '../../presets/features';
 import { ACTIVITY, type ProcessorDraft } from '../../processor-draft';
 import { linearAddress } from '../../segmented-address';
@@ -25,6 +26,12 @@ const requireMonitor = (cpu: ProcessorDraft): void => {
 /** What RCX asks for beside the operation itself: in 64-bit mode all of it counts, else ECX. */
 const extensions = (cpu: ProcessorDraft): bigint => general(cpu, SLOT.rcx, cpu.mode64 ? 64 : 32);
 
+const armLine = (cpu: ProcessorDraft, linear: bigint, byUser: boolean): void => {
+  const physical = cpu.mmu.monitor(linear);
+  cpu.monitoredLine = physical === undefined ? -1 : physical - (physical % monitorLineBytes(cpu.cpuid));
+  cpu.monitoredByUser = byUser && physical !== undefined;
+};
+
 // SDM Vol. 2, MONITOR
 const arm = (cpu: ProcessorDraft, instruction: Instruction): void => {
   requireMonitor(cpu);
@@ -33,15 +40,21 @@ const arm = (cpu: ProcessorDraft, instruction: Instruction): void => {
   const address = cpu.R[SLOT.rax] & maskOf(instruction.addressWidth);
   const linear = linearAddress(cpu, instruction.segment ?? SEGMENT.ds, address, 1, false);
   cpu.mmu.read(linear, 1);
-  const physical = cpu.mmu.monitor(linear);
-  cpu.monitoredLine = physical === undefined ? -1 : physical - (physical % monitorLineBytes(cpu.cpuid));
+  armLine(cpu, linear, false);
 };
 
 /** Whether MWAIT waits: a monitor is armed, and no window of a virtual machine is open. SDM Vol. 3C, 26.3 Changes to Instruction Behavior in VMX Non-Root Operation */
 const mayWait = (cpu: ProcessorDraft, masked: boolean): boolean => {
-  if (cpu.monitoredLine < 0) return false;
+  if (cpu.monitoredLine < 0 || cpu.monitoredByUser) return false;
   const asks = masked && cpu.nonRoot && !cpu.flag(FLAG.if);
   return !(asks && cpu.virtualization?.refusesWait(cpu) === true);
+};
+
+/** Whether the `Choice` is not to wait; the monitor is no longer armed then. */
+const goesOn = (cpu: ProcessorDraft): boolean => {
+  if (cpu.decide('mwait', 2n, 0n) === 0n) return false;
+  cpu.endWait();
+  return true;
 };
 
 // SDM Vol. 2, MWAIT: a processor may go on for reasons of its own
@@ -52,10 +65,7 @@ const wait = (cpu: ProcessorDraft, instruction: Instruction): void => {
   if ((extended & ~MASKED_INTERRUPTS) !== 0n) cpu.generalProtection();
   const masked = extended === MASKED_INTERRUPTS;
   if (!mayWait(cpu, masked)) return;
-  if (cpu.decide('mwait', 2n, 0n) === 1n) {
-    cpu.monitoredLine = -1;
-    return;
-  }
+  if (goesOn(cpu)) return;
   cpu.activity = ACTIVITY.mwait;
   cpu.wakesMasked = masked;
   cpu.boundaryWork = true;
@@ -71,10 +81,15 @@ const armForUser = (cpu: ProcessorDraft, instruction: Instruction): void => {
   requireUserWait(cpu);
   const { number } = registerOf(instruction.operands[0]);
   const address = general(cpu, number, instruction.addressWidth);
-  cpu.mmu.read(linearAddress(cpu, instruction.segment ?? SEGMENT.ds, address, 1, false), 1);
+  const linear = linearAddress(cpu, instruction.segment ?? SEGMENT.ds, address, 1, false);
+  cpu.mmu.read(linear, 1);
+  armLine(cpu, linear, true);
 };
 
-/** Both are optimized states that a processor may leave for reasons of its own; the model's leaves at once, before any limit. SDM Vol. 2, UMWAIT, TPAUSE */
+/**
+ * They wait until the time-stamp counter reaches EDX:EAX, the operating system's limit, an interrupt (masked too), and UMWAIT until a store to the line that
+ * UMONITOR armed; without that line it does not wait. SDM Vol. 2, UMWAIT, TPAUSE
+ */
 const waitForUser =
   (id: 'umwait' | 'tpause') =>
   (cpu: ProcessorDraft, instruction: Instruction): void => {
@@ -84,6 +99,14 @@ const waitForUser =
     const { number } = registerOf(instruction.operands[0]);
     if ((general(cpu, number, 32) & ~LIGHT_STATE) !== 0n) cpu.generalProtection();
     cpu.rflags &= ~BigInt(STATUS_FLAGS);
+    if (id === 'umwait' && !cpu.monitoredByUser) return;
+    const end = userWaitEnd(cpu, (general(cpu, SLOT.rdx, 32) << 32n) | general(cpu, SLOT.rax, 32));
+    if (end === undefined || goesOn(cpu)) return;
+    cpu.activity = id === 'umwait' ? ACTIVITY.mwait : ACTIVITY.tpause;
+    cpu.wakesMasked = true;
+    cpu.waitDeadline = end.clock;
+    cpu.waitLimited = end.limited;
+    cpu.boundaryWork = true;
   };
 
 export const WAITING_ROWS = [
