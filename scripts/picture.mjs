@@ -116,7 +116,7 @@ line, path { stroke: #44617d; stroke-width: 1.3; fill: none } .narrow { stroke: 
 ${Object.entries(BOXES).map(box).join('\n')}
 ${ARROWS.map(arrow).join('\n')}
 ${facts}
-<text class="caption" x="40" y="690">spec/, property-tests/, benchmarks/ and scripts/ stand above all of it and import the indexes of these folders.</text>
+<text class="caption" x="40" y="690">spec/, property-tests/, benchmarks/ and scripts/ stand above all of it and import the indexes of these folders; src/arbitraries, for api, imports vmx, ept, cpu and core.</text>
 </svg>
 `;
 
