@@ -96,7 +96,7 @@ export class RunningProcessor {
   get deadline(): number {
     const { cpu } = this;
     const wait = isWaiting(cpu.activity) ? cpu.waitDeadline : Number.POSITIVE_INFINITY;
-    return cpu.nonRoot && cpu.virtualization !== undefined
+    return cpu.nonRoot && cpu.activity !== ACTIVITY.waitForSipi && cpu.virtualization !== undefined
       ? Math.min(wait, cpu.virtualization.nextDeadline(cpu))
       : wait;
   }

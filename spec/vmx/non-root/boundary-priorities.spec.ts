@@ -1,6 +1,6 @@
 // SDM Vol. 3A, 6.9 Priority Among Simultaneous Exceptions and Interrupts; SDM Vol. 3C, 26.2 Other Causes of VM Exits, 26.5.2 Monitor Trap Flag
 import { describe, expect, it } from 'vitest';
-import { type ArchitecturalEvent, step } from '../../../src/api';
+import { type ArchitecturalEvent, run, step } from '../../../src/api';
 import { launched, type Setting, TABLES, withHidden, words } from '../dynamics/whole-machine';
 
 const INJECT = 0x8000_0000;
@@ -138,4 +138,20 @@ describe('what comes through in an inactive state', () => {
   ])('a startup IPI in %s', (_, guestActivityState, shows) => {
     expect(first({ ...sipi, fields: { guestActivityState } })).toBe(shows);
   });
+
+  it.each([
+    ['shutdown', 2, 'stuck'],
+    ['wait-for-SIPI', 3, 'stuck'],
+  ])(
+    'time passes in %s until the preemption timer expires, or nothing comes',
+    (_, guestActivityState, nothing) => {
+      const fields = { guestActivityState, vmxPreemptionTimerValue: 1000 };
+      expect(run(launched({ fields })).stop.kind).toBe(nothing);
+      const { state } = run(launched({ fields, controls: ['activateVmxPreemptionTimer'] }), {
+        maxInstructions: 1,
+      });
+      expect(state.processors[0].nonRoot).toBe(guestActivityState === 3);
+      expect(state.clock > 1000).toBe(guestActivityState === 2);
+    },
+  );
 });

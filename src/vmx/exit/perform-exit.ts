@@ -15,7 +15,7 @@ import type { EntryFailure, VmExit } from './vm-exit';
 
 const ENABLE_VPID = controlMask('enableVpid');
 
-/** Why a VM exit could not be completed. SDM Vol. 3C, 28.7 VMX Aborts */
+/** Why a VM exit could not be completed. Of the manual's reasons a corrupted VMCS (3) and a machine check (5) do not arise here: VMCS data are in the processor. SDM Vol. 3C, 28.7 VMX Aborts */
 export const VMX_ABORT = { savingMsrs: 1, hostPdptes: 2, loadingMsrs: 4, ia32eMode: 6 } as const;
 
 /** The processor stops with an indicator in the VMCS region; only RESET helps. SDM Vol. 3C, 28.7 VMX Aborts */
