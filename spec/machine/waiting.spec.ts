@@ -7,6 +7,9 @@ import { several } from './several';
 
 const HLT = 0xf4;
 const LINE = 0x3_0040;
+/** Of SYSCALL, and of a far call. */
+const ENTRY = 0xb000;
+const FAR = 0xb100;
 const MONITOR = [0x0f, 0x01, 0xc8];
 const MWAIT = [0x0f, 0x01, 0xc9];
 /** mov eax, address; xor ecx, ecx; xor edx, edx; monitor */
@@ -64,6 +67,36 @@ describe.each(TIERS)('MONITOR and MWAIT, %s', (tier) => {
     // The page is written before, so that it is at hand for writing when the monitor is armed.
     const guest = pagedGuest([...store(LINE + 0x100), ...arm(LINE), ...instructions, ...wait(), ...MARK]);
     expect(isMarked(end(guest, tier).state)).toBe(triggers);
+  });
+
+  // SDM Vol. 3A, 9.10.4 MONITOR/MWAIT Instruction
+  test.each([
+    ['an exception and IRET', [0x0f, 0x0b]],
+    ['a software interrupt and IRET', [0xcd, 6]],
+    ['MOV to CR3', [0x0f, 0x20, 0xd8, 0x0f, 0x22, 0xd8]],
+    ['MOV to CR0', [0x0f, 0x20, 0xc0, 0x0f, 0x22, 0xc0]],
+    ['MOV to CR4', [0x0f, 0x20, 0xe0, 0x0f, 0x22, 0xe0]],
+    ['LMSW', [0x0f, 0x01, 0xe0, 0x0f, 0x01, 0xf0]],
+    ['SYSCALL', [0x0f, 0x05]],
+    // call far [FAR]
+    ['a far call', [0xff, 0x1c, 0x25, ...little(FAR, 4)]],
+  ])('%s between the two: it does not wait', (_, instructions) => {
+    // The handler of #UD goes on behind the instruction: add qword [rsp], 2 when it is UD2; iretq
+    const handler = [...(instructions[1] === 0x0b ? [0x48, 0x83, 0x04, 0x24, 2] : []), 0x48, 0xcf];
+    const parts = {
+      [AT.handlers + 6 * 16]: handler,
+      // SYSCALL leaves the next RIP in RCX: jmp rcx
+      [ENTRY]: [0xff, 0xe1],
+      // retf, 32 bits
+      [FAR]: [...little(FAR + 8, 4), 8, 0, 0, 0, 0xcb],
+    };
+    const guest = pagedGuest([...arm(LINE), ...instructions, ...wait(), ...MARK], parts);
+    const [cpu] = guest.processors;
+    const modelSpecific = { ...cpu.modelSpecific, star: 8n << 32n, lstar: BigInt(ENTRY) };
+    const efer = cpu.control.efer | 1n;
+    const state = { ...guest, processors: [{ ...cpu, modelSpecific, control: { ...cpu.control, efer } }] };
+    const after = end(state, tier);
+    expect(isMarked(after.state)).toBe(true);
   });
 
   test('a store of another processor ends the wait', () => {

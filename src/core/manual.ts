@@ -198,6 +198,7 @@ export const SECTIONS = {
     '9.1.3': 'Handling Self- and Cross-Modifying Code',
     '9.4.3': 'MP Initialization Protocol Algorithm for MP Systems',
     '9.7.13.4': 'External Signal Compatibility',
+    '9.10.4': 'MONITOR/MWAIT Instruction',
     '10.1.1': 'Processor State After Reset',
     '10.1.4': 'First Instruction Executed',
     '10.8.5': 'Initializing IA-32e Mode',

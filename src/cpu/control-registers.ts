@@ -87,6 +87,7 @@ export const writeCr0 = (cpu: ProcessorDraft, value: bigint): void => {
   const pae = pages && !longMode && (W[2 * SLOT.cr4] & CR4.pae) !== 0;
   if (pae && (changed & CR0_LOADS_PDPTES) !== 0) setPdptes(cpu, checkedPdptes(cpu, W[2 * SLOT.cr3]));
   cpu.R[SLOT.cr0] = BigInt(next >>> 0);
+  cpu.disarm();
   if (switches) {
     if (longMode) W[2 * SLOT.efer] |= EFER.lma;
     else W[2 * SLOT.efer] &= ~EFER.lma;
@@ -108,6 +109,7 @@ export const writeCr3 = (cpu: ProcessorDraft, value: bigint): void => {
   if ((next & reserved) !== 0n) cpu.generalProtection();
   if (cpu.paePaging) setPdptes(cpu, checkedPdptes(cpu, low(next)));
   cpu.R[SLOT.cr3] = next;
+  cpu.disarm();
   if (!keeps) cpu.mmu.invalidate(withoutPcid);
   cpu.mmu.contextChanged();
 };
@@ -138,6 +140,7 @@ export const writeCr4 = (cpu: ProcessorDraft, value: bigint): void => {
   const pae = cpu.paging && !cpu.longMode && (next & CR4.pae) !== 0;
   if (pae && (changed & CR4_LOADS_PDPTES) !== 0) setPdptes(cpu, checkedPdptes(cpu, W[2 * SLOT.cr3]));
   cpu.R[SLOT.cr4] = BigInt(next >>> 0);
+  cpu.disarm();
   if (sets(CR4.cet)) requireNoEnforcement(cpu);
   if ((changed & TRANSLATION_BITS) !== 0)
     cpu.mmu.invalidate((caches, tags) => withoutByCr4(caches, now, next, tags));

@@ -53,17 +53,18 @@ const shownTimeStamp = (cpu: ProcessorDraft): bigint => {
 
 const LIMIT = 0xffff_fffcn;
 
-/** When a wait of UMWAIT or TPAUSE that begins now ends, as machine clock, and whether by the limit of IA32_UMWAIT_CONTROL; undefined where the time has come. SDM Vol. 2, UMWAIT, TPAUSE */
+/** When a wait of UMWAIT or TPAUSE that begins now ends, as machine clock, and whether by the limit of IA32_UMWAIT_CONTROL; undefined where the time has come. SDM Vol. 2, UMWAIT, TPAUSE; SDM Vol. 3C, 26.3 Changes to Instruction Behavior in VMX Non-Root Operation */
 export const userWaitEnd = (
   cpu: ProcessorDraft,
   until: bigint,
 ): { readonly clock: number; readonly limited: boolean } | undefined => {
-  const shown = until - shownTimeStamp(cpu);
-  if (shown <= 0n) return undefined;
-  const delay = cpu.nonRoot && cpu.virtualization ? cpu.virtualization.physicalDelay(cpu, shown) : shown;
+  const left = until - shownTimeStamp(cpu);
+  if (left <= 0n) return undefined;
   const limit = (cpu.msrs.get(MSR.IA32_UMWAIT_CONTROL) ?? 0n) & LIMIT;
-  const limited = limit !== 0n && limit < delay;
-  const clock = Math.floor(cpu.clock.now()) + Number(limited ? limit : delay);
+  const limited = limit !== 0n && limit < left;
+  const delay = limited ? limit : left;
+  const physical = cpu.nonRoot && cpu.virtualization ? cpu.virtualization.physicalDelay(cpu, delay) : delay;
+  const clock = Math.floor(cpu.clock.now()) + Number(physical);
   return { clock: Number.isSafeInteger(clock) ? clock : Number.POSITIVE_INFINITY, limited };
 };
 

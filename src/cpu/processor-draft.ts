@@ -206,10 +206,15 @@ export class ProcessorDraft {
     throw new Unbuilt(what);
   }
 
-  /** No wait is under way, and no monitor is armed. */
-  endWait(): void {
+  /** No monitor is armed: after a store to its line, and after what may bring another context. SDM Vol. 3A, 9.10.4 MONITOR/MWAIT Instruction */
+  disarm(): void {
     this.monitoredLine = -1;
     this.monitoredByUser = false;
+  }
+
+  /** No wait is under way, and no monitor is armed. */
+  endWait(): void {
+    this.disarm();
     this.wakesMasked = false;
     this.waitDeadline = Number.POSITIVE_INFINITY;
     this.waitLimited = false;

@@ -196,8 +196,7 @@ export abstract class DerivedPages {
     const { cpu } = this;
     const line = cpu.monitoredLine % 4096;
     if (offset + bytes <= line || offset >= line + monitorLineBytes(cpu.cpuid)) return;
-    cpu.monitoredLine = -1;
-    cpu.monitoredByUser = false;
+    cpu.disarm();
     this.onMonitorTriggered();
   }
 

@@ -83,6 +83,7 @@ const entered = (cpu: ProcessorDraft, event: InterruptionEvent): 'delivered' => 
   cpu.blockingBySti = false;
   cpu.blockingByMovSs = false;
   cpu.nmiUnblocked = false;
+  cpu.disarm();
   cpu.boundaryWork = true;
   if (cpu.nonRoot) cpu.virtualization?.passedBoundary(cpu);
   cpu.watcher?.delivered?.(cpu, event);

@@ -164,9 +164,14 @@ const byMode =
   (cpu, instruction) =>
     cpu.usesDescriptors ? withDescriptors(cpu, instruction) : withoutDescriptors(cpu, instruction);
 
+const callByMode = byMode(call8086, callFar);
+
 export const FAR_ROWS = [
   systemRow('jmp_far', byMode(jump8086, jumpFar)),
-  systemRow('call_far', byMode(call8086, callFar)),
+  systemRow('call_far', (cpu, instruction) => {
+    callByMode(cpu, instruction);
+    cpu.disarm();
+  }),
   systemRow('ret_far', byMode(return8086, returnFar)),
   systemRow('iret', interruptReturn),
 ];

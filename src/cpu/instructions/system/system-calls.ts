@@ -30,6 +30,7 @@ const setFlatMode = (
   const dpl = privilege << ACCESS_RIGHTS.dplShift;
   setFlat(cpu, SEGMENT.cs, code, ORDINARY | CODE_TYPE | dpl | (wide ? ACCESS_RIGHTS.l : ACCESS_RIGHTS.db));
   setFlat(cpu, SEGMENT.ss, stack, ORDINARY | DATA_TYPE | dpl | ACCESS_RIGHTS.db);
+  cpu.disarm();
   cpu.mmu.contextChanged();
 };
 
