@@ -60,6 +60,17 @@ const CASES: readonly (readonly [string, readonly string[], RegExp])[] = [
   ['truncated image', ['run', 'short.elf'], /short\.elf: .*the file looks truncated/],
   ['memory too small', ['run', HELLO, '--memory', '4K'], /p_paddr: .* give the machine at least 0x/],
   ['no size', ['run', HELLO, '--memory', 'lots'], /--memory lots: not a size; write bytes with K, M or G/],
+  [
+    'caches of no entries',
+    ['run', HELLO, '--caches', 'lru:0'],
+    /--caches lru:0: not a number from 1 to 4294967295; write it as in --caches lru:2\n/,
+  ],
+  ['caches with too much', ['run', HELLO, '--caches', 'lru:4:5'], /--caches lru:4:5: not a number from 1/],
+  [
+    'caches with a number too many',
+    ['run', HELLO, '--caches', 'none:'],
+    /--caches none:: unknown; choose none, lru:N/,
+  ],
   ['no processors', ['run', HELLO, '--cpus', '0'], /--cpus 0: not a number from 1 to 255; write it as in/],
   ['no seed', ['run', HELLO, '--seed', 'x'], /--seed x: not a number from 0 to 4294967295/],
   [

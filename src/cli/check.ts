@@ -34,7 +34,7 @@ Examples:
   vtmodel check --json | jq .holds
 
 Each guest runs twice from the same memory: on the bare machine, and unmodified under the hardware-assisted monitor (VMX, EPT).
-Exit status: 0 all criteria hold, 1 one does not, 2 bad input, 4 a guest needs what the model lacks, 130 Ctrl-C.`;
+Exit status: 0 all criteria hold, 1 one does not or a stale translation was used, 2 bad input, 4 a guest needs what the model lacks, 130 Ctrl-C.`;
 
 export const describeCheck = (command: Command): Command =>
   describeImage(

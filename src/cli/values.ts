@@ -47,12 +47,19 @@ export const count = (option: string, value: string): number => {
     : bad(option, value, 'not a number of instructions', `write it as in ${option} 1000000 or ${option} 1e6`);
 };
 
-/** A whole number from `least` to `most`. */
-export const wholeNumber = (option: string, value: string, least: number, most: number): number => {
-  const number = /^(?:0x[0-9a-f]+|\d+)$/i.test(value) ? Number(value) : Number.NaN;
+/** A whole number from `least` to `most`, after `prefix` where the option has one. */
+export const wholeNumber = (
+  option: string,
+  value: string,
+  least: number,
+  most: number,
+  prefix = '',
+): number => {
+  const digits = value.slice(prefix.length);
+  const number = /^(?:0x[0-9a-f]+|\d+)$/i.test(digits) ? Number(digits) : Number.NaN;
   return number >= least && number <= most
     ? number
-    : bad(option, value, `not a number from ${least} to ${most}`, `write it as in ${option} 2`);
+    : bad(option, value, `not a number from ${least} to ${most}`, `write it as in ${option} ${prefix}2`);
 };
 
 /** One of the given words. */
@@ -92,10 +99,11 @@ export const moduleArgument = (value: string): { readonly file: string; readonly
 
 /** A policy of the translation caches. */
 export const cachePolicy = (option: string, value: string): CachePolicy => {
-  const [kind, number] = value.split(':', 2);
-  if (number === undefined && (kind === 'none' || kind === 'keep-all')) return { kind };
-  if (kind === 'lru' && number !== undefined)
-    return { kind, entries: wholeNumber(option, number, 1, 0xffff_ffff) };
-  if (kind === 'adversarial') return { kind, seed: wholeNumber(option, number ?? '0', 0, 0xffff_ffff) };
+  if (value === 'none' || value === 'keep-all') return { kind: value };
+  if (value === 'adversarial') return { kind: value, seed: 0 };
+  const [kind] = value.split(':', 1);
+  const number = (least: number) => wholeNumber(option, value, least, 0xffff_ffff, `${kind}:`);
+  if (kind === 'lru' && value !== kind) return { kind, entries: number(1) };
+  if (kind === 'adversarial') return { kind, seed: number(0) };
   return bad(option, value, 'unknown', 'choose none, lru:N, keep-all or adversarial[:SEED]');
 };
