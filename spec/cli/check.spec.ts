@@ -107,6 +107,14 @@ describe('vtmodel check', () => {
     expect(io.out).toMatch(/\n0 of 1 guests/);
   });
 
+  it('a stale translation is shown and has status 1, although all criteria hold', async () => {
+    const io = new MemoryIo();
+    const stale = { ...GOOD, holds: false, staleTranslations: ['bare: read of 0x1000'] };
+    expect(await run(io, pretending(stale))).toBe(1);
+    expect(io.out).toContain('hello\n  stale translation: bare: read of 0x1000\n');
+    expect(io.out).toMatch(/\n0 of 1 guests/);
+  });
+
   it('is coloured on a terminal and shows progress on stderr', async () => {
     const io = new MemoryIo();
     io.terminal = true;
