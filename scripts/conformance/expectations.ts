@@ -24,12 +24,18 @@ export interface Expectation {
   readonly maxInstructions: number;
   /** Lines that begin with PASS. */
   readonly passed: number;
+  /** Passes that print no line and that only the summary counts; 0 when left out. */
+  readonly silent: number;
   /** Every line that begins with FAIL, and every one that begins with SKIP, fits one of these, and each of these a line. */
   readonly failed: readonly Explained[];
   readonly skipped: readonly Explained[];
   /** Exit status of the guest: (code << 1) | 1. */
   readonly status: number;
 }
+
+/** An image with what it is given, for people. */
+export const labelOf = ({ image, append, environment }: Expectation): string =>
+  [image, append, environment.trim()].filter((part) => part !== '').join(' ');
 
 export interface Expectations {
   readonly suite: string;
@@ -71,6 +77,7 @@ const FIELDS: Readonly<Record<keyof Expectation, Check>> = {
   memoryMib: integer(1),
   maxInstructions: integer(1),
   passed: integer(0),
+  silent: integer(0),
   failed: explained,
   skipped: explained,
   status: integer(1, 255),
@@ -82,6 +89,7 @@ const DEFAULTS = {
   cpus: 1,
   append: '',
   environment: '',
+  silent: 0,
   failed: [],
   skipped: [],
 } as const satisfies Partial<Expectation>;

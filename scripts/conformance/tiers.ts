@@ -1,6 +1,6 @@
 import { ModelError } from '../../src/core';
 import { type MachineState, type RunOptions, run, stateHash } from '../../src/machine';
-import type { Expectation } from './expectations';
+import { type Expectation, labelOf } from './expectations';
 import { aligned } from './report';
 import { loadedImage } from './run-image';
 
@@ -82,9 +82,7 @@ const HEADER = ['image', 'processor', 'seconds', 'instructions', 'generated', 'i
 const TEXT = new Set([0, 1, 4, 6]);
 
 const cells = ({ expectation, comparisons, seconds }: TierOutcome): readonly string[] => [
-  [expectation.image, expectation.append, expectation.environment.trim()]
-    .filter((part) => part !== '')
-    .join(' '),
+  labelOf(expectation),
   expectation.cpus === 1 ? expectation.processor : `${expectation.cpus} × ${expectation.processor}`,
   seconds.toFixed(1),
   ...comparisons.flatMap(({ retired, differences }) => [
