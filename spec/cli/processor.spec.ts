@@ -20,6 +20,7 @@ describe('vtmodel processor', () => {
     expect(text).toMatch(/^ {2}01H:EDX\[0\] +fpu +without arithmetic/m);
     expect(text).toMatch(/^ {2}07H:EBX\[16\] +avx512f +not built$/m);
     expect(text).toMatch(/^ {2}01H:ECX\[28\] +avx +on request \(\+avx\)/m);
+    expect(await shown('everything')).toMatch(/^ {2}07H:EBX\[22\] +pcommit +on request \(\+pcommit\)$/m);
     expect(text).toMatch(/^ {2}277H +IA32_PAT +0007040600070406H$/m);
     expect(text).toMatch(/^ {2}480H +IA32_VMX_BASIC +00D8100000000004H +read-only$/m);
   });

@@ -76,7 +76,7 @@ const remarkOf = (name: FeatureName, announced: boolean): string | undefined => 
   const { built, lacks, onRequest } = featureBit(name);
   if (!built) return 'not built';
   if (announced) return lacks === undefined ? undefined : `without ${lacks}`;
-  if (onRequest === true) return `on request (+${name}); without ${lacks}`;
+  if (onRequest === true) return `on request (+${name})${lacks === undefined ? '' : `; without ${lacks}`}`;
   return 'taken away, or needs what is not there';
 };
 
