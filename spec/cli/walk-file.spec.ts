@@ -37,6 +37,17 @@ describe('vtmodel walk FILE', () => {
     );
   });
 
+  it('guest tables beyond 4 TiB: what the bare machine would do is unknown', async () => {
+    const entries = {
+      ...{ '0x1040': '0x2007', '0x2000': '0x400000b7' },
+      ...{ '0x40000000': '0x40000001007', '0x40001000': '0x40000002007' },
+      ...{ '0x40002000': '0x40000003007', '0x40003000': '0x40000004007' },
+    };
+    const far = { address: '0x123', physicalAddressWidth: 46, guest: { cr3: '0x40000000000' } };
+    const out = await shown({ ...far, ept: { eptp: '0x101e' }, entries }, '--compare', 'native,ept');
+    expect(out).toMatch(/^outcome +unknown: an entry stands beyond 4 TiB +host-physical 0x40004123$/m);
+  });
+
   it('32-bit and PAE paging', async () => {
     const narrow = { address: '0x123', guest: { cr3: '0x1000', mode: '32-bit' }, entries: {} };
     expect(await shown({ ...narrow, entries32: { '0x1000': '0x2007', '0x2000': '0x5007' } })).toContain(

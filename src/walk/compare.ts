@@ -4,7 +4,15 @@ import { explain } from './explain';
 import { eptTables, TINY } from './shapes';
 import { Entries, spanOf, Tables } from './tables';
 import { type ShownReference, viewOf, type WalkView } from './view';
-import { changed, type EntryBytes, entryIn, type Machine, type WalkCase, wholeEpt } from './walk-case';
+import {
+  changed,
+  type EntryBytes,
+  entryIn,
+  type Machine,
+  MEMORY_LIMIT,
+  type WalkCase,
+  wholeEpt,
+} from './walk-case';
 
 /** Ways to give a guest its memory. */
 export const TECHNIQUES = ['native', 'shadow', 'ept'] as const;
@@ -49,7 +57,7 @@ const nativeCase = (one: WalkCase): WalkCase => {
     const missing = viewOf(native).references.find(
       ({ address, bytes, entry }) => (guestEntry(one, address, bytes) ?? 0n) !== entry,
     );
-    if (missing === undefined) return native;
+    if (missing === undefined || missing.address >= MEMORY_LIMIT) return native;
     native = changed(
       native,
       missing.address,
@@ -155,21 +163,23 @@ const CASES: Readonly<Record<Technique, (one: WalkCase) => WalkCase>> = {
 export interface Compared {
   readonly technique: Technique;
   readonly view: WalkView;
-  /** The walk depends on an entry that cannot be read through EPT. */
-  readonly unknown: boolean;
+  /** Why there is no saying what it comes to; undefined where there is. */
+  readonly unknown: 'EPT hides an entry' | 'an entry stands beyond 4 TiB' | undefined;
 }
+
+/** An entry that the native walk ends at and that cannot be known: EPT hides it, or the model's memory does not reach there. */
+const unknownOf = (one: WalkCase, view: WalkView): Compared['unknown'] => {
+  const last = view.references.at(-1);
+  if (one.request.eptp === undefined || last === undefined) return undefined;
+  if (guestEntry(one, last.address, last.bytes) === undefined) return 'EPT hides an entry';
+  return last.address >= MEMORY_LIMIT ? 'an entry stands beyond 4 TiB' : undefined;
+};
 
 /** A walk as it is with each of some techniques. */
 export const compare = (one: WalkCase, techniques: readonly Technique[]): readonly Compared[] =>
   techniques.map((technique) => {
     const view = viewOf(CASES[technique](one));
-    const last = view.references.at(-1);
-    const unknown =
-      technique === 'native' &&
-      one.request.eptp !== undefined &&
-      last !== undefined &&
-      guestEntry(one, last.address, last.bytes) === undefined;
-    return { technique, view, unknown };
+    return { technique, view, unknown: technique === 'native' ? unknownOf(one, view) : undefined };
   });
 
 const MEANS: Readonly<Record<Technique, string>> = {
@@ -203,7 +213,7 @@ export const comparisonRows = (columns: readonly Compared[]): readonly (readonly
 };
 
 const outcomeIn = ({ view, technique, unknown }: Compared): string => {
-  if (unknown) return 'unknown: EPT hides an entry';
+  if (unknown !== undefined) return `unknown: ${unknown}`;
   if (technique !== 'shadow') return explain(view).short;
   return view.outcome.ok ? `host-${explain(view).short}` : 'fault to the monitor';
 };

@@ -24,7 +24,7 @@ export interface Plan {
 const LIMITS = {
   tiny: { guest: 2 ** 12, host: 2 ** 16, least: { guest: 2 ** 8, host: 2 ** 12 }, width: 16 },
   4: { guest: 2 ** 36, host: 2 ** 36, least: { guest: 2 ** 24, host: 2 ** 24 }, width: 39 },
-  5: { guest: 2 ** 50, host: 2 ** 40, least: { guest: 2 ** 24, host: 2 ** 24 }, width: 52 },
+  5: { guest: 2 ** 42, host: 2 ** 40, least: { guest: 2 ** 24, host: 2 ** 24 }, width: 52 },
 } as const;
 
 /** Draws frames of a size, none of which overlaps another. */
