@@ -59,7 +59,7 @@ export const wrong: Gpa = 4096;
 `;
 
 const entryPoints = Object.keys(manifest.exports)
-  .filter((path) => !path.endsWith('.json'))
+  .filter((path) => !/\*|\.json$/.test(path))
   .map((path) => path.replace(/^\./, manifest.name));
 
 try {
@@ -95,6 +95,11 @@ try {
     for (const name of entryPoints) {
       const use = `import * as all from '${name}'; if (Object.keys(all).length === 0) throw new Error('exports nothing');`;
       check(`import '${name}'`, execute('node', ['--input-type=module', '-e', use], project));
+    }
+    for (const schema of readdirSync(join(ROOT, 'schemas'))) {
+      const read = `const url = import.meta.resolve('vtmodel/schemas/${schema}'); JSON.parse(readFileSync(new URL(url), 'utf8'));`;
+      const use = `import { readFileSync } from 'node:fs'; ${read}`;
+      check(`vtmodel/schemas/${schema}`, execute('node', ['--input-type=module', '-e', use], project));
     }
     writeFileSync(join(project, 'example.mjs'), example);
     check(
