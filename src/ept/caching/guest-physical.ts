@@ -20,12 +20,11 @@ import {
   type TableMemory,
   type TranslationCaches,
 } from '../../cpu/caching';
-import { EPT_RIGHTS } from '../entry';
+import { EPT_ENTRY, EPT_RIGHTS } from '../entry';
 import { highHalf, lowHalf } from '../nested-walk';
 import { eptAllows, eptFetchRight } from '../violation';
 
-const ACCESSED = 1 << 8;
-const DIRTY = 1 << 9;
+const { accessed: ACCESSED, dirty: DIRTY } = EPT_ENTRY;
 const FLAGS_TO_SET = ' ept';
 const TYPE_SHIFT = 3;
 const TYPE_BITS = 15;

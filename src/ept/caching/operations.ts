@@ -12,6 +12,7 @@ import {
   withoutPcid,
   withoutVpid,
 } from '../../cpu/caching';
+import { EFER } from '../../cpu/slots';
 import { eptRoot } from '../eptp';
 import {
   withoutAddressOfVpid,
@@ -75,7 +76,6 @@ const context = ({ vpid = 0, pcid = 0 }: Pcid) => ({ vpid, pcid });
 const nothing = (caches: TranslationCaches): TranslationCaches => caches;
 const withoutVpidsInUse = (caches: TranslationCaches, by: { readonly enableVpid: boolean }) =>
   by.enableVpid ? caches : withoutVpid0(caches);
-const EFER_NXE = 0x800n;
 
 /** What each must drop; it may drop whatever else there is. SDM Vol. 3A, 4.10.4.1 Operations that Invalidate TLBs; SDM Vol. 3C, 29.4.3.1 Operations that Invalidate Cached Mappings */
 const MUST: { readonly [Kind in Invalidation['kind']]: Drop<Kind> } = {
@@ -90,7 +90,7 @@ const MUST: { readonly [Kind in Invalidation['kind']]: Drop<Kind> } = {
   'mov-cr0': (caches, by) => withoutByCr0(caches, low32(by.before), low32(by.after), context(by)),
   'mov-cr4': (caches, by) => withoutByCr4(caches, low32(by.before), low32(by.after), context(by)),
   'wrmsr-efer': (caches, by) =>
-    ((by.before ^ by.after) & EFER_NXE) === 0n ? caches : withoutVpid(caches, by.vpid ?? 0),
+    (low32(by.before ^ by.after) & EFER.nxe) === 0 ? caches : withoutVpid(caches, by.vpid ?? 0),
   'task-switch': (caches, by) =>
     by.changesCr3 ? withoutPcid(caches, { vpid: by.vpid ?? 0, pcid: 0 }) : caches,
   'ept-violation': (caches, by) =>

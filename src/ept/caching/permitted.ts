@@ -21,6 +21,7 @@ import {
   withoutFaultingPage,
 } from '../../cpu/caching';
 import { PTE } from '../../cpu/paging-format';
+import { EPT_ENTRY } from '../entry';
 import type { EptMisconfiguration, EptViolation } from '../violation';
 import type { PageFault } from '../walk';
 import { withoutViolation } from './invalidation';
@@ -46,10 +47,7 @@ export interface Translation {
   readonly updates: readonly FlagUpdate[];
 }
 
-const EPT_ACCESSED = 1 << 8;
-const EPT_DIRTY = 1 << 9;
-
-/** Entries that were read from memory now, last first. */
+/** Entries that were read from memory now, in the order of the walk. */
 const readNow = ({ from, used }: Way): readonly CachedEntry[] => {
   const remembered = new Set(used.flatMap((mapping) => mapping.from));
   return from.filter((entry) => !remembered.has(entry));
@@ -73,7 +71,7 @@ const updatesOf = (way: Way, { access, stage }: WaySetup): readonly FlagUpdate[]
     else if (stage?.accessedDirty === true) {
       // An access to a paging-structure entry of the guest counts as a write.
       const writes = at < guestLast || access.write;
-      wanted = EPT_ACCESSED | (isLeaf(from, at) && writes ? EPT_DIRTY : 0);
+      wanted = EPT_ENTRY.accessed | (isLeaf(from, at) && writes ? EPT_ENTRY.dirty : 0);
     }
     const bits = wanted & ~low;
     return bits === 0 ? [] : [{ address: hpa(address), table, bits }];
