@@ -51,6 +51,31 @@ describe('vtmodel processor', () => {
     expect(msrs.find(({ index }) => index === 0x10)?.reset).toBe('0x0');
   });
 
+  // SDM Vol. 4, 2.1 Architectural MSRs
+  it('each MSR of a range has its own name', async () => {
+    const namesOf = async (model: string): Promise<Readonly<Record<string, string>>> => {
+      const { msrs } = JSON.parse(await shown(model, '--format', 'json')) as {
+        msrs: { index: number; name: string }[];
+      };
+      return Object.fromEntries(msrs.map(({ index, name }) => [index.toString(16), name]));
+    };
+    const names = await namesOf('everything');
+    expect(new Set(Object.values(names)).size).toBe(Object.keys(names).length);
+    expect(names).toMatchObject({
+      c1: 'IA32_PMC0',
+      c4: 'IA32_PMC3',
+      '186': 'IA32_PERFEVTSEL0',
+      '189': 'IA32_PERFEVTSEL3',
+      '250': 'IA32_MTRR_FIX64K_00000',
+      '259': 'IA32_MTRR_FIX16K_A0000',
+      '268': 'IA32_MTRR_FIX4K_C0000',
+      '26f': 'IA32_MTRR_FIX4K_F8000',
+      '6a4': 'IA32_PL0_SSP',
+      '6a7': 'IA32_PL3_SSP',
+    });
+    expect(await namesOf('pentium')).toMatchObject({ '12': 'P5_CTR0', '13': 'P5_CTR1' });
+  });
+
   it('an error says what was meant', async () => {
     const io = new MemoryIo();
     expect(await io.command('processor', 'skylark')).toBe(2);

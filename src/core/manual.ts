@@ -239,6 +239,7 @@ export const SECTIONS = {
     '11.12.10.2': 'Deriving Logical x2APIC ID from the Local x2APIC ID',
     '12.11.1': 'MTRR Feature Identification',
     '12.11.2.1': 'IA32_MTRR_DEF_TYPE MSR',
+    '12.11.2.2': 'Fixed Range MTRRs',
     '12.11.2.3': 'Variable Range MTRRs',
     'Table 12-7': 'Effective Page-Level Memory Types for Pentium III and More Recent Processor Families',
     '12.12.2': 'IA32_PAT MSR',

@@ -1,6 +1,6 @@
 import { isCanonical } from '../core';
 import { MSR } from './msr-index';
-import { bySlot, type Check, type MsrRow, named, stored } from './msr-row';
+import { bySlot, type Check, consecutive, type MsrRow, named, stored } from './msr-row';
 import { announces, linearAddressWidth } from './presets/features';
 import type { ProcessorDraft } from './processor-draft';
 import { CR4, SLOT } from './slots';
@@ -53,7 +53,11 @@ const EITHER = ['cet-ss', 'cet-ibt'] as const;
 export const CET_MSRS: readonly MsrRow[] = [
   { ...named('IA32_U_CET'), feature: EITHER, ...enforcing(stored(isCet)) },
   { ...named('IA32_S_CET'), feature: EITHER, ...enforcing(bySlot(SLOT.sCet, isCet)) },
-  { ...named('IA32_PL0_SSP'), count: 4, feature: 'cet-ss', ...stored(isPointer) },
+  ...consecutive(
+    'IA32_PL0_SSP',
+    [0, 1, 2, 3].map((level) => `IA32_PL${level}_SSP`),
+    { feature: 'cet-ss', ...stored(isPointer) },
+  ),
   {
     ...named('IA32_INTERRUPT_SSP_TABLE_ADDR'),
     feature: 'cet-ss',

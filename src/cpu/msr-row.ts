@@ -5,10 +5,9 @@ import type { ProcessorDraft } from './processor-draft';
 /** Whether WRMSR of a value is allowed. */
 export type Check = (cpu: ProcessorDraft, value: bigint) => boolean;
 
-/** One MSR, or `count` equal ones from `index` on. `write` says whether the value was accepted; without it the MSR is read-only. */
+/** One MSR. `write` says whether the value was accepted; without it the MSR is read-only. */
 export interface MsrRow {
   readonly index: number;
-  readonly count?: number;
   readonly name: string;
   /** The MSR exists only with this feature, or with one of these. */
   readonly feature?: FeatureName | readonly FeatureName[];
@@ -49,6 +48,12 @@ export const stored = (allows: Check = anything): Access => ({
 });
 
 export const named = (name: MsrName): Pick<MsrRow, 'index' | 'name'> => ({ index: MSR[name], name });
+/** Equal MSRs with consecutive indexes, each with a name of its own. */
+export const consecutive = (
+  first: MsrName,
+  names: readonly string[],
+  row: Omit<MsrRow, 'index' | 'name'>,
+): readonly MsrRow[] => names.map((name, offset) => ({ ...row, index: MSR[first] + offset, name }));
 export const constant = (value: bigint): Pick<MsrRow, 'read'> => ({ read: () => value });
 
 /** Written to have an effect at once, of which nothing is seen here; read never. */

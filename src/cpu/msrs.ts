@@ -1,8 +1,18 @@
 import { hex, isCanonical, maskOf, shiftRight, u64 } from '../core';
 import { CET_MSRS } from './control-flow-enforcement';
 import { MISC_NO_EXECUTE, writeEfer } from './control-registers';
-import { MSR, type MsrName } from './msr-index';
-import { bySlot, type Check, command, constant, type MsrRow, named, stored, within } from './msr-row';
+import { MSR } from './msr-index';
+import {
+  bySlot,
+  type Check,
+  command,
+  consecutive,
+  constant,
+  type MsrRow,
+  named,
+  stored,
+  within,
+} from './msr-row';
 import { PERFORMANCE_MSRS } from './performance-monitoring';
 import { announces, type FeatureName, linearAddressWidth, physicalAddressWidth } from './presets/features';
 import type { ProcessorDraft } from './processor-draft';
@@ -132,12 +142,23 @@ const ranges: MsrRow[] = Array.from({ length: VARIABLE_RANGES }, (_, n): MsrRow[
   { index: 0x200 + 2 * n, name: `IA32_MTRR_PHYSBASE${n}`, feature: 'mtrr', ...stored(rangeBase) },
   { index: 0x201 + 2 * n, name: `IA32_MTRR_PHYSMASK${n}`, feature: 'mtrr', ...stored(rangeMask) },
 ]).flat();
-const fixedRange = (name: MsrName, count = 1): MsrRow => ({
-  ...named(name),
-  count,
-  feature: 'mtrr',
-  ...stored(everyByte(MEMORY_TYPES)),
-});
+// SDM Vol. 3A, 12.11.2.2 Fixed Range MTRRs: named after the address at which they begin
+const FIXED_RANGE = { feature: 'mtrr', ...stored(everyByte(MEMORY_TYPES)) } as const;
+const fixedRanges: readonly MsrRow[] = [
+  { ...named('IA32_MTRR_FIX64K_00000'), ...FIXED_RANGE },
+  ...consecutive(
+    'IA32_MTRR_FIX16K',
+    ['80000', 'A0000'].map((address) => `IA32_MTRR_FIX16K_${address}`),
+    FIXED_RANGE,
+  ),
+  ...consecutive(
+    'IA32_MTRR_FIX4K',
+    ['C0000', 'C8000', 'D0000', 'D8000', 'E0000', 'E8000', 'F0000', 'F8000'].map(
+      (address) => `IA32_MTRR_FIX4K_${address}`,
+    ),
+    FIXED_RANGE,
+  ),
+];
 // SDM Vol. 3A, 4.6.2 Protection Keys: bits 63:32 are reserved
 const writePkrs = (cpu: ProcessorDraft, value: bigint): boolean => {
   if (shiftRight(value, 32n) !== 0n) return false;
@@ -152,7 +173,7 @@ export const MSR_ROWS: readonly MsrRow[] = [
   { ...named('P5_MC_ADDR'), ...constant(0n) },
   { ...named('P5_MC_TYPE'), ...constant(0n) },
   { ...named('P5_CESR'), family: 'P5', ...stored(within(0x3ff_ffffn)) },
-  { ...named('P5_CTR'), count: 2, family: 'P5', ...stored(within(0xff_ffff_ffffn)) },
+  ...consecutive('P5_CTR', ['P5_CTR0', 'P5_CTR1'], { family: 'P5', ...stored(within(0xff_ffff_ffffn)) }),
   { ...named('IA32_SPEC_CTRL'), feature: 'ibrs-ibpb', ...stored(speculationControl) },
   { ...named('IA32_PRED_CMD'), feature: 'ibrs-ibpb', ...command(within(1n)) },
   { ...named('IA32_BIOS_UPDT_TRIG'), family: 'P6', ...command() },
@@ -223,9 +244,7 @@ export const MSR_ROWS: readonly MsrRow[] = [
   // LBR and BTF. SDM Vol. 3B, 18.4.1 IA32_DEBUGCTL MSR
   { ...named('IA32_DEBUGCTL'), family: 'P6', ...bySlot(SLOT.debugctl, within(3n)) },
   ...ranges,
-  fixedRange('IA32_MTRR_FIX64K_00000'),
-  fixedRange('IA32_MTRR_FIX16K', 2),
-  fixedRange('IA32_MTRR_FIX4K', 8),
+  ...fixedRanges,
   { ...named('IA32_PAT'), feature: 'pat', ...bySlot(SLOT.pat, everyByte(PAT_TYPES)) },
   { ...named('IA32_MTRR_DEF_TYPE'), feature: 'mtrr', ...stored(defaultType) },
   { ...named('IA32_PKRS'), feature: 'pks', read: (c) => c.R[SLOT.pkrs], write: writePkrs },
@@ -249,11 +268,7 @@ export const MSR_ROWS: readonly MsrRow[] = [
   { ...named('IA32_TSC_AUX'), feature: 'rdtscp', ...bySlot(SLOT.tscAux, within(0xffffffffn)) },
 ];
 
-const BY_INDEX: ReadonlyMap<number, MsrRow> = new Map(
-  MSR_ROWS.flatMap((row) =>
-    Array.from({ length: row.count ?? 1 }, (_, offset) => [row.index + offset, row] as const),
-  ),
-);
+const BY_INDEX: ReadonlyMap<number, MsrRow> = new Map(MSR_ROWS.map((row) => [row.index, row]));
 
 /** The rows that exist on a processor, one an MSR, with their indexes. */
 export const msrsOf = (cpu: ProcessorDraft): readonly (readonly [number, MsrRow])[] =>

@@ -1,14 +1,14 @@
 import { maskOf, u64 } from '../core';
 import type { CpuidTable } from './cpuid';
 import { MSR } from './msr-index';
-import { bySlot, constant, type MsrRow, named, stored, within } from './msr-row';
+import { bySlot, consecutive, constant, type MsrRow, named, stored, within } from './msr-row';
 import { announces } from './presets/features';
 import type { ProcessorDraft } from './processor-draft';
 import { SLOT } from './slots';
 
 // SDM Vol. 3B, 20.2 Architectural Performance Monitoring: CPUID leaf 0AH
 const LEAF = 0x0a;
-const COUNTERS = 4;
+const COUNTERS = [0, 1, 2, 3];
 const COUNTER_WIDTH = 48;
 
 /** Bits of IA32_PERF_GLOBAL_CTRL that exist: one a general-purpose counter; no fixed ones. SDM Vol. 3B, 20.2 Architectural Performance Monitoring */
@@ -23,15 +23,21 @@ const counter = stored();
 
 /** The counters hold what was written: the processors announce no event that they could count. */
 export const PERFORMANCE_MSRS: readonly MsrRow[] = [
-  {
-    ...named('IA32_PMC'),
-    count: COUNTERS,
-    feature: 'perfmon',
-    read: counter.read,
-    write: (cpu, value, index) =>
-      counter.write(cpu, u64(BigInt.asIntN(32, value)) & maskOf(COUNTER_WIDTH), index),
-  },
-  { ...named('IA32_PERFEVTSEL'), count: COUNTERS, feature: 'perfmon', ...stored(within(EVENT_SELECT)) },
+  ...consecutive(
+    'IA32_PMC',
+    COUNTERS.map((n) => `IA32_PMC${n}`),
+    {
+      feature: 'perfmon',
+      read: counter.read,
+      write: (cpu, value, index) =>
+        counter.write(cpu, u64(BigInt.asIntN(32, value)) & maskOf(COUNTER_WIDTH), index),
+    },
+  ),
+  ...consecutive(
+    'IA32_PERFEVTSEL',
+    COUNTERS.map((n) => `IA32_PERFEVTSEL${n}`),
+    { feature: 'perfmon', ...stored(within(EVENT_SELECT)) },
+  ),
   { ...named('IA32_FIXED_CTR_CTRL'), feature: 'perfmon', ...stored(within(0n)) },
   { ...named('IA32_PERF_GLOBAL_STATUS'), feature: 'perfmon', ...constant(0n) },
   {
@@ -49,4 +55,6 @@ export const PERFORMANCE_MSRS: readonly MsrRow[] = [
 
 /** What RDPMC reads; undefined for a counter that does not exist. SDM Vol. 2, RDPMC */
 export const readCounter = (cpu: ProcessorDraft, index: number): bigint | undefined =>
-  announces(cpu.cpuid, 'perfmon') && index < COUNTERS ? counter.read(cpu, MSR.IA32_PMC + index) : undefined;
+  announces(cpu.cpuid, 'perfmon') && index < COUNTERS.length
+    ? counter.read(cpu, MSR.IA32_PMC + index)
+    : undefined;

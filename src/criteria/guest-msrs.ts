@@ -1,4 +1,3 @@
-import { hex } from '../core';
 import type { MsrRow } from '../cpu/msr-row';
 import { msrsOf } from '../cpu/msrs';
 import type { ProcessorDraft } from '../cpu/processor-draft';
@@ -56,11 +55,7 @@ const comparedMsrs = (cpu: ProcessorDraft) => {
   if (known !== undefined) return known;
   const rows = msrsOf(cpu)
     .filter(isCompared)
-    .map(([index, row]) => ({
-      name: row.count === undefined ? row.name : `${row.name} ${hex(index)}`,
-      index,
-      row,
-    }));
+    .map(([index, row]) => ({ name: row.name, index, row }));
   compared.set(cpu.cpuid, rows);
   return rows;
 };

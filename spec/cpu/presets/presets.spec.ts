@@ -290,9 +290,7 @@ describe('MSRs', () => {
   });
 
   it('every row has its own index', () => {
-    const indexes = MSR_ROWS.flatMap((row) =>
-      Array.from({ length: row.count ?? 1 }, (_, offset) => row.index + offset),
-    );
+    const indexes = MSR_ROWS.map(({ index }) => index);
     expect(new Set(indexes).size).toBe(indexes.length);
   });
 
