@@ -1,7 +1,8 @@
 // Under every policy run(n) equals n steps in whatever tiers; software that invalidates as it must sees no caches.
 import fc from 'fast-check';
 import { describe, it } from 'vitest';
-import { L, M, N, O, Scene, shown, USED, X } from '../spec/caching/scene';
+import { L, M, N, O, USED, X } from '../spec/caching/scene';
+import { shown, ValueScene } from '../spec/caching/value-scene';
 import { permittedTranslations } from '../src/api/caches';
 import { gva } from '../src/core';
 import type { MachineConfig, MachineState } from '../src/machine';
@@ -84,7 +85,7 @@ const staleOnlyBefore = fc.property(
   fc.array(action, { minLength: 1, maxLength: 40 }),
   fc.boolean(),
   (actions, withEpt) => {
-    const scene = new Scene();
+    const scene = new ValueScene();
     for (const linear of ADDRESSES) scene.map(linear, 'A');
     if (withEpt) scene.become({ eptp: scene.newEpt() });
     const stale = new Set<bigint>();
@@ -103,7 +104,7 @@ const staleOnlyBefore = fc.property(
         stale.clear();
       } else scene.invalidate({ kind: 'invept', type: 2 });
       for (const address of ADDRESSES) {
-        const fresh = permittedTranslations(new Scene().caches, scene.memory, {
+        const fresh = permittedTranslations(new ValueScene().caches, scene.memory, {
           ...scene.now,
           address: gva(address),
         }).map(shown);

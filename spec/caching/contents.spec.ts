@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { gva } from '../../src/core';
-import { ACCESSED, DIRTY, key, L, M, N, O, P, PCD, PWT, Scene, U, USED, W, X, XD } from './scene';
+import { ACCESSED, DIRTY, key, L, M, N, O, P, PCD, PWT, U, USED, W, X, XD } from './scene';
+import { ValueScene as Scene } from './value-scene';
 
 // SDM Vol. 3A, 4.10.2.2 Caching Translations in TLBs
 describe('What a remembered page holds', () => {

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { gva } from '../../src/core';
-import { CR4_PCIDE, G, L, M, Scene, USED } from './scene';
+import { CR4_PCIDE, G, L, M, USED } from './scene';
+import { ValueScene as Scene } from './value-scene';
 
 const PAGE = gva(L);
 
