@@ -105,7 +105,9 @@ const pushErrorCode = (cpu: ProcessorDraft, errorCode: number, bytes: 2 | 4, ext
 /** From here on a fault is one of the new task. SDM Vol. 3A, 8.3 Task Switching: step 13 */
 const enterTask = (cpu: ProcessorDraft, image: TaskImage, bytes: 2 | 4, wanted: TaskSwitch): void => {
   const { external, errorCode } = wanted;
-  if (image.directory !== undefined && cpu.paging) writeCr3(cpu, image.directory);
+  // SDM Vol. 3A, 4.10.4.1 Operations that Invalidate TLBs: a task switch that changes the value of CR3
+  if (cpu.paging && image.directory !== undefined && image.directory !== cpu.R[SLOT.cr3])
+    writeCr3(cpu, image.directory);
   loadTaskTable(cpu, image, external);
   if (cpu.virtual8086) loadVirtual8086Segments(cpu, image.selectors);
   else loadTaskSegments(cpu, image, external);
