@@ -30,7 +30,7 @@ export const withoutAddressOfVpid = (
 export const withoutVpids = (caches: TranslationCaches): TranslationCaches =>
   caches.change((space) => (space.tag.kind !== 'guest-physical' && space.tag.vpid !== 0 ? undefined : space));
 
-/** A VM entry that returns from SMM, a VM entry whose MSR-load area flushes: every VPID. */
+/** A VM entry that returns from SMM, a VM entry or VM exit whose MSR-load area flushes: every VPID. */
 export const withoutLinear = (caches: TranslationCaches): TranslationCaches =>
   caches.change((space) => (space.tag.kind === 'guest-physical' ? space : undefined));
 

@@ -63,7 +63,7 @@ export type Invalidation =
   | Each<'invvpid', { readonly type: 0; readonly vpid: number } & AtAddress>
   | Each<'invvpid', { readonly type: 1 | 3; readonly vpid: number }>
   | Each<'invvpid', { readonly type: 2 }>
-  /** A VM entry that returns from SMM, or whose MSR-load area holds what flushes. */
+  /** A VM entry that returns from SMM; a VM entry or VM exit whose MSR-load area holds what flushes. */
   | Each<'smm-return' | 'msr-load-flush' | 'reset'>
   /** These need invalidate nothing. */
   | Each<'ept-misconfiguration' | 'vmxon' | 'vmxoff' | 'vmclear' | 'vmptrld' | 'vmwrite' | 'init'>;

@@ -2,6 +2,8 @@ import { shiftRight } from '../../core';
 import { MSR } from '../../cpu/msr-index';
 import { readMsr, writeMsr } from '../../cpu/msrs';
 import type { ProcessorDraft } from '../../cpu/processor-draft';
+import { EFER, SLOT } from '../../cpu/slots';
+import { withoutLinear } from '../../ept';
 import { fieldIndex, type VmcsData } from '../vmcs';
 import { halfOf } from '../vmcs/halves';
 
@@ -55,10 +57,16 @@ const eachEntry = (
   return 0;
 };
 
+// SDM Vol. 3C, 27.4 Loading MSRs, 28.6 Loading MSRs
 const load =
   (cpu: ProcessorDraft) =>
-  (index: number, at: number): boolean =>
-    mayLoad(index) && writeMsr(cpu, index, cpu.mmu.readPhysical(at, 8));
+  (index: number, at: number): boolean => {
+    const before = cpu.W[2 * SLOT.efer];
+    const loaded = mayLoad(index) && writeMsr(cpu, index, cpu.mmu.readPhysical(at, 8));
+    // A load that flushes: after the transition nothing is used that was cached before it, whatever its VPID.
+    if (((before ^ cpu.W[2 * SLOT.efer]) & EFER.nxe) !== 0) cpu.mmu.invalidate(withoutLinear);
+    return loaded;
+  };
 
 const store =
   (cpu: ProcessorDraft) =>
