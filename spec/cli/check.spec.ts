@@ -112,7 +112,9 @@ describe('vtmodel check', () => {
     const stale = { ...GOOD, holds: false, staleTranslations: ['bare: read of 0x1000'] };
     expect(await run(io, pretending(stale))).toBe(1);
     expect(io.out).toContain('hello\n  stale translation: bare: read of 0x1000\n');
-    expect(io.out).toMatch(/\n0 of 1 guests/);
+    expect(io.out).toMatch(
+      /\n1 of 1 guests: all three criteria hold\n1 of 1 guests: the check fails, for a stale translation was used\n$/,
+    );
   });
 
   it('is coloured on a terminal and shows progress on stderr', async () => {

@@ -122,10 +122,20 @@ const noteText = ({ name, report }: CheckedGuest): string => {
   return `${name}\n${indented(lines.join('\n'))}\n`;
 };
 
+const criteriaHold = ({ equivalence, resourceControl, efficiency }: CriteriaReport): boolean =>
+  equivalence.holds && resourceControl.holds && efficiency.holds;
+
+/** Stale translations are no matter of the criteria: a line of their own. */
 const summary = (results: readonly CheckedGuest[], { green, red }: Colours): string => {
-  const good = results.filter(({ report }) => report?.holds === true).length;
+  const of = (holds: (report: CriteriaReport) => boolean): number =>
+    results.filter(({ report }) => report !== undefined && holds(report)).length;
+  const good = of(criteriaHold);
+  const stale = of(({ staleTranslations }) => staleTranslations.length > 0);
   const text = `${good} of ${results.length} guests: all three criteria hold`;
-  return `${good === results.length ? green(text) : red(text)}\n`;
+  const lines = [good === results.length ? green(text) : red(text)];
+  if (stale > 0)
+    lines.push(red(`${stale} of ${results.length} guests: the check fails, for a stale translation was used`));
+  return `${lines.join('\n')}\n`;
 };
 
 /** The table for people, with what failed and why below it. */
