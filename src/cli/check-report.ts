@@ -134,7 +134,9 @@ const summary = (results: readonly CheckedGuest[], { green, red }: Colours): str
   const text = `${good} of ${results.length} guests: all three criteria hold`;
   const lines = [good === results.length ? green(text) : red(text)];
   if (stale > 0)
-    lines.push(red(`${stale} of ${results.length} guests: the check fails, for a stale translation was used`));
+    lines.push(
+      red(`${stale} of ${results.length} guests: the check fails, for a stale translation was used`),
+    );
   return `${lines.join('\n')}\n`;
 };
 

@@ -68,6 +68,9 @@ const padded = (
   return { ...to, pages: [...to.pages, ...added].sort((a, b) => a.frame - b.frame) };
 };
 
+/** So many stale translations of a run are told one by one. */
+const MOST_STALE = 100;
+
 /** The two runs of one check, in lockstep by batches of observations. */
 class Check {
   readonly monitored: MonitoredRun;
@@ -81,7 +84,7 @@ class Check {
   private slice: number;
   /** Where the slice began in which the last observation was made. */
   private anchor: SavedRun | undefined;
-  private readonly stale = new Set<string>();
+  private readonly stale = { bare: new Set<string>(), monitored: new Set<string>() };
   private observations = 0;
   private deviceAccesses = 0;
   private exceptions = 0;
@@ -102,9 +105,7 @@ class Check {
       choice,
       endlessAfter,
       time: this.time,
-      onStaleTranslation: (report: StaleTranslation) => {
-        this.stale.add(`bare: ${describeStale(report)}`);
-      },
+      onStaleTranslation: (report: StaleTranslation) => this.tellStale('bare', report),
     };
     this.monitoredOptions = {
       tier,
@@ -114,12 +115,17 @@ class Check {
       listeners: [
         this.resources,
         this.efficiency,
-        { stale: (_, report) => this.stale.add(`monitored: ${describeStale(report)}`) },
+        { stale: (_, report) => this.tellStale('monitored', report) },
       ],
       ...(options.onEffect === undefined ? {} : { onEffect: options.onEffect }),
     };
     this.bare = new BareRun(guest, this.bareOptions);
     this.monitored = new MonitoredRun(createMonitoredMachine(guest, monitor), this.monitoredOptions);
+  }
+
+  private tellStale(run: 'bare' | 'monitored', report: StaleTranslation): void {
+    const told = this.stale[run];
+    told.add(`${run}: ${told.size < MOST_STALE ? describeStale(report) : 'and more'}`);
   }
 
   get over(): boolean {
@@ -201,10 +207,11 @@ class Check {
     const equivalent = divergence === undefined;
     const resources = resourceReport(this.resources.result, equivalent && end.kind === 'endless-delivery');
     const efficiency = efficiencyReport(this.efficiency.result(monitored));
+    const stale = [...this.stale.bare, ...this.stale.monitored];
     return {
       kind: 'report',
       monitor: this.monitor.name,
-      holds: equivalent && resources.holds && efficiency.holds && this.stale.size === 0,
+      holds: equivalent && resources.holds && efficiency.holds && stale.length === 0,
       end,
       instructions: monitored.position,
       equivalence: {
@@ -218,7 +225,7 @@ class Check {
       },
       resourceControl: resources,
       efficiency,
-      staleTranslations: [...this.stale],
+      staleTranslations: stale,
     };
   }
 }

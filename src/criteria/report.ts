@@ -127,7 +127,7 @@ export interface CriteriaReport {
     readonly share: number;
     readonly exits: Readonly<Record<string, number>>;
   };
-  /** Each use of a remembered translation that memory contradicts, as text; empty under the policy `none`, and where software invalidates as it must. */
+  /** Each use of a remembered translation that memory contradicts, as text, `and more` after 100 of a run; empty under the policy `none`, and where software invalidates as it must. */
   readonly staleTranslations: readonly string[];
 }
 
