@@ -39,6 +39,8 @@ export const gate64 = (offset: number, rights = 0x8e): Uint8Array =>
 /** A machine about to execute VMLAUNCH; what is left out is a 64-bit guest that runs `guest` under a 64-bit host that halts. */
 export interface Setting {
   readonly processor?: Processor;
+  /** `MEMORY` when left out; the host pages the first 4 MiB. */
+  readonly memoryBytes?: number;
   readonly fields?: Values;
   readonly controls?: readonly Control[];
   readonly without?: readonly Control[];
@@ -148,7 +150,7 @@ export const beforeLaunch = (setting: Setting = {}): MachineState => {
     registers = {},
     handlers = {},
   } = setting;
-  const fresh = createMachine({ processor: model, memoryBytes: MEMORY });
+  const fresh = createMachine({ processor: model, memoryBytes: setting.memoryBytes ?? MEMORY });
   const [cpu] = fresh.processors;
   let { memory } = fresh;
   const put = (address: number, bytes: Uint8Array | readonly number[]): void => {
