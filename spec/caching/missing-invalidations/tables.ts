@@ -1,5 +1,5 @@
 // Changes of entries that name tables. SDM Vol. 3A, 4.10.3.1 Caches for Paging Structures, 4.10.4.2 Recommended Invalidation
-import { invlpg, read } from './code';
+import { read } from './code';
 import { type GuestProgram, guestCells } from './guest';
 import { ALL, BIT, entry, indexOf, L, LARGE, M, N, O, PAGE, reloadCr3, TABLE, to } from './paged';
 
