@@ -140,6 +140,11 @@ export class CacheSpace<Tag extends CacheTag, Mapping extends StoredMapping> {
           one.kind === 'table' ||
           Math.floor(one.number / 2 ** (one.pageShift - one.shift)) !== numberAt(low, high, one.pageShift),
       );
+    return this.withoutTranslation(low, high);
+  }
+
+  /** Without the pages that cover an address; other fractions of them stay. */
+  withoutTranslation(low: number, high: number): CacheSpace<Tag, Mapping> {
     return this.withoutCovering('page', low, high);
   }
 
@@ -153,6 +158,11 @@ export class CacheSpace<Tag extends CacheTag, Mapping extends StoredMapping> {
     for (const [level, shift] of MAPPING_SHIFTS.entries())
       if (this.has(kind, level)) space = space.withBucket(kind, level, numberAt(low, high, shift), []);
     return space;
+  }
+
+  /** Without all pages. */
+  withoutPages(): CacheSpace<Tag, Mapping> {
+    return this.copy(NO_LEVELS, this.tables, 0);
   }
 
   /** Without all tables. */

@@ -16,6 +16,8 @@ export interface MsrRow {
   /** Undefined where RDMSR is #GP(0): the MSR is a command. */
   readonly read: (cpu: ProcessorDraft, index: number) => bigint | undefined;
   readonly write?: (cpu: ProcessorDraft, value: bigint, index: number) => boolean;
+  /** A write invalidates the TLBs, global pages too. */
+  readonly invalidates?: true;
 }
 
 type Access = Required<Pick<MsrRow, 'read' | 'write'>>;

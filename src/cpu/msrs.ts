@@ -1,4 +1,5 @@
 import { hex, isCanonical, maskOf, shiftRight, u64 } from '../core';
+import { withoutPages } from './caching';
 import { CET_MSRS } from './control-flow-enforcement';
 import { MISC_NO_EXECUTE, writeEfer } from './control-registers';
 import { MSR } from './msr-index';
@@ -133,17 +134,20 @@ const writeMiscEnable = (cpu: ProcessorDraft, value: bigint): boolean => {
   return true;
 };
 
+// SDM Vol. 2, WRMSR: the TLBs are invalidated
+const MTRR = { feature: 'mtrr', invalidates: true } as const;
+
 // SDM Vol. 3A, 12.11.2.3 Variable Range MTRRs: bases are even, masks odd
 const writeVariableRange: Check = (cpu, value) => (value & ~(physicalMask(cpu) | 0xfffn)) === 0n;
 const rangeBase: Check = (cpu, value) =>
   writeVariableRange(cpu, value) && (value & 0xf00n) === 0n && isMemoryType(value & 0xffn);
 const rangeMask: Check = (cpu, value) => writeVariableRange(cpu, value) && (value & 0x7ffn) === 0n;
 const ranges: MsrRow[] = Array.from({ length: VARIABLE_RANGES }, (_, n): MsrRow[] => [
-  { index: 0x200 + 2 * n, name: `IA32_MTRR_PHYSBASE${n}`, feature: 'mtrr', ...stored(rangeBase) },
-  { index: 0x201 + 2 * n, name: `IA32_MTRR_PHYSMASK${n}`, feature: 'mtrr', ...stored(rangeMask) },
+  { index: 0x200 + 2 * n, name: `IA32_MTRR_PHYSBASE${n}`, ...MTRR, ...stored(rangeBase) },
+  { index: 0x201 + 2 * n, name: `IA32_MTRR_PHYSMASK${n}`, ...MTRR, ...stored(rangeMask) },
 ]).flat();
 // SDM Vol. 3A, 12.11.2.2 Fixed Range MTRRs: named after the address at which they begin
-const FIXED_RANGE = { feature: 'mtrr', ...stored(everyByte(MEMORY_TYPES)) } as const;
+const FIXED_RANGE = { ...MTRR, ...stored(everyByte(MEMORY_TYPES)) } as const;
 const fixedRanges: readonly MsrRow[] = [
   { ...named('IA32_MTRR_FIX64K_00000'), ...FIXED_RANGE },
   ...consecutive(
@@ -246,7 +250,7 @@ export const MSR_ROWS: readonly MsrRow[] = [
   ...ranges,
   ...fixedRanges,
   { ...named('IA32_PAT'), feature: 'pat', ...bySlot(SLOT.pat, everyByte(PAT_TYPES)) },
-  { ...named('IA32_MTRR_DEF_TYPE'), feature: 'mtrr', ...stored(defaultType) },
+  { ...named('IA32_MTRR_DEF_TYPE'), ...MTRR, ...stored(defaultType) },
   { ...named('IA32_PKRS'), feature: 'pks', read: (c) => c.R[SLOT.pkrs], write: writePkrs },
   {
     ...named('IA32_TSC_DEADLINE'),
@@ -305,10 +309,14 @@ export const readMsr = (cpu: ProcessorDraft, index: number): bigint | undefined 
 };
 
 /** Writes an MSR as WRMSR does; false where that is #GP(0), and nothing has changed. SDM Vol. 2, WRMSR */
-export const writeMsr = (cpu: ProcessorDraft, index: number, value: bigint): boolean =>
-  isApicRegister(cpu, index >>> 0)
-    ? cpu.bus.writeApic(index, value)
-    : (find(cpu, index)?.write?.(cpu, value, index >>> 0) ?? false);
+export const writeMsr = (cpu: ProcessorDraft, index: number, value: bigint): boolean => {
+  const number = index >>> 0;
+  if (isApicRegister(cpu, number)) return cpu.bus.writeApic(index, value);
+  const row = find(cpu, number);
+  if (row?.write?.(cpu, value, number) !== true) return false;
+  if (row.invalidates === true) cpu.mmu.invalidate((caches, { vpid }) => withoutPages(caches, vpid));
+  return true;
+};
 
 /** MSRs without a slot after power-up; the others are zero. */
 export const initialMsrs = (): ReadonlyMap<number, bigint> => new Map();

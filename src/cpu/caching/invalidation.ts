@@ -82,6 +82,10 @@ export const withoutNonGlobal = (caches: TranslationCaches, vpid: number): Trans
 export const withoutVpid = (caches: TranslationCaches, vpid: number): TranslationCaches =>
   caches.change((space) => (isOf(space, vpid) ? undefined : space));
 
+/** WRMSR to an MTRR: the pages of one VPID, global ones too. SDM Vol. 2, WRMSR */
+export const withoutPages = (caches: TranslationCaches, vpid: number): TranslationCaches =>
+  caches.change((space) => (isOf(space, vpid) ? space.withoutPages() : space));
+
 /** RESET. */
 export const withoutAll = (): TranslationCaches => EMPTY_CACHES;
 

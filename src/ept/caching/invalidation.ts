@@ -3,8 +3,12 @@ import { highHalf, lowHalf } from '../nested-walk';
 
 /** What each operation of Vol. 3C must drop. SDM Vol. 3C, 29.4.3.1 Operations that Invalidate Cached Mappings */
 
-/** VM entry, VM exit and EPTP switching while VPIDs are off. */
+/** VM entry and VM exit while VPIDs are off. */
 export const withoutVpid0 = (caches: TranslationCaches): TranslationCaches => withoutVpid(caches, 0);
+
+/** EPTP switching while VPIDs are off: combined mappings alone. */
+export const withoutCombinedOfVpid0 = (caches: TranslationCaches): TranslationCaches =>
+  caches.change((space) => (space.tag.kind === 'combined' && space.tag.vpid === 0 ? undefined : space));
 
 /** INVEPT, single-context: guest-physical and combined mappings of one EP4TA; a linear mapping has none. */
 export const withoutEp4ta = (caches: TranslationCaches, ep4ta: number): TranslationCaches =>
@@ -50,8 +54,8 @@ export const withoutViolation = (
     if (tag.kind === 'guest-physical')
       return space.withoutPage(lowHalf(gpa), highHalf(gpa)).withoutPath(lowHalf(gpa), highHalf(gpa));
     if (linear === undefined || tag.vpid !== now.vpid) return space;
-    if (tag.pcid === 'global') return space.withoutPage(linear.low, linear.high);
+    if (tag.pcid === 'global') return space.withoutTranslation(linear.low, linear.high);
     return tag.pcid === now.pcid
-      ? space.withoutPage(linear.low, linear.high).withoutPath(linear.low, linear.high)
+      ? space.withoutTranslation(linear.low, linear.high).withoutPath(linear.low, linear.high)
       : space;
   });

@@ -9,6 +9,7 @@ import {
   withoutNonGlobal,
   withoutPage,
   withoutPageOfPcid,
+  withoutPages,
   withoutPcid,
   withoutVpid,
 } from '../../cpu/caching';
@@ -16,6 +17,7 @@ import { EFER } from '../../cpu/slots';
 import { eptRoot } from '../eptp';
 import {
   withoutAddressOfVpid,
+  withoutCombinedOfVpid0,
   withoutEp4ta,
   withoutEpt,
   withoutLinear,
@@ -54,6 +56,7 @@ export type Invalidation =
   /** `pcid` is the one loaded; `keeps`: bit 63 of the source was 1 and CR4.PCIDE is 1. */
   | Each<'mov-cr3', { readonly keeps?: boolean } & Pcid>
   | Each<'mov-cr0' | 'mov-cr4' | 'wrmsr-efer', Written>
+  | Each<'wrmsr-mtrr', Vpid>
   | Each<'task-switch', { readonly changesCr3: boolean } & Vpid>
   /** `address`: the linear address whose translation `gpa` is; undefined for an access to a paging-structure entry of the guest. */
   | Each<'ept-violation', { readonly eptp: bigint; readonly gpa: Gpa; readonly address?: Gva } & Pcid>
@@ -91,6 +94,7 @@ const MUST: { readonly [Kind in Invalidation['kind']]: Drop<Kind> } = {
   'mov-cr4': (caches, by) => withoutByCr4(caches, low32(by.before), low32(by.after), context(by)),
   'wrmsr-efer': (caches, by) =>
     (low32(by.before ^ by.after) & EFER.nxe) === 0 ? caches : withoutVpid(caches, by.vpid ?? 0),
+  'wrmsr-mtrr': (caches, by) => withoutPages(caches, by.vpid ?? 0),
   'task-switch': (caches, by) =>
     by.changesCr3 ? withoutPcid(caches, { vpid: by.vpid ?? 0, pcid: 0 }) : caches,
   'ept-violation': (caches, by) =>
@@ -100,7 +104,7 @@ const MUST: { readonly [Kind in Invalidation['kind']]: Drop<Kind> } = {
     }),
   'vm-entry': withoutVpidsInUse,
   'vm-exit': withoutVpidsInUse,
-  'eptp-switching': withoutVpidsInUse,
+  'eptp-switching': (caches, by) => (by.enableVpid ? caches : withoutCombinedOfVpid0(caches)),
   invept: (caches, by) => (by.type === 1 ? withoutEp4ta(caches, eptRoot(by.eptp)) : withoutEpt(caches)),
   invvpid: (caches, by) => {
     if (by.type === 0) return withoutAddressOfVpid(caches, halves(by.address), by.vpid);

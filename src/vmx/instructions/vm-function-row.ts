@@ -2,7 +2,7 @@ import type { Instruction } from '../../cpu/decode/instruction';
 import type { SystemRow } from '../../cpu/engine/row';
 import type { ProcessorDraft } from '../../cpu/processor-draft';
 import { SLOT } from '../../cpu/slots';
-import { eptpError, withoutVpid0 } from '../../ept';
+import { eptpError, withoutCombinedOfVpid0 } from '../../ept';
 import { requireBuiltEptPointer } from '../entry/built';
 import type { VmExit } from '../exit/vm-exit';
 import type { VmxOperation } from '../operation';
@@ -36,7 +36,7 @@ const switchEptp = (vmx: VmxOperation, cpu: ProcessorDraft): boolean => {
   }
   vmcs.changed();
   vmx.followEptPointer();
-  if ((vmx.secondary & ENABLE_VPID) === 0) cpu.mmu.invalidate(withoutVpid0);
+  if ((vmx.secondary & ENABLE_VPID) === 0) cpu.mmu.invalidate(withoutCombinedOfVpid0);
   cpu.mmu.contextChanged();
   return true;
 };

@@ -10,17 +10,19 @@ import {
 import type { Instruction } from '../../decode/instruction';
 import { linearAddressWidth } from '../../presets/features';
 import type { ProcessorDraft } from '../../processor-draft';
+import { linearAddressBits } from '../../segmented-address';
 import { CR4, SLOT } from '../../slots';
 import { effectiveAddress, general, linearOf, memoryOf, registerOf, uncheckedLinear } from './operands';
 import { requireEnabled, requireFeature, requirePrivilege } from './privilege';
 import { intercept, systemRow } from './system-row';
 
-// SDM Vol. 2, INVLPG: no access, no fault for a non-canonical address
+// SDM Vol. 2, INVLPG: no access; a NOP for a non-canonical address
 const invalidatePage = (cpu: ProcessorDraft, instruction: Instruction): void => {
   requirePrivilege(cpu);
   const operand = memoryOf(instruction.operands[0]);
   const address = uncheckedLinear(cpu, operand.segment, effectiveAddress(cpu, operand));
   intercept(cpu, instruction, { id: 'invlpg', address });
+  if (cpu.mode64 && !isCanonical(address, linearAddressBits(cpu))) return;
   const at = { low: low32(address), high: high32(address) };
   cpu.mmu.invalidate((caches, now) => withoutPage(caches, at, now));
 };
