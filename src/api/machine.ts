@@ -1,6 +1,7 @@
 /** Machines as values: make one, load an image, run it, compare and save its states, and put a monitor under it. */
 
 export type { MemoryRange, MemoryRoot, Page } from '../core';
+export type { UndefinedUse } from '../cpu/undefined-use';
 export type { FirmwareOptions, ImageError, ImageModule, ImageOptions } from '../image';
 export {
   type ArchitecturalEvent,
@@ -13,6 +14,7 @@ export {
   type DescribedLeaf,
   type DescribedMsr,
   describeProcessor,
+  describeUndefinedUse,
   deserialize,
   difference,
   type GeneralRegisters,

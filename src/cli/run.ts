@@ -1,5 +1,12 @@
 import { ModelError } from '../core';
-import { describeStale, type MachineState, type StopReason, serialize } from '../machine';
+import type { UndefinedUse } from '../cpu/undefined-use';
+import {
+  describeStale,
+  describeUndefinedUse,
+  type MachineState,
+  type StopReason,
+  serialize,
+} from '../machine';
 import { BadInput, EXIT_STATUS } from './exit-status';
 import { openOutput, requireDistinct, requireWritable, writeOutput } from './files';
 import type { CommandIo } from './io';
@@ -130,6 +137,23 @@ const figures = ({ ending, retired }: Ended, seconds: number): string => {
   return `${what}: ${retired.toLocaleString('en-US')} instructions in ${seconds.toFixed(2)} s, ${speed.toFixed(1)} M instr/s`;
 };
 
+/** So many uses are told in a run. */
+const MOST_TOLD = 100;
+
+/** Tells once what an instruction does to a page, and each area once. */
+const undefinedUses = (say: (line: string) => void): ((use: UndefinedUse) => void) => {
+  const told = new Set<string>();
+  return (use) => {
+    const text = describeUndefinedUse(use);
+    const key =
+      use.kind === 'kept-memory' ? `${use.access} ${use.rip} ${Math.floor(use.address / 4096)}` : text;
+    if (told.has(key) || told.size === MOST_TOLD) return;
+    told.add(key);
+    say(`undefined: ${text}`);
+    if (told.size === MOST_TOLD) say('undefined: what else comes of this kind is not told');
+  };
+};
+
 /** `vtmodel run`: gives the exit status. */
 export const runCommand = async (
   io: CommandIo,
@@ -162,6 +186,7 @@ export const runCommand = async (
         debug.effect(effect);
       },
       onStaleTranslation: (report) => say(`stale translation: ${describeStale(report)}`),
+      onUndefinedUse: undefinedUses(say),
       ...(tier === undefined ? {} : { tier }),
       ...(trace === undefined ? {} : { trace: { kinds: trace, write: traceFile!.write } }),
     },

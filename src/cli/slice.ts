@@ -1,6 +1,7 @@
 import { preferred } from '../core';
 import { type MachineState, type RunOptions, type RunResult, run } from '../machine';
 import { giveBack, takeIdleMachine } from '../machine/machine-pool';
+import { watcherOf } from '../machine/run';
 import { effectLine, type TraceKind, watch } from './trace';
 
 /** How a slice of a run is executed: as `run` does, and with a trace when one is wanted. */
@@ -9,13 +10,11 @@ export interface SliceOptions extends RunOptions {
 }
 
 /** Like `run`, with a trace. */
-const runTraced = (
-  state: MachineState,
-  { trace, tier, maxInstructions = 0, choice = preferred, onEffect, onStaleTranslation }: SliceOptions,
-): RunResult => {
+const runTraced = (state: MachineState, options: SliceOptions): RunResult => {
+  const { trace, tier, maxInstructions = 0, choice = preferred, onEffect } = options;
   const { kinds, write } = trace!;
   const machine = takeIdleMachine(state.config, tier, state);
-  const unwatch = watch(machine, kinds, write, onStaleTranslation);
+  const unwatch = watch(machine, kinds, write, watcherOf(options));
   try {
     machine.load(state);
     machine.onEffect = (effect) => {

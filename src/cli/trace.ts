@@ -3,10 +3,11 @@ import type { StaleTranslation } from '../cpu/caching';
 import { disassemble } from '../cpu/decode';
 import type { InterruptionEvent } from '../cpu/event';
 import { pagingFeatures } from '../cpu/paging-mode';
-import type { ProcessorDraft } from '../cpu/processor-draft';
+import type { ProcessorDraft, ProcessorWatcher } from '../cpu/processor-draft';
 import { CR0, CR4, FLAG, PDPTE_REGISTERS, SLOT } from '../cpu/slots';
+import type { UndefinedUse } from '../cpu/undefined-use';
 import { walk } from '../ept';
-import { describeStale, type RunOptions } from '../machine';
+import { describeStale, describeUndefinedUse } from '../machine';
 import type { RunningMachine } from '../machine/running-machine';
 import type { RunningProcessor } from '../machine/running-processor';
 import type { DeviceEffect } from '../platform';
@@ -62,11 +63,9 @@ export const watch = (
   machine: RunningMachine,
   kinds: ReadonlySet<TraceKind>,
   write: Write,
-  onStaleTranslation: RunOptions['onStaleTranslation'] = () => {},
+  told: ProcessorWatcher | undefined,
 ): (() => void) => {
-  const ends = machine.processors.map((one) =>
-    watchProcessor(machine, one, kinds, write, onStaleTranslation),
-  );
+  const ends = machine.processors.map((one) => watchProcessor(machine, one, kinds, write, told));
   return () => {
     for (const end of ends) end();
   };
@@ -77,7 +76,7 @@ const watchProcessor = (
   processor: RunningProcessor,
   kinds: ReadonlySet<TraceKind>,
   write: Write,
-  onStaleTranslation: NonNullable<RunOptions['onStaleTranslation']>,
+  told: ProcessorWatcher | undefined,
 ): (() => void) => {
   const { cpu, engine, memory, number } = processor;
   const which = machine.processors.length === 1 ? {} : { processor: number };
@@ -94,11 +93,7 @@ const watchProcessor = (
         ...(cpu.nonRoot ? { nonRoot: true } : {}),
       });
 
-  const stale = (report: StaleTranslation): void => {
-    if (kinds.has('events')) put('stale-translation', { says: describeStale(report) });
-    onStaleTranslation(report, number);
-  };
-  cpu.watcher = { staleTranslation: (_cpu, report) => stale(report) };
+  cpu.watcher = told;
   if (kinds.has('events') || kinds.has('exits'))
     cpu.watcher = {
       ...cpu.watcher,
@@ -106,6 +101,14 @@ const watchProcessor = (
         ? {
             delivered: (_cpu: ProcessorDraft, event: InterruptionEvent) =>
               put('delivery', { ...event, rip: cpu.rip }),
+            staleTranslation: (_cpu: ProcessorDraft, report: StaleTranslation) => {
+              put('stale-translation', { says: describeStale(report) });
+              told?.staleTranslation?.(cpu, report);
+            },
+            undefinedUse: (_cpu: ProcessorDraft, use: UndefinedUse) => {
+              put('undefined-use', { says: describeUndefinedUse(use) });
+              told?.undefinedUse?.(cpu, use);
+            },
             undelivered: (_cpu: ProcessorDraft, event: InterruptionEvent, fault: InterruptionEvent) =>
               put('undelivered', { ...event, fault, rip: cpu.rip }),
           }

@@ -40,6 +40,10 @@ export const CHOICE_SITES = {
     'bits 19:16 of the result of LAR (default: those of the descriptor, as Intel processors leave them)',
   'event-shadow':
     'whether blocking by STI holds back NMIs, NMI-window exits too, and blocking by STI or MOV SS the VM exits of NMIs and external interrupts (0: no, 1: yes; default: it does)',
+  'vmcs-region':
+    'whether an ordinary access to the region of an active VMCS sees and changes its data, in the layout of the model (1), or memory alone, which VMCLEAR overwrites (0) (default: 0, the processor holds the data)',
+  'msr-area':
+    'whether a VM entry or VM exit goes on with an entry of an MSR area beyond the number that IA32_VMX_MISC recommends at most (1) or fails there (0) (default: it fails)',
   'update-violation':
     'whether the EPT violation of an instruction that reads what it writes tells the read too (bit 0 of the qualification; 0: no, 1: yes; default: no)',
   'speculative-fill':

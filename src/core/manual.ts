@@ -308,6 +308,7 @@ export const SECTIONS = {
     '25.9.1': 'Basic VM-Exit Information',
     '25.9.2': 'Information for VM Exits Due to Vectored Events',
     '25.9.3': 'Information for VM Exits That Occur During Event Delivery',
+    '25.11.1': 'Software Use of Virtual-Machine Control Structures',
     '25.11.3': 'Initializing a VMCS',
     '26': 'VMX Non-Root Operation',
     '26.1': 'Instructions That Cause VM Exits',

@@ -7,6 +7,7 @@ import { EXTENDED_INITIAL, type ExtendedState } from './extended-state';
 import type { Mmu } from './mmu';
 import { ACCESS_RIGHTS, CR0, CR4, EFER, FLAG, SLOT, SLOT_COUNT, STATUS_FLAGS } from './slots';
 import { statusFlagsOf, storeStatusFlags } from './status-flags';
+import type { UndefinedUse } from './undefined-use';
 import type { Virtualization } from './virtualization';
 
 /** Activity state; what MWAIT, UMWAIT (`mwait`) and TPAUSE bring about is active for the VMCS. SDM Vol. 3C, 25.4.2 Guest Non-Register State */
@@ -30,6 +31,8 @@ export interface ProcessorWatcher {
   reachedMsr?(cpu: ProcessorDraft, index: number, access: 'read' | 'write'): void;
   /** A remembered translation was used that memory contradicts. */
   staleTranslation?(cpu: ProcessorDraft, report: StaleTranslation): void;
+  /** Software does what the manual leaves undefined. */
+  undefinedUse?(cpu: ProcessorDraft, use: UndefinedUse): void;
   /** VM entry has loaded the guest state; an event that it injects is not delivered yet. */
   enteredNonRoot?(cpu: ProcessorDraft): void;
   /** A VM exit begins: the guest state is still in the processor. `exit` is what `leave` was given, `during` the event in whose delivery it came. */

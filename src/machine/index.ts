@@ -1,6 +1,7 @@
 export * from './create-machine';
 export type { Occurrences } from './decisions';
 export { describeStale } from './describe-stale';
+export { describeUndefinedUse } from './describe-undefined-use';
 export {
   type ByteDifference,
   difference,
@@ -18,7 +19,7 @@ export * from './memory-map';
 export * from './monitored-machine';
 export { permittedChoices } from './permitted-choices';
 export * from './processor-description';
-export * from './run';
+export { type RunOptions, type RunResult, run } from './run';
 export {
   deserialize,
   isSnapshot,

@@ -2,6 +2,8 @@ import { type Choice, preferred } from '../core';
 import type { StaleTranslation } from '../cpu/caching';
 import type { Tier } from '../cpu/engine/block-builder';
 import { HEAT } from '../cpu/engine/engine';
+import type { ProcessorWatcher } from '../cpu/processor-draft';
+import type { UndefinedUse } from '../cpu/undefined-use';
 import type { DeviceEffect } from '../platform';
 import { giveBack, takeIdleMachine } from './machine-pool';
 import type { MachineState } from './machine-state';
@@ -21,6 +23,8 @@ export interface RunOptions {
   readonly onEffect?: (effect: DeviceEffect) => void;
   /** A remembered translation was used that memory contradicts, on the processor of that number. */
   readonly onStaleTranslation?: (report: StaleTranslation, processor: number) => void;
+  /** Software did what the manual leaves undefined, on the processor of that number. */
+  readonly onUndefinedUse?: (use: UndefinedUse, processor: number) => void;
 }
 
 /** Where a run ended, and why. */
@@ -30,6 +34,18 @@ export interface RunResult {
   /** Instructions retired in this run. */
   readonly retired: number;
 }
+
+/** What tells of what the options ask for. */
+export const watcherOf = ({
+  onStaleTranslation,
+  onUndefinedUse,
+}: RunOptions): ProcessorWatcher | undefined =>
+  onStaleTranslation === undefined && onUndefinedUse === undefined
+    ? undefined
+    : {
+        staleTranslation: ({ number }, report) => onStaleTranslation?.(report, number),
+        undefinedUse: ({ number }, use) => onUndefinedUse?.(use, number),
+      };
 
 /**
  * Runs a machine until `stop` says why it ended; the given state does not change. Throws `Unbuilt` when the guest needs what the model lacks, and
@@ -41,10 +57,8 @@ export const run = (state: MachineState, options: RunOptions = {}): RunResult =>
   machine.onEffect = options.onEffect;
   const { processors } = machine;
   for (let i = 0; i < processors.length; i++) processors[i].engine.heat = options.heat ?? HEAT;
-  const { onStaleTranslation } = options;
-  if (onStaleTranslation !== undefined)
-    for (const { cpu } of processors)
-      cpu.watcher = { staleTranslation: ({ number }, report) => onStaleTranslation(report, number) };
+  const watcher = watcherOf(options);
+  for (let i = 0; i < processors.length; i++) processors[i].cpu.watcher = watcher;
   const before = machine.retired;
   const stop = machine.run(options.maxInstructions ?? Number.MAX_SAFE_INTEGER, options.choice ?? preferred);
   const result = { state: machine.publish(), stop, retired: machine.retired - before };

@@ -59,6 +59,7 @@ export class RunningMachine {
       bus: this.bus,
       draft: this.draft,
       caches: config.caches ?? NO_CACHES,
+      kept: new Map(),
       clock: { now: (): number => this.engine.now() },
       decide: (site, alternatives, value) => this.decisions.decide(site, alternatives, value),
     };

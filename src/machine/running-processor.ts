@@ -2,6 +2,7 @@ import type { ChoiceSite, MemoryDraft } from '../core';
 import type { CachePolicy } from '../cpu/caching';
 import type { Tier } from '../cpu/engine/block-builder';
 import { Engine } from '../cpu/engine/engine';
+import type { KeptFrames } from '../cpu/engine/kept-frames';
 import { LinearMemory } from '../cpu/engine/linear-memory';
 import type { Processor } from '../cpu/presets';
 import { ACTIVITY, isWaiting, ProcessorDraft } from '../cpu/processor-draft';
@@ -18,6 +19,7 @@ export interface Surroundings {
   readonly bus: MachineBus;
   readonly draft: MemoryDraft;
   readonly caches: CachePolicy;
+  readonly kept: KeptFrames;
   readonly clock: { now(): number };
   readonly decide: (site: ChoiceSite, alternatives: bigint, value: bigint) => bigint;
 }
@@ -34,9 +36,10 @@ export class RunningProcessor {
   constructor(
     readonly number: number,
     count: number,
-    { processor, tier, bus, draft, clock, decide, caches }: Surroundings,
+    { processor, tier, bus, draft, clock, decide, caches, kept }: Surroundings,
   ) {
     this.memory = new LinearMemory(draft, processor);
+    this.memory.kept = kept;
     this.cpu = new ProcessorDraft(bus, this.memory, processor.cpuid, clock, decide);
     this.cpu.number = number;
     this.cpu.count = count;
@@ -44,6 +47,7 @@ export class RunningProcessor {
     this.memory.remember(caches);
     if (this.memory.remembered !== undefined) this.memory.remembered.onChanged = () => this.changed();
     this.virtualized = virtualizedProcessor(processor, this.cpu, this.memory);
+    if (this.virtualized !== undefined) this.virtualized.vmx.onVmcsChanged = () => this.changed();
     this.engine = new Engine(this.cpu, this.memory, rowsFor(processor, instructionRows()), tier);
   }
 

@@ -2,6 +2,7 @@ import { type Choice, preferred } from '../core';
 import type { StaleTranslation } from '../cpu/caching';
 import type { InterruptionEvent } from '../cpu/event';
 import type { ProcessorDraft, ProcessorWatcher } from '../cpu/processor-draft';
+import type { UndefinedUse } from '../cpu/undefined-use';
 import type { DeviceEffect } from '../platform';
 import type { VmExit } from '../vmx';
 import { giveBack, takeIdleMachine } from './machine-pool';
@@ -24,6 +25,8 @@ export type ArchitecturalEvent =
   | (OnProcessor & { readonly kind: 'vm-exit'; readonly exit: VmExit })
   /** A remembered translation was used that memory contradicts; told once for a store to a table. */
   | (OnProcessor & { readonly kind: 'stale-translation'; readonly report: StaleTranslation })
+  /** Software did what the manual leaves undefined. */
+  | (OnProcessor & { readonly kind: 'undefined-use'; readonly use: UndefinedUse })
   /** A device did something outside the machine: a byte on the serial line, the end of an interrupt... */
   | { readonly kind: 'device'; readonly effect: DeviceEffect }
   /** No instruction retired, or none will after this one. */
@@ -60,6 +63,9 @@ class EventList implements ProcessorWatcher {
   }
   staleTranslation(cpu: ProcessorDraft, report: StaleTranslation): void {
     this.add({ kind: 'stale-translation', ...on(cpu), report });
+  }
+  undefinedUse(cpu: ProcessorDraft, use: UndefinedUse): void {
+    this.add({ kind: 'undefined-use', ...on(cpu), use });
   }
   readonly device = (effect: DeviceEffect): void => this.add({ kind: 'device', effect });
   stopped(stop: StopReason): void {

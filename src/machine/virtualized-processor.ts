@@ -24,7 +24,7 @@ export const instructionRows = (): ReadonlyMap<string, InstructionRow> => ROWS;
 export class VirtualizedProcessor implements VirtualizationState {
   readonly vmx: Vmx;
 
-  constructor(processor: Processor, memory: LinearMemory) {
+  constructor(processor: Processor, { number }: ProcessorDraft, memory: LinearMemory) {
     const tables = new TableReader((frame) => memory.watchedPage(frame));
     memory.onPagesReplaced = () => tables.forget();
     this.vmx = new Vmx({
@@ -33,6 +33,8 @@ export class VirtualizedProcessor implements VirtualizationState {
       linearAddressWidth: processor.linearAddressWidth,
       perfGlobalCtrlBits: perfGlobalCtrlBits(processor.cpuid),
       tables,
+      number,
+      keep: (frame, keeper) => memory.keep(frame, keeper),
     });
   }
 
@@ -52,7 +54,7 @@ export const virtualizedProcessor = (
   memory: LinearMemory,
 ): VirtualizedProcessor | undefined => {
   if (!processor.features.has('vmx')) return undefined;
-  const virtualized = new VirtualizedProcessor(processor, memory);
+  const virtualized = new VirtualizedProcessor(processor, cpu, memory);
   cpu.virtualization = virtualized.vmx;
   return virtualized;
 };

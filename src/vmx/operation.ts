@@ -1,9 +1,11 @@
-import { type EntrySource, high32, low32 } from '../core';
+import { type EntrySource, high32, low32, PAGE_BYTES } from '../core';
+import type { FrameKeeper } from '../cpu/engine/kept-frames';
 import type { Mmu } from '../cpu/mmu';
 import { type EptCapabilities, EptWalk } from '../ept';
 import { controlSupported, eptVpidCap, mostAreaEntries, type VmxCapabilities, vmxMisc } from './capabilities';
 import type { VmEntryProcessor } from './entry/context';
 import { VmEntryChecker } from './entry/vm-entry-checker';
+import { KeptRegion } from './kept-regions';
 import { ActiveVmcs, type MonitorTrap, type PauseLoop, VMX_OFF, type VmxState } from './state';
 import { controlMask, halfOf } from './vmcs/halves';
 import { supportedFields } from './vmcs/supported-fields';
@@ -21,6 +23,10 @@ export interface VmxOptions {
   readonly features?: ReadonlySet<string>;
   /** Reads host memory for EPT walks; through `Mmu.readPhysical` when left out. */
   readonly tables?: EntrySource;
+  /** Number of the processor; default 0. */
+  readonly number?: number;
+  /** Takes a frame out of reach of ordinary accesses, or gives it back. */
+  readonly keep?: (frame: number, keeper: FrameKeeper | undefined) => void;
 }
 
 /** EPT as the capability MSR announces it. SDM Vol. 3D, A.10 VPID and EPT Capabilities */
@@ -87,6 +93,10 @@ export class VmxOperation {
   readonly savesPkrs: boolean;
   /** Entries that an MSR area may have. */
   readonly mostAreaEntries: number;
+  readonly number: number;
+  private readonly keep: (frame: number, keeper: FrameKeeper | undefined) => void;
+  /** An ordinary access, perhaps of another processor, has changed an active VMCS. */
+  onVmcsChanged: () => void = () => {};
 
   vmxonPointer: number | undefined;
   current: ActiveVmcs | undefined;
@@ -115,6 +125,8 @@ export class VmxOperation {
     this.ept = eptCapabilities(capabilities, physicalAddressWidth);
     this.timerRate = 2 ** Number(vmxMisc(capabilities).preemptionTimerRate);
     this.mostAreaEntries = mostAreaEntries(capabilities);
+    this.number = options.number ?? 0;
+    this.keep = options.keep ?? ((): void => {});
     this.fallbackTables = options.tables === undefined ? new PhysicalTables() : undefined;
     this.eptWalk = new EptWalk(this.ept, options.tables ?? this.fallbackTables!);
     this.entering = {
@@ -135,6 +147,27 @@ export class VmxOperation {
     };
     this.savesCet = controlSupported(capabilities, 'loadGuestCetState');
     this.savesPkrs = controlSupported(capabilities, 'loadGuestPkrs');
+  }
+
+  /** VMX operation begins with a VMXON region at a physical address, or ends. */
+  switchOn(address: number | undefined): void {
+    if (this.vmxonPointer !== undefined) this.keep(this.vmxonPointer / PAGE_BYTES, undefined);
+    this.vmxonPointer = address;
+    this.current = undefined;
+    if (address !== undefined) this.keep(address / PAGE_BYTES, new KeptRegion(this, undefined));
+  }
+
+  /** A VMCS becomes active. */
+  activate(vmcs: ActiveVmcs): void {
+    this.active.set(vmcs.address, vmcs);
+    this.keep(vmcs.address / PAGE_BYTES, new KeptRegion(this, vmcs));
+  }
+
+  /** The VMCS of a region is active no more. */
+  deactivate(address: number): void {
+    if (!this.active.delete(address)) return;
+    this.keep(address / PAGE_BYTES, undefined);
+    if (this.current?.address === address) this.current = undefined;
   }
 
   /** In VMX operation, root or non-root. */
@@ -161,7 +194,7 @@ export class VmxOperation {
 
   /** Takes over a published state; VMCSs that are already held are kept. */
   load(state: VmxState): void {
-    this.vmxonPointer = state.vmxonPointer;
+    this.switchOn(state.vmxonPointer);
     this.nonRoot = state.nonRoot;
     this.timerDeadline = state.timerDeadline;
     this.virtualNmiBlocking = state.virtualNmiBlocking;
@@ -169,10 +202,10 @@ export class VmxOperation {
     this.pauseLoop = state.pauseLoop;
     this.abortIndicator = state.abortIndicator;
     const before = new Map(this.active);
-    this.active.clear();
+    for (const address of before.keys()) this.deactivate(address);
     for (const each of state.active) {
       const held = before.get(each.address);
-      this.active.set(each.address, held?.is(each) ? held : ActiveVmcs.from(each));
+      this.activate(held?.is(each) ? held : ActiveVmcs.from(each));
     }
     this.current = state.currentVmcs === undefined ? undefined : this.active.get(state.currentVmcs);
     if (this.nonRoot) this.readControls();

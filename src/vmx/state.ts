@@ -77,6 +77,14 @@ export class ActiveVmcs {
     this.published = undefined;
   }
 
+  /** Other data from now on. */
+  take({ words, launched, shadow }: VmcsData): void {
+    for (let index = 0; index < FIELD_COUNT; index++) this.data.setAt(index, words[index]);
+    this.data.launched = launched;
+    this.data.shadow = shadow;
+    this.changed();
+  }
+
   /** The same value as last time when nothing changed. */
   publish(): VmcsState {
     const { data, address, vmxoffSinceLaunch } = this;

@@ -208,6 +208,7 @@ describe('MSR areas longer than IA32_VMX_MISC recommends', () => {
         failure: { kind: 'exit', reason: 34, qualification: 513 },
         because: ['msr-load.count'],
       },
+      { kind: 'entered' },
     ]);
     machine.launch();
     expect([machine.field('exitReason'), machine.field('exitQualification')]).toEqual([0x8000_0022n, 513n]);

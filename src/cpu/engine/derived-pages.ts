@@ -6,6 +6,7 @@ import { CR0, CR4, EFER, FLAG, SLOT } from '../slots';
 import { type CodeMode, CodeModes } from './code-mode';
 import { CONTEXT_AT, EPOCH_AT } from './engine-slots';
 import { FastPages } from './fast-pages';
+import type { FrameKeeper, KeptFrames } from './kept-frames';
 import type { RememberedTranslations } from './remembered-translations';
 
 const RFLAGS = 2 * SLOT.rflags;
@@ -48,6 +49,8 @@ export abstract class DerivedPages {
   onPagesReplaced: () => void = () => {};
   /** Called when a store has triggered the processor's monitor. */
   onMonitorTriggered: () => void = () => {};
+  /** Frames that ordinary accesses must not reach unseen, the same for all processors on this memory. */
+  kept: KeptFrames = new Map();
   /** The same of the other processors on this memory: what one writes, the others have derived from. */
   peers: readonly DerivedPages[] = [];
 
@@ -161,7 +164,8 @@ export abstract class DerivedPages {
 
   /** Whether a processor has derived something from a frame: then writes to it must be seen. */
   protected isDerivedFrom(frame: number): boolean {
-    if (this.watches(frame) || this.code.has(frame) || this.monitors(frame)) return true;
+    if (this.watches(frame) || this.code.has(frame) || this.monitors(frame) || this.kept.has(frame))
+      return true;
     for (const peer of this.peers)
       if (peer.watches(frame) || peer.code.has(frame) || peer.monitors(frame)) return true;
     return false;
@@ -198,6 +202,18 @@ export abstract class DerivedPages {
     if (offset + bytes <= line || offset >= line + monitorLineBytes(cpu.cpuid)) return;
     cpu.disarm();
     this.onMonitorTriggered();
+  }
+
+  /** From now on a frame has a keeper; undefined: none. */
+  keep(frame: number, keeper: FrameKeeper | undefined): void {
+    if (keeper === undefined) {
+      this.kept.delete(frame);
+      return;
+    }
+    this.kept.set(frame, keeper);
+    this.dropViews();
+    for (const peer of this.peers) peer.dropViews();
+    this.dropWrites();
   }
 
   private dropViews(): void {

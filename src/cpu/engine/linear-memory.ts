@@ -20,12 +20,15 @@ export class LinearMemory extends OperandMemory implements Mmu {
     const frame = this.translate(low, high, false, false, implicit);
     let value: bigint;
     if (first === bytes) {
+      this.reachKept(frame, low & 4095, bytes, 'read', implicit);
       if (quick && this.cpu.bus.isRam(frame)) this.fillRead(low, high, frame);
       value = this.readPart(frame, low & 4095, bytes);
     } else {
       // Both pages are asked for before a device on the first one is read.
       const [nextLow, nextHigh] = this.nextPage(low, high, implicit);
       const next = this.translate(nextLow, nextHigh, false, false, implicit);
+      this.reachKept(frame, low & 4095, first, 'read', implicit);
+      this.reachKept(next, 0, bytes - first, 'read', implicit);
       value =
         this.readPart(frame, low & 4095, first) |
         (this.readPart(next, 0, bytes - first) << BigInt(8 * first));
@@ -62,6 +65,7 @@ export class LinearMemory extends OperandMemory implements Mmu {
     const frame = this.translate(low, high, true, false, implicit);
     if (first === bytes) {
       if (this.cpu.bus.isRam(frame)) {
+        this.reachKept(frame, low & 4095, bytes, 'write', implicit);
         if (!implicit) this.requireAlone(frame, low & 4095, bytes);
         if (this.quick && !implicit) this.fillWrite(low, high, frame);
         this.writeBytes(frame, low & 4095, bytes, low32(value), high32(value));
@@ -69,6 +73,8 @@ export class LinearMemory extends OperandMemory implements Mmu {
     } else {
       const [nextLow, nextHigh] = this.nextPage(low, high, implicit);
       const next = this.translate(nextLow, nextHigh, true, false, implicit);
+      this.reachKept(frame, low & 4095, first, 'write', implicit);
+      this.reachKept(next, 0, bytes - first, 'write', implicit);
       if (!implicit) {
         this.requireAlone(frame, low & 4095, first);
         this.requireAlone(next, 0, bytes - first);
@@ -142,7 +148,7 @@ export class LinearMemory extends OperandMemory implements Mmu {
     );
     if (elements < 2 || this.breakpointsArmed()) return 0;
     const source = this.translate(fromLow, high32(from), false, false, false);
-    if (!this.cpu.bus.isMemory(source)) return 0;
+    if (!this.cpu.bus.isMemory(source) || this.kept.has(source)) return 0;
     const target = this.translate(toLow, high32(to), true, false, false);
     if (!this.isPlain(target)) return 0;
     // An ascending copy onto bytes that are still to be read repeats them: element by element then.
@@ -187,6 +193,8 @@ export class LinearMemory extends OperandMemory implements Mmu {
       return;
     }
     const frame = Math.floor(address / 4096);
-    if (this.cpu.bus.isRam(frame)) this.writeBytes(frame, offset, bytes, low32(value), high32(value));
+    if (!this.cpu.bus.isRam(frame)) return;
+    this.writesKept = -1;
+    this.writeBytes(frame, offset, bytes, low32(value), high32(value));
   }
 }

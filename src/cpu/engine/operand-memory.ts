@@ -44,6 +44,7 @@ export abstract class OperandMemory extends Translation {
     const frame = this.translate(low, high, forWrite, false, false, forWrite);
     if (this.breakpointsArmed()) this.dataBreakpoints(low, high, bytes, false);
     if (!this.cpu.bus.isMemory(frame)) return this.readDevice(frame * 4096 + offset, bytes);
+    this.reachKept(frame, offset, bytes, 'read');
     if (forWrite) this.requireAlone(frame, offset, bytes);
     if (forWrite && this.cpu.bus.isRam(frame)) this.fillWrite(low, high, frame);
     else this.fillRead(low, high, frame);
@@ -71,6 +72,7 @@ export abstract class OperandMemory extends Translation {
     }
     const frame = this.translate(low, high, true, false, false);
     if (this.cpu.bus.isRam(frame)) {
+      this.reachKept(frame, offset, bytes, 'write');
       this.requireAlone(frame, offset, bytes);
       this.fillWrite(low, high, frame);
       this.writeBytes(frame, offset, bytes, valueLow, valueHigh);
@@ -109,6 +111,25 @@ export abstract class OperandMemory extends Translation {
       cpu.raise(VECTOR.ac, 0);
   }
 
+  /** The frame whose keeper hears of writes to it; -1: none. */
+  protected writesKept = -1;
+
+  /** An access that can no longer fault reaches a frame; where a processor keeps it, the instruction runs alone. */
+  protected reachKept(
+    frame: number,
+    offset: number,
+    bytes: number,
+    access: 'read' | 'write',
+    implicit = false,
+  ): void {
+    const keeper = this.kept.size === 0 ? undefined : this.kept.get(frame);
+    if (keeper === undefined) return;
+    if (!implicit && !this.alone) this.restart();
+    this.writesKept = -1;
+    const heard = keeper.reached(this.cpu, { address: frame * 4096 + offset, bytes, access, implicit });
+    if (heard && access === 'write') this.writesKept = frame;
+  }
+
   protected restart(): never {
     this.restartAlone = true;
     throw LEFT;
@@ -128,7 +149,7 @@ export abstract class OperandMemory extends Translation {
   }
 
   protected fillRead(low: number, high: number, frame: number): void {
-    if (!this.breakpointsArmed() && !this.eachUse)
+    if (!this.breakpointsArmed() && !this.eachUse && !this.kept.has(frame))
       this.fast.fillRead(low, high, this.cpu.W[CONTEXT_AT]!, this.memory.page(frame));
   }
 
@@ -165,6 +186,7 @@ export abstract class OperandMemory extends Translation {
     putBytes(this.own(frame).bytes, offset, bytes, valueLow, valueHigh);
     if (before !== undefined) this.tableWritten(frame, offset, before);
     this.dropTranslations(frame, offset, bytes);
+    if (frame === this.writesKept) this.kept.get(frame)?.written(this.cpu);
   }
 
   /** What the entries hold that a write touches, from the first of 8 bytes on; undefined where nothing is remembered from them. */
@@ -214,6 +236,8 @@ export abstract class OperandMemory extends Translation {
       this.translate(low, high, forWrite, false, false, forWrite),
       this.translate(nextLow, nextHigh, forWrite, false, false, forWrite),
     ] as const;
+    this.reachKept(frames[0], low & 4095, first, 'read');
+    this.reachKept(frames[1], 0, bytes - first, 'read');
     if (forWrite) {
       this.requireAlone(frames[0], low & 4095, first);
       this.requireAlone(frames[1], 0, bytes - first);
@@ -243,6 +267,8 @@ export abstract class OperandMemory extends Translation {
       this.translate(low, high, true, false, false),
       this.translate(nextLow, nextHigh, true, false, false),
     ] as const;
+    this.reachKept(frames[0], low & 4095, first, 'write');
+    this.reachKept(frames[1], 0, bytes - first, 'write');
     this.requireAlone(frames[0], low & 4095, first);
     this.requireAlone(frames[1], 0, bytes - first);
     for (let i = 0; i < bytes; i++) {

@@ -80,7 +80,10 @@ export const permittedOutcomes = (
   context: VmEntryContext,
 ): readonly VmEntryOutcome[] => {
   const failures = permittedFailures(tables, violated, context);
-  if (context.processor.machineCheck !== true) return failures.length > 0 ? failures : [{ kind: 'entered' }];
+  if (context.processor.machineCheck !== true)
+    return [...violated].every(({ leavesOpen }) => leavesOpen === true)
+      ? [...failures, { kind: 'entered' }]
+      : failures;
   const before: VmEntryOutcome = { kind: 'machine-check', delivered: 'before' };
   const onlyTheMachineCheck = failures.some(
     ({ failure }) => failure.kind === 'exit' && failure.reason === 41,

@@ -3,7 +3,7 @@ import { PENDING } from '../../cpu/events';
 import type { Mmu } from '../../cpu/mmu';
 import { ACTIVITY, type ActivityState, type ProcessorDraft } from '../../cpu/processor-draft';
 import { withoutVpid0 } from '../../ept';
-import { exitReasonOf } from '../exit/exit-reasons';
+import { EXIT_REASONS, exitReasonOf } from '../exit/exit-reasons';
 import { loadMsrsOnEntry } from '../exit/msr-areas';
 import { performEntryFailure } from '../exit/perform-exit';
 import type { EntryFailure } from '../exit/vm-exit';
@@ -89,6 +89,9 @@ const fail = (vmx: VmxOperation, cpu: ProcessorDraft, failure: VmEntryFailure): 
   }
 };
 
+const isMsrLoading = (failure: VmEntryFailure): boolean =>
+  failure.kind === 'exit' && failure.reason === EXIT_REASONS.entryFailureMsrLoading.number;
+
 const failLate = (vmx: VmxOperation, cpu: ProcessorDraft, failure: EntryFailure): EntryResult => {
   performEntryFailure(vmx, cpu, failure);
   return 'entered';
@@ -147,7 +150,8 @@ export const enterGuest = (
   const failure = vmx.checker.firstFailure(contextOf(vmx, cpu, vmcs, instruction), (permitted) =>
     permitted.length === 1 ? 0 : Number(cpu.decide('vm-entry-failure', BigInt(permitted.length), 0n)),
   );
-  if (failure !== undefined) return fail(vmx, cpu, failure);
+  // A failure of MSR loading comes after what was loaded before it.
+  if (failure !== undefined && !isMsrLoading(failure)) return fail(vmx, cpu, failure);
   requireBuilt(data);
   loadGuest(cpu, data, vmx.eptEnabled);
   const failing = loadMsrsOnEntry(cpu, data, vmx.mostAreaEntries);

@@ -3,19 +3,26 @@ import { MSR } from '../../cpu/msr-index';
 import { readMsr, writeMsr } from '../../cpu/msrs';
 import type { ProcessorDraft } from '../../cpu/processor-draft';
 import { EFER, SLOT } from '../../cpu/slots';
+import type { UndefinedUse } from '../../cpu/undefined-use';
 import { withoutLinear } from '../../ept';
 import { fieldIndex, type VmcsData } from '../vmcs';
 import { halfOf } from '../vmcs/halves';
 
 const ENTRY_BYTES = 16;
 
-const area = (count: Parameters<typeof halfOf>[0], address: Parameters<typeof halfOf>[0]) => ({
+type AreaName = Extract<UndefinedUse, { kind: 'msr-area' }>['area'];
+const area = (
+  name: AreaName,
+  count: Parameters<typeof halfOf>[0],
+  address: Parameters<typeof halfOf>[0],
+) => ({
+  name,
   count: halfOf(count),
   address: fieldIndex(address),
 });
-const ENTRY_LOAD = area('vmEntryMsrLoadCount', 'vmEntryMsrLoadAddress');
-const EXIT_STORE = area('vmExitMsrStoreCount', 'vmExitMsrStoreAddress');
-const EXIT_LOAD = area('vmExitMsrLoadCount', 'vmExitMsrLoadAddress');
+const ENTRY_LOAD = area('VM-entry MSR-load', 'vmEntryMsrLoadCount', 'vmEntryMsrLoadAddress');
+const EXIT_STORE = area('VM-exit MSR-store', 'vmExitMsrStoreCount', 'vmExitMsrStoreAddress');
+const EXIT_LOAD = area('VM-exit MSR-load', 'vmExitMsrLoadCount', 'vmExitMsrLoadAddress');
 
 const SMM_MONITOR_CTL = 0x9b;
 const SMBASE = 0x9e;
@@ -35,21 +42,27 @@ const mayLoad = (index: number): boolean =>
 // SDM Vol. 3C, 28.4 Saving MSRs
 const mayStore = (index: number): boolean => index !== SMBASE && !isX2Apic(index);
 
-/** Place of the first entry that cannot be transferred, or that is one more than `most`, counted from 1; 0 when all were. */
+/** Place of the first entry that cannot be transferred, counted from 1; 0 when all were. */
 type Failing = number;
+
+/** More entries than recommended: it is undefined what comes of those beyond. SDM Vol. 3D, A.6 Miscellaneous Data */
+const endsAt = (cpu: ProcessorDraft, most: number, entries: number, name: AreaName): boolean => {
+  cpu.watcher?.undefinedUse?.(cpu, { kind: 'msr-area', area: name, entries, most });
+  return cpu.decide('msr-area', 2n, 0n) === 0n;
+};
 
 const eachEntry = (
   cpu: ProcessorDraft,
   vmcs: VmcsData,
   most: number,
-  { count, address }: ReturnType<typeof area>,
+  { name, count, address }: ReturnType<typeof area>,
   transfer: (index: number, at: number) => boolean,
 ): Failing => {
   const entries = vmcs.halves[count] >>> 0;
   if (entries === 0) return 0;
   const first = Number(vmcs.words[address]);
   for (let place = 0; place < entries; place++) {
-    if (place === most) return place + 1;
+    if (place === most && endsAt(cpu, most, entries, name)) return place + 1;
     const at = first + place * ENTRY_BYTES;
     const head = cpu.mmu.readPhysical(at, 8);
     if (shiftRight(head, 32n) !== 0n || !transfer(Number(head), at + 8)) return place + 1;

@@ -68,16 +68,14 @@ const vmxon = (cpu: ProcessorDraft, instruction: Instruction): VmxResult => {
   if (!isRegionAddress(vmx, pointer)) return 'VMfailInvalid';
   const address = Number(pointer);
   if (revisionAt(cpu, address) !== revisionIdentifier(vmx.capabilities)) return 'VMfailInvalid';
-  vmx.vmxonPointer = address;
-  vmx.current = undefined;
+  vmx.switchOn(address);
   return 'VMsucceed';
 };
 
 // SDM Vol. 3C, VMXOFF—Leave VMX Operation: active VMCSs stay active.
 const vmxoff = (cpu: ProcessorDraft, instruction: Instruction): VmxResult => {
   const vmx = inRootOperation(cpu, instruction, () => ({ reason: 'vmxoff', length: instruction.length }));
-  vmx.vmxonPointer = undefined;
-  vmx.current = undefined;
+  vmx.switchOn(undefined);
   // A20M# counts again.
   if (cpu.mmu.a20m) cpu.mmu.flush();
   for (const vmcs of vmx.active.values()) {
@@ -94,9 +92,8 @@ const vmclear = (cpu: ProcessorDraft, instruction: Instruction): VmxResult => {
   if (!isRegionAddress(vmx, pointer)) return 'vmclearInvalidAddress';
   const address = Number(pointer);
   if (address === vmx.vmxonPointer) return 'vmclearVmxonPointer';
-  writeRegion(cpu.mmu, address, vmx.active.get(address)?.data);
-  vmx.active.delete(address);
-  if (vmx.current?.address === address) vmx.current = undefined;
+  writeRegion(cpu.mmu, address, vmx.active.get(address)?.data, false);
+  vmx.deactivate(address);
   return 'VMsucceed';
 };
 
@@ -117,7 +114,7 @@ const vmptrld = (cpu: ProcessorDraft, instruction: Instruction): VmxResult => {
   let vmcs = vmx.active.get(address);
   if (vmcs === undefined) {
     vmcs = new ActiveVmcs(address, readRegion(cpu.mmu, address));
-    vmx.active.set(address, vmcs);
+    vmx.activate(vmcs);
   }
   vmx.current = vmcs;
   return 'VMsucceed';

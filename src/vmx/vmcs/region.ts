@@ -38,9 +38,14 @@ export const readRegion = (memory: PhysicalMemory, address: number): VmcsData =>
   return data;
 };
 
-/** Writes the data of an active VMCS to its region, and the launch state as clear; revision and abort indicator stay. */
-export const writeRegion = (memory: PhysicalMemory, address: number, data: VmcsData | undefined): void => {
-  memory.writePhysical(address + REGION.launchState, 8, 0n);
+/** Writes the data of an active VMCS to its region, with the launch state that is to stand there; revision and abort indicator stay. */
+export const writeRegion = (
+  memory: PhysicalMemory,
+  address: number,
+  data: VmcsData | undefined,
+  launched: boolean,
+): void => {
+  memory.writePhysical(address + REGION.launchState, 8, launched ? 1n : 0n);
   data?.words.forEach((word, index) => {
     memory.writePhysical(address + REGION.fields + 8 * index, 8, word);
   });
