@@ -38,6 +38,15 @@ describe('vtmodel walk --hide', () => {
     expect(answers).toContain(`lesson ${name}`);
   });
 
+  it('of a stale entry tells neither whose entry was changed nor what would have been enough', async () => {
+    for (const seed of [1, 2, 3, 4]) {
+      const { out } = await walk([...lesson('stale-entry', seed), '--hide']);
+      expect(out).toMatch(/Then the entry at host-physical 0x[0-9a-f]+ was changed from/);
+      const told = out.slice(0, out.indexOf('# Memory')).toLowerCase();
+      expect(told).not.toMatch(/invept|invlpg|invvpid|ept\.l|guest\.l/);
+    }
+  });
+
   it('a sheet with nothing in it is no answer', async () => {
     const { out } = await walk([...lesson('tiny', 3), '--hide']);
     const { status, err } = await graded(out);

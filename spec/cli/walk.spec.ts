@@ -28,6 +28,14 @@ describe('vtmodel walk --lesson', () => {
     expect(await printed('--lesson', name)).toContain(`after ${count} references.`);
   });
 
+  it('stale-entry tells both answers, and what leaves the fresh one alone', async () => {
+    const out = await printed('--lesson', 'stale-entry');
+    const [, cached, fresh] = /may answer (0x\w+) or (0x\w+); only \2 after /.exec(out)!;
+    expect(out).toContain(`is host-physical ${fresh}, after 24 references.`);
+    expect(out).toMatch(new RegExp(`Cached: linear 0x\\w+ is host-physical ${cached}\\.`));
+    expect(cached).not.toBe(fresh);
+  });
+
   it('the same seed gives the same walk, another seed another', async () => {
     expect(await printed('--lesson', '4x4', '--seed', '7')).toBe(
       await printed('--lesson', '4x4', '--seed', '7'),

@@ -8,6 +8,7 @@ import {
   edited,
   type Ink,
   LESSONS,
+  staleText,
   TECHNIQUES,
   viewOf,
   type WalkCase,
@@ -142,9 +143,12 @@ export const walkCommand = async (
   }
   const exercise = exerciseOf(options);
   if (exercise !== undefined) return exerciseOn(io, file, options, exercise, format);
-  const { walkCase } = await walkSource(io, file, options);
-  if (options.compare === undefined) io.stdout.write(shown(io, walkCase, options, format));
-  else {
+  const { walkCase, lesson } = await walkSource(io, file, options);
+  if (options.compare === undefined) {
+    io.stdout.write(shown(io, walkCase, options, format));
+    if (lesson !== undefined && format === 'text' && options.set === undefined)
+      io.stdout.write(staleText(lesson));
+  } else {
     const result = edited(walkCase, options.set ?? []);
     if (!result.ok) throw new BadInput(`--set ${result.fault.says}`);
     io.stdout.write(comparison(io, result.value.walkCase, options.compare, format));

@@ -2,6 +2,7 @@ import { hex, ModelError } from '../../core';
 import { INVALIDATIONS, LESSONS, type LessonWalk, type StaleTranslation } from '../lessons';
 import { requestLines, walkText } from '../text';
 import { type ShownReference, viewOf } from '../view';
+import type { WalkCase } from '../walk-case';
 import { outcomeWords } from './grade';
 import { memoryDump } from './memory-dump';
 
@@ -13,14 +14,26 @@ const storyOf = ({ lesson }: LessonWalk): readonly string[] => {
   return found.story;
 };
 
-/** What was changed behind the processor's back. */
-const staleLines = ({ edit, before }: StaleTranslation): readonly string[] => {
-  const { outcome } = viewOf(before);
-  return [
-    `Cached: linear ${hex(before.request.address)} is host-physical ${outcome.ok ? hex(outcome.value) : 'none'}.`,
-    `Then the entry at host-physical ${hex(edit.address)} (${edit.entry}) was changed from ${hex(edit.before)} to ${hex(edit.after)}.`,
-  ];
-};
+/** What was changed behind the processor's back; the exercise does not tell whose entry it is. */
+const staleLines = (
+  { edit, cached }: StaleTranslation,
+  { request: { address } }: WalkCase,
+  hidden: boolean,
+): readonly string[] => [
+  `Cached: linear ${hex(address)} is host-physical ${hex(cached)}.`,
+  `Then the entry at host-physical ${hex(edit.address)}${hidden ? '' : ` (${edit.entry})`} was changed from ${hex(edit.before)} to ${hex(edit.after)}.`,
+];
+
+/** What a processor may answer in a lesson about a stale translation; empty in any other. */
+export const staleText = ({ stale, walkCase }: LessonWalk): string =>
+  stale === undefined
+    ? ''
+    : [
+        '',
+        ...staleLines(stale, walkCase, false),
+        `The processor may answer ${hex(stale.cached)} or ${hex(stale.fresh)}; only ${hex(stale.fresh)} after ${stale.enough.join(' or ')}.`,
+        '',
+      ].join('\n');
 
 const HOW = [
   'Fill in, after each number, the host-physical address of the entry that is read and what it holds: 1 0x1000 0x2007',
@@ -52,7 +65,7 @@ export const exerciseSheet = (lesson: LessonWalk): string => {
     ...storyOf(lesson),
     '',
     ...requestLines(viewOf(walkCase)),
-    ...(stale === undefined ? [] : staleLines(stale)),
+    ...(stale === undefined ? [] : staleLines(stale, walkCase, true)),
     '',
     'Memory, by host-physical address; the rest is zero:',
     ...memoryDump(walkCase).map((line) => `  ${line}`),
@@ -88,10 +101,8 @@ export const solvedSheet = (lesson: LessonWalk): string => {
   const { walkCase, stale } = lesson;
   const view = viewOf(walkCase);
   const told = [
-    ...walkText(view).trimEnd().split('\n'),
-    ...(stale === undefined
-      ? []
-      : ['', ...staleLines(stale), 'The processor may use either; what follows is what a walk finds now.']),
+    ...`${walkText(view)}${staleText(lesson)}`.trimEnd().split('\n'),
+    ...(stale === undefined ? [] : ['What follows is what a walk finds now.']),
   ];
   const outcome = outcomeWords(view)
     .map((word) => (typeof word === 'bigint' ? hex(word) : word))

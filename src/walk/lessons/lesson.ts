@@ -1,17 +1,20 @@
+import type { Hpa } from '../../core';
 import type { Edit } from '../edit';
 import type { WalkCase } from '../walk-case';
 
 /** A table entry was changed and nothing was invalidated: what a processor may still use. */
 export interface StaleTranslation {
-  /** The walk when the translation was cached. */
-  readonly before: WalkCase;
   readonly edit: Edit;
-  /** The smallest invalidation that would have been enough, and others that are. */
+  /** What the processor may still answer. */
+  readonly cached: Hpa;
+  /** What a walk finds now. */
+  readonly fresh: Hpa;
+  /** The smallest invalidation that would have been enough, and all that are. */
   readonly smallest: Invalidation;
   readonly enough: readonly Invalidation[];
 }
 
-/** Instructions that drop cached translations. SDM Vol. 3C, 29.4.3.1 Operations that Invalidate Cached Mappings */
+/** Instructions that drop cached translations, what drops least first. SDM Vol. 3C, 29.4.3.1 Operations that Invalidate Cached Mappings */
 export const INVALIDATIONS = ['invlpg', 'invpcid', 'mov-cr3', 'invvpid', 'invept'] as const;
 export type Invalidation = (typeof INVALIDATIONS)[number];
 
