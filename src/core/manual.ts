@@ -385,6 +385,7 @@ export const SECTIONS = {
     '29.4.2': 'Creating and Using Cached Translation Information',
     '29.4.3.1': 'Operations that Invalidate Cached Mappings',
     '29.4.3.3': 'Guidelines for Use of the INVVPID Instruction',
+    '29.4.3.4': 'Guidelines for Use of the INVEPT Instruction',
     '31.2': 'Conventions',
     '31.3': 'VMX Instructions',
     '31.4': 'VM Instruction Error Numbers',

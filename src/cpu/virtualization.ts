@@ -119,7 +119,9 @@ export interface Virtualization {
     access: PhysicalAccess,
     entryHigh: number,
   ): never;
-  /** Non-root operation: what drops remembered translations of an address, smallest first. */
+  /** Non-root operation: whether an operation of the guest invalidates, and neither exits instead nor is undefined. */
+  invalidatesItself(cpu: ProcessorDraft, operation: Remedy['operation']): boolean;
+  /** Non-root operation: what software outside it can do to drop remembered translations of an address, smallest first. */
   remedies(cpu: ProcessorDraft, at: LinearHalves): readonly Remedy[];
   /** Non-root operation with EPT, for the engine's caches: a number for the EPT root, 0 without. */
   translationRoot(cpu: ProcessorDraft): number;

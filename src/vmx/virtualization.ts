@@ -1,5 +1,5 @@
 import { shiftRightWide, u64 } from '../core';
-import type { LinearHalves, Remedy, SecondStage, WayFault } from '../cpu/caching';
+import { type LinearHalves, type Remedy, type SecondStage, type WayFault, withoutVpid } from '../cpu/caching';
 import type { Instruction } from '../cpu/decode/instruction';
 import type { InterruptionEvent } from '../cpu/event';
 import type { ProcessorDraft } from '../cpu/processor-draft';
@@ -28,6 +28,8 @@ import { VmxOperation } from './operation';
 import { fieldIndex } from './vmcs';
 import { controlMask, halfOf } from './vmcs/halves';
 
+const INVLPG_EXITING = controlMask('invlpgExiting');
+const CR3_LOAD_EXITING = controlMask('cr3LoadExiting');
 const ENABLE_VPID = controlMask('enableVpid');
 const VPID = halfOf('vpid');
 const TSC_OFFSET = fieldIndex('tscOffset');
@@ -111,6 +113,13 @@ export class Vmx extends VmxOperation implements Virtualization {
     return refuseTranslation(this, cpu, fault, access, entryHigh);
   }
 
+  /** SDM Vol. 3C, 26.1.3 Instructions That Cause VM Exits Conditionally */
+  invalidatesItself(cpu: ProcessorDraft, operation: Remedy['operation']): boolean {
+    if (operation === 'MOV to CR3') return (this.primary & CR3_LOAD_EXITING) === 0;
+    if (operation === 'INVPCID individual-address' && !this.instructionEnabled(cpu, 'invpcid')) return false;
+    return (this.primary & INVLPG_EXITING) === 0;
+  }
+
   remedies(cpu: ProcessorDraft, at: LinearHalves): readonly Remedy[] {
     const vpid = this.currentVpid(cpu);
     const { root } = this.eptWalk;
@@ -119,6 +128,7 @@ export class Vmx extends VmxOperation implements Virtualization {
         operation: 'INVVPID individual-address',
         drop: (caches) => withoutAddressOfVpid(caches, at, vpid),
       },
+      { operation: 'INVVPID single-context', drop: (caches) => withoutVpid(caches, vpid) },
       { operation: 'INVEPT single-context', drop: (caches) => withoutEp4ta(caches, root) },
     ];
   }

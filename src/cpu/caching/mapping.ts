@@ -88,11 +88,26 @@ export interface Mapping {
   /** Protection key of the leaf. */
   readonly protectionKey: number;
   readonly from: readonly CachedEntry[];
+  /** Frame of the table that the guest's walk began at, as the guest names it; `UNPAGED` without paging, `NO_TABLE` of a guest-physical mapping. */
+  readonly root: number;
+  /** EPT set accessed and dirty flags; true of a linear mapping. */
+  readonly flagged: boolean;
   /** How many stores to tables were counted when it was last seen to agree with memory. */
   readonly since: number;
   /** Number of its last use, under the policy `lru`; else 0. */
   readonly used: number;
 }
+
+/** Roots of mappings that no table of the guest selected. */
+export const NO_TABLE = -1;
+export const UNPAGED = -2;
+
+/** What a mapping came of that its tag does not tell. */
+export type Origin = Pick<Mapping, 'root' | 'flagged'>;
+
+/** Whether a walk of now would begin elsewhere, or set flags of EPT that this one did not set. */
+export const isOfOtherOrigin = ({ root, flagged }: Mapping, now: Origin): boolean =>
+  (root !== now.root && root !== NO_TABLE) || (now.flagged && !flagged);
 
 /** All that one logical processor remembers. SDM Vol. 3A, 4.10 Caching Translation Information; SDM Vol. 3C, 29.4 Caching Translation Information */
 export type TranslationCaches = TaggedCache<MappingTag, Mapping>;
@@ -102,19 +117,37 @@ export const EMPTY_CACHES: TranslationCaches = new TaggedCache<MappingTag, Mappi
 const sameEntries = (a: readonly CachedEntry[], b: readonly CachedEntry[]): boolean =>
   a.length === b.length && a.every((one, at) => one.address === b[at].address);
 
+/** Whether two mappings for an address part say the same, dirty flags aside. */
+const saysTheSame = (old: Mapping, mapping: Mapping): boolean =>
+  old.frame === mapping.frame &&
+  old.guestFrame === mapping.guestFrame &&
+  old.rights === mapping.rights &&
+  old.eptRights === mapping.eptRights &&
+  old.memoryType === mapping.memoryType &&
+  old.protectionKey === mapping.protectionKey &&
+  old.entryBytes === mapping.entryBytes &&
+  old.pageShift === mapping.pageShift;
+
 /** The same mapping, perhaps with the dirty flag of before: a processor that learns it anew keeps one. */
 const supersedes =
   (mapping: Mapping) =>
   (old: Mapping): boolean =>
-    old.frame === mapping.frame &&
-    old.guestFrame === mapping.guestFrame &&
-    old.rights === mapping.rights &&
-    old.eptRights === mapping.eptRights &&
-    old.memoryType === mapping.memoryType &&
-    old.protectionKey === mapping.protectionKey &&
-    old.entryBytes === mapping.entryBytes &&
-    old.pageShift === mapping.pageShift &&
+    saysTheSame(old, mapping) &&
+    old.root === mapping.root &&
+    old.flagged === mapping.flagged &&
     sameEntries(old.from, mapping.from);
+
+/** What a walk gave that a mapping agrees with in all that any access may depend on. */
+export const agreeing = (mapping: Mapping, fills: readonly Fill[]): Fill | undefined =>
+  fills.find(
+    ({ mapping: now }) =>
+      now.kind === mapping.kind &&
+      now.shift === mapping.shift &&
+      now.number === mapping.number &&
+      (now.root === NO_TABLE) === (mapping.root === NO_TABLE) &&
+      (now.dirty || !mapping.dirty) &&
+      saysTheSame(mapping, now),
+  );
 
 /** A mapping to be remembered. */
 export interface Fill {

@@ -4,6 +4,7 @@ import {
   EMPTY_CACHES,
   type Fill,
   type Mapping,
+  type Origin,
   type TranslationCaches,
   withFills,
 } from './mapping';
@@ -146,9 +147,34 @@ export const withUse = (before: Remembered, mapping: Mapping): Remembered => {
   return Object.freeze({ ...before, uses, caches: changed(before, mapping, { ...mapping, used: uses }) });
 };
 
-/** With a mapping that was seen to agree with memory after all stores so far. */
-export const withAgreement = (before: Remembered, mapping: Mapping): Remembered =>
-  Object.freeze({ ...before, caches: changed(before, mapping, { ...mapping, since: before.stores }) });
+/** With a mapping that a walk of now agrees with in place of one that was remembered. */
+export const withAgreement = (before: Remembered, mapping: Mapping, fill: Fill, added: Added): Remembered => {
+  const again = { ...fill.mapping, used: mapping.used, since: before.stores };
+  return Object.freeze({
+    ...before,
+    caches: changed(before, mapping, again),
+    tables: withTables(before.tables, fill, added),
+    entries: withEntries(before.entries, fill, added),
+  });
+};
+
+/** With the mappings of one origin, under some tags, taken for those of another: that they are not was told. */
+export const withOrigin = (
+  before: Remembered,
+  tags: readonly string[],
+  old: Origin,
+  { root, flagged }: Origin,
+): Remembered => {
+  const caches = before.caches.change((space) => {
+    if (!tags.includes(space.tag.key)) return space;
+    let next = space;
+    for (const mapping of space.mappings())
+      if (mapping.root === old.root && mapping.flagged === old.flagged)
+        next = next.with(Object.freeze({ ...mapping, root, flagged }), (one) => one === mapping);
+    return next;
+  });
+  return Object.freeze({ ...before, caches });
+};
 
 /** Without the mappings used longest ago, so that `entries` are left. */
 export const withMost = (before: Remembered, entries: number): Remembered => {

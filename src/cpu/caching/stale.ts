@@ -20,16 +20,18 @@ export interface ChangedEntry {
   readonly write: TableWrite;
 }
 
+/** Byte address of a table as the guest names it; undefined without paging, and where a PDPTE register is not present. */
+export type WalkRoot = number | undefined;
+
 /** An operation that drops what software should have dropped. */
 export interface Remedy {
   readonly operation:
     | 'INVLPG'
     | 'INVPCID individual-address'
+    | 'MOV to CR3'
     | 'INVVPID individual-address'
-    | 'INVEPT single-context'
-    | 'INVPCID all-context'
     | 'INVVPID single-context'
-    | 'INVEPT all-context';
+    | 'INVEPT single-context';
   readonly drop: (caches: TranslationCaches) => TranslationCaches;
 }
 
@@ -38,6 +40,8 @@ export interface Remedy {
  * SDM Vol. 3A, 4.10.4.2 Recommended Invalidation
  */
 export interface StaleTranslation {
+  /** Number of the processor that used it. */
+  readonly processor: number;
   readonly address: bigint;
   readonly access: 'read' | 'write' | 'fetch';
   readonly vpid: number;
@@ -48,6 +52,10 @@ export interface StaleTranslation {
   readonly current: TranslationView;
   /** The entries that were written since, in the order of the walk; the first is what made it stale. */
   readonly changed: readonly ChangedEntry[];
+  /** The first table of the walk that is remembered and of one made now; undefined where they are equal. */
+  readonly roots: { readonly cached: WalkRoot; readonly current: WalkRoot } | undefined;
+  /** It was remembered while EPT had no accessed and dirty flags, and now it has. */
+  readonly unflagged: boolean;
   /** The smallest invalidation that would have been enough, on the processor that used the translation. */
   readonly enough: Remedy['operation'] | undefined;
 }

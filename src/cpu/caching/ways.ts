@@ -27,8 +27,13 @@ import {
   linearTag,
   type Mapping,
   type MappingTag,
+  NO_TABLE,
+  type Origin,
+  UNPAGED,
 } from './mapping';
 import type { CachedAccess, StageWay, Way, WayFault, WaySetup } from './way';
+
+const FRAME_BYTES = 4096;
 
 /** A walk on its way to a table. */
 interface Place {
@@ -83,8 +88,15 @@ const READ: CachedAccess = { write: false, fetch: false };
 const FAULT_FREE = { frame: undefined, fault: undefined, spurious: false, page: undefined, fills: NOTHING };
 const TYPE_BITS = PTE.pwt | PTE.pcd;
 
+/** What a mapping made now comes of. */
+export const originOf = ({ mode, stage, W }: WaySetup, low: number): Origin => ({
+  root: mode === undefined ? UNPAGED : mode.root(W, low) / FRAME_BYTES,
+  flagged: stage?.accessedDirty ?? true,
+});
+
 /** The ways to translate one linear address. */
 class Ways {
+  private readonly origin: Origin;
   private readonly own: MappingTag;
   private readonly global: MappingTag;
   /** Places from where the walk has gone on already. */
@@ -96,6 +108,7 @@ class Ways {
     private readonly high: number,
   ) {
     const { vpid, pcid, stage } = setup;
+    this.origin = originOf(setup, low);
     this.own = stage === undefined ? linearTag(vpid, pcid) : combinedTag(vpid, pcid, stage.ep4ta);
     this.global = stage === undefined ? linearTag(vpid, 'global') : combinedTag(vpid, 'global', stage.ep4ta);
   }
@@ -207,6 +220,16 @@ class Ways {
     }
   }
 
+  /** What comes by way of something remembered is of its origin. */
+  private madeBy(used: readonly Mapping[]): Origin {
+    let { root, flagged } = this.origin;
+    for (const mapping of used) {
+      if (mapping.root !== NO_TABLE) root = mapping.root;
+      flagged &&= mapping.flagged;
+    }
+    return { root, flagged };
+  }
+
   /** With an entry of a paging-structure cache for the entry just read, where it may be remembered. */
   private learned(path: Path, frame: number, level: number): Path {
     const { format } = this.setup.mode!;
@@ -226,6 +249,7 @@ class Ways {
       memoryType: 0,
       protectionKey: 0,
       from: path.from,
+      ...this.madeBy(path.used),
       since: 0,
       used: 0,
     };
@@ -311,6 +335,7 @@ class Ways {
       memoryType,
       protectionKey: leaf.protectionKey,
       from: path.from,
+      ...this.madeBy(path.used),
       since: 0,
       used: 0,
     };

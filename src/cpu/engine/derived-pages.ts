@@ -58,6 +58,7 @@ export abstract class DerivedPages {
 
   contextChanged(): void {
     this.fast.contextStale = true;
+    this.remembered?.originChanged();
   }
 
   /** Whether DR7 enables a breakpoint. */
@@ -115,6 +116,7 @@ export abstract class DerivedPages {
   flush(): void {
     this.fast.flush();
     this.watched.clear();
+    this.remembered?.cool();
     this.onPagesReplaced();
     this.fast.contextStale = true;
     if (this.cpu === undefined) return;

@@ -1,6 +1,8 @@
 import { type CacheSpace, join, MAPPING_SHIFTS, numberAt, trieEntries } from '../../core';
 import {
+  type Added,
   addressesThrough,
+  agreeing,
   type CacheDrop,
   type CachedAccess,
   type CachePolicy,
@@ -11,13 +13,17 @@ import {
   currentPcid,
   EMPTY_CACHES,
   type Fill,
+  guestPhysicalTag,
+  isOfOtherOrigin,
   isTouched,
   linearTag,
   type Mapping,
   type MappingTag,
+  NO_TABLE,
   NOTHING_REMEMBERED,
+  type Origin,
+  originOf,
   preferredWay,
-  type Remedy,
   type Remembered,
   remember,
   type SecondStage,
@@ -25,15 +31,16 @@ import {
   slotOf,
   type TableMemory,
   type TableWrite,
+  UNPAGED,
   viewOf,
+  type WalkRoot,
   type Way,
   type WaySetup,
   waysOf,
   withAgreement,
   withCaches,
   withMost,
-  withoutPage,
-  withoutPageOfPcid,
+  withOrigin,
   withUse,
   withWrite,
 } from '../caching';
@@ -41,7 +48,9 @@ import { accessAllowed, keyDenies, type PagingRights, supervisorKeys, userKeys }
 import { PTE } from '../paging-format';
 import type { PagingMode } from '../paging-mode';
 import type { ProcessorDraft } from '../processor-draft';
+import { SLOT } from '../slots';
 import { FAST_ENTRIES, fastIndex } from './fast-pages';
+import { type StaleCause, smallestRemedy } from './stale-remedy';
 
 /** What the memory of a processor does for its caches. */
 export interface WalkingMemory {
@@ -65,6 +74,9 @@ export interface WalkingMemory {
 
 type Space = CacheSpace<MappingTag, Mapping>;
 
+const CR3_LOW = 2 * SLOT.cr3;
+const FRAME_BYTES = 4096;
+const walkRoot = (frame: number): WalkRoot => (frame < 0 ? undefined : frame * FRAME_BYTES);
 const READ: CachedAccess = { write: false, fetch: false };
 const WRITE: CachedAccess = { write: true, fetch: false };
 const FETCH: CachedAccess = { write: false, fetch: true };
@@ -88,6 +100,10 @@ export class RememberedTranslations {
   private globalKey = '';
   private keysOf: CurrentTags = { vpid: -1, pcid: -1, ep4ta: NO_EPT };
   private selected = NOTHING_REMEMBERED;
+  // Of what is derived: how it would be walked for now
+  private cr3Low = 0;
+  private cr3High = 0;
+  private flagged = true;
   // Derived: the page that answers first, by linear page
   private epoch = 1;
   private readonly hotEpochs = new Float64Array(FAST_ENTRIES);
@@ -96,6 +112,14 @@ export class RememberedTranslations {
   private readonly hotFrames = new Float64Array(FAST_ENTRIES);
   private readonly hotPages: Mapping[] = [];
   private mappings = 0;
+  /** Stores to tables must be seen from now on. */
+  private readonly added: Added = {
+    table: (frame) => {
+      this.tables.add(frame);
+      this.host.dropWrites();
+    },
+    entry: (slot) => this.entries.add(slot),
+  };
 
   constructor(
     private readonly host: WalkingMemory,
@@ -154,6 +178,22 @@ export class RememberedTranslations {
       pcid: currentPcid(this.host.cpu.W),
       ep4ta: this.stage()?.ep4ta ?? NO_EPT,
     };
+  }
+
+  /** Registers may have changed that select tables, and no tag. */
+  originChanged(): void {
+    const { W } = this.host.cpu;
+    const flagged = this.stage()?.accessedDirty ?? true;
+    if (W[CR3_LOW] === this.cr3Low && W[CR3_LOW + 1] === this.cr3High && flagged === this.flagged) return;
+    this.cr3Low = W[CR3_LOW];
+    this.cr3High = W[CR3_LOW + 1];
+    this.flagged = flagged;
+    this.cool();
+  }
+
+  /** Drops what answers first. */
+  cool(): void {
+    this.epoch++;
   }
 
   /** The VPID or the EP4TA is another one: the fast arrays know neither. */
@@ -222,6 +262,9 @@ export class RememberedTranslations {
     stage: SecondStage | undefined,
   ): Mapping | undefined {
     let isFirst = true;
+    const { cpu } = this.host;
+    const root = cpu.paging ? this.host.pagingMode().root(cpu.W, low) / FRAME_BYTES : UNPAGED;
+    const flagged = stage?.accessedDirty ?? true;
     for (const space of [this.own, this.global]) {
       if (space === undefined) continue;
       for (let level = 0; level < PAGE_LEVELS; level++) {
@@ -232,6 +275,7 @@ export class RememberedTranslations {
             continue;
           }
           if (!this.allows(page, write, fetch, by, stage) || isTouched(this.state, page)) return undefined;
+          if (page.root !== root || (flagged && !page.flagged)) return undefined;
           if (isFirst) this.heat(page, low, high);
           return page;
         }
@@ -290,12 +334,12 @@ export class RememberedTranslations {
     const way = this.chosen(setup, low, high);
     if (way.spurious) return host.refuse(way, low, high, write, fetch);
     if (this.policy.kind === 'lru') this.use(way.used);
-    const touched = way.used.some((mapping) => isTouched(this.state, mapping));
+    const origin = originOf(setup, low);
+    const touched = way.used.some((mapping) => this.isDoubtful(mapping, origin));
     if (touched) {
       const current = preferredWay({ ...setup, caches: EMPTY_CACHES }, low, high);
       if (contradicts(way, current, write)) return this.useStale(way, current, low, high, setup);
-      for (const mapping of way.used)
-        if (isTouched(this.state, mapping)) this.state = withAgreement(this.state, mapping);
+      for (const mapping of way.used) this.agree(mapping, current, origin);
     }
     if (way.frame !== undefined && way.used.length === 1 && way.used[0] === way.page) {
       host.reached(way.frame, write, fetch);
@@ -304,6 +348,18 @@ export class RememberedTranslations {
     const frame = host.walk(low, high, write, fetch, implicit);
     this.learn(setup, low, high);
     return frame;
+  }
+
+  /** Whether memory may contradict a mapping: an entry that it came from was written, or a walk would begin elsewhere. */
+  private isDoubtful(mapping: Mapping, origin: Origin): boolean {
+    return isTouched(this.state, mapping) || isOfOtherOrigin(mapping, origin);
+  }
+
+  /** A mapping did not matter to an access; it is beyond doubt only where it can matter to none. */
+  private agree(mapping: Mapping, { fills }: Way, origin: Origin): void {
+    if (!this.isDoubtful(mapping, origin)) return;
+    const fill = agreeing(mapping, fills);
+    if (fill !== undefined) this.state = withAgreement(this.state, mapping, fill, this.added);
   }
 
   /** Processors walk anew before they fault on what they remember; the policy `adversarial` may not. */
@@ -335,18 +391,10 @@ export class RememberedTranslations {
     const { page } = way;
     const fills = this.counted(way);
     const before = this.state;
-    let isNew = false;
-    const state = remember(before, fills, {
-      table: (frame) => {
-        isNew = true;
-        this.tables.add(frame);
-      },
-      entry: (slot) => this.entries.add(slot),
-    });
+    const state = remember(before, fills, this.added);
     if (state === before) return;
     this.mappings += fills.length;
     this.state = this.policy.kind === 'lru' ? withMost(state, this.policy.entries) : state;
-    if (isNew) this.host.dropWrites();
     // Where there are several answers now, the fast arrays may hold one that the caches would not give first.
     if (page !== undefined && this.knowsPage(before, low, high)) this.host.flush();
     if (this.mappings <= MOST_MAPPINGS) return;
@@ -409,9 +457,18 @@ export class RememberedTranslations {
   private report(way: Way, current: Way, low: number, high: number, setup: WaySetup): void {
     const { cpu } = this.host;
     const changed = changedEntries(this.state, way);
-    if (changed.every(({ write }) => write.reported)) return;
+    const origin = originOf(setup, low);
+    const moved = way.used.filter((mapping) => isOfOtherOrigin(mapping, origin));
+    if (moved.length === 0 && changed.every(({ write }) => write.reported)) return;
     const { vpid, pcid, stage, access } = setup;
+    const root = moved.find((mapping) => mapping.root !== NO_TABLE && mapping.root !== origin.root)?.root;
+    const why: StaleCause = {
+      changed,
+      roots: root === undefined ? undefined : { cached: walkRoot(root), current: walkRoot(origin.root) },
+      unflagged: moved.some(({ flagged }) => origin.flagged && !flagged),
+    };
     const report: StaleTranslation = Object.freeze({
+      processor: cpu.number,
       address: join(low, high),
       access: access.write ? 'write' : access.fetch ? 'fetch' : 'read',
       vpid,
@@ -419,43 +476,22 @@ export class RememberedTranslations {
       ep4ta: stage?.ep4ta,
       cached: viewOf(way),
       current: viewOf(current),
-      changed,
-      enough: this.enough(changed[0]?.write, low, high, setup),
+      ...why,
+      enough: smallestRemedy(cpu, { ...setup, caches: this.state.caches }, low, high, why),
     });
     for (const { address, write } of changed)
       this.state = withWrite(this.state, address, { ...write, reported: true });
+    for (const mapping of moved)
+      this.state = withOrigin(this.state, this.keysNow(setup), mapping, {
+        ...origin,
+        root: mapping.root === NO_TABLE ? NO_TABLE : origin.root,
+      });
     cpu.watcher?.staleTranslation?.(cpu, report);
   }
 
-  /** The smallest invalidation after which no answer is stale, from where the store was made. */
-  private enough(
-    write: TableWrite | undefined,
-    low: number,
-    high: number,
-    setup: WaySetup,
-  ): Remedy['operation'] | undefined {
-    const { vpid, pcid, stage, access } = setup;
-    const { cpu } = this.host;
-    const at = { low, high };
-    const candidates: Remedy[] = [];
-    if (write === undefined || write.vpid === vpid) {
-      if (write === undefined || write.pcid === pcid)
-        candidates.push({ operation: 'INVLPG', drop: (caches) => withoutPage(caches, at, { vpid, pcid }) });
-      else
-        candidates.push({
-          operation: 'INVPCID individual-address',
-          drop: (caches) => withoutPageOfPcid(caches, at, { vpid, pcid }),
-        });
-    }
-    if (cpu.nonRoot) candidates.push(...cpu.virtualization!.remedies(cpu, at));
-    const { caches } = this.state;
-    const fresh = preferredWay({ ...setup, caches: EMPTY_CACHES }, low, high);
-    const isEnough = ({ drop }: Remedy): boolean => {
-      for (const way of waysOf({ ...setup, caches: drop(caches), stage }, low, high))
-        if (contradicts(way, fresh, access.write)) return false;
-      return true;
-    };
-    return candidates.find(isEnough)?.operation;
+  private keysNow({ stage }: WaySetup): readonly string[] {
+    const keys = [this.ownKey, this.globalKey];
+    return stage === undefined ? keys : [...keys, guestPhysicalTag(stage.ep4ta).key];
   }
 
   /** An operation invalidates; whether anything was dropped. */

@@ -15,6 +15,7 @@ import {
   type GuestPhysicalTag,
   guestPhysicalTag,
   type Mapping,
+  NO_TABLE,
   type SecondStage,
   type StageWay,
   type TableMemory,
@@ -168,6 +169,8 @@ class GuestPhysicalWays {
         memoryType: leaf ? (low >> TYPE_SHIFT) & TYPE_BITS : 0,
         protectionKey: 0,
         from: path.from,
+        root: NO_TABLE,
+        flagged: accessedDirty && path.used.every((one) => one.flagged),
         since: 0,
         used: 0,
       };

@@ -13,6 +13,7 @@ import {
   type TablePlace,
   type TableWrite,
   type TranslationCaches,
+  UNPAGED,
 } from '../../cpu/caching';
 import {
   byte,
@@ -113,6 +114,8 @@ const mapping: Codec<Mapping> = record<Mapping>({
   memoryType: word32,
   protectionKey: integer(15),
   from: list(entry),
+  root: integer(Number.MAX_SAFE_INTEGER, UNPAGED),
+  flagged: flag,
   since: anyNumber,
   used: anyNumber,
 });
