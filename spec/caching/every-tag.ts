@@ -6,8 +6,10 @@ import {
   type Fill,
   guestPhysicalTag,
   linearTag,
+  NO_TABLE,
   withFills,
 } from '../../src/cpu/caching';
+import { TABLES } from '../vmx/dynamics/whole-machine';
 
 /** A page that an operation names, and the guest-physical address behind it. */
 export const LINEAR = 0x80_8020_1000n;
@@ -54,6 +56,8 @@ const mappingOf = (tag: MappingTag, role: Role): Mapping | undefined => {
     memoryType: 0,
     protectionKey: 0,
     from: [],
+    root: tag.kind === 'guest-physical' ? NO_TABLE : TABLES / PAGE,
+    flagged: true,
     since: 0,
     used: 0,
   };

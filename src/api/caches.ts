@@ -19,6 +19,7 @@ export {
   type TableWrite,
   type TranslationCaches,
   type TranslationView,
+  type WalkRoot,
   type WayFault,
 } from '../cpu/caching';
 export {
