@@ -1,4 +1,5 @@
 import { defineConfig } from 'tsup';
+import { keepConst } from './scripts/keep-const';
 
 const library = Object.fromEntries(
   ['index', 'arbitraries', 'cpu', 'vmx', 'ept', 'caches', 'machine', 'criteria'].map((name) => [
@@ -14,6 +15,7 @@ export default defineConfig({
   format: 'esm',
   target: 'node20',
   platform: 'node',
+  plugins: [keepConst],
   splitting: true,
   clean: true,
   silent: true,

@@ -17,17 +17,14 @@ if (file === undefined) {
 const name = `${basename(join(file, '..'))}-${basename(file, '.ts')}`;
 mkdirSync(OUTPUT, { recursive: true });
 await build({
-  config: false,
+  config: join(ROOT, 'tsup.config.ts'),
   entry: { [name]: resolve(file) },
   outDir: OUTPUT,
-  format: 'esm',
-  target: 'node20',
-  platform: 'node',
+  dts: false,
   // Loads its WebAssembly from the folder where it stands.
   external: ['iced-x86'],
   splitting: false,
   clean: false,
-  silent: true,
 });
 const bundle = join(OUTPUT, `${name}.js`);
 process.chdir(ROOT);

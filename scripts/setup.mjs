@@ -62,6 +62,7 @@ const sourceHash = () => {
     at('package.json'),
     at('package-lock.json'),
     at('tsup.config.ts'),
+    at('scripts/keep-const.ts'),
     at('tsconfig.json'),
   ])
     hash.update(file.slice(ROOT.length)).update('\0').update(readFileSync(file)).update('\0');
