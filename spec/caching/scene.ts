@@ -57,6 +57,8 @@ export type AccessKind = 'read' | 'write' | 'fetch';
 /** What selects translations on a logical processor. It is in non-root operation where `guest` says so, or where it has a VPID or EPT. */
 export interface SceneContext extends TranslationContext {
   readonly guest?: boolean;
+  /** Of the VMCS: exceptions that cause VM exits. */
+  readonly exceptionBitmap?: number;
 }
 
 /** Memory that all processors of a scene share, and where its next tables come. */
@@ -66,6 +68,7 @@ export interface SceneWorld {
   nextEpt: number;
 }
 
+const NOT_HERE = 'this kind of scene has no such operation';
 const FRAME_BITS = 0xf_ffff_ffff_f000n;
 const BIT63 = 1n << 63n;
 const shiftOf = (level: number): bigint => BigInt(3 + 9 * level);
@@ -115,6 +118,26 @@ export abstract class Scene {
   protected abstract vmEntry(guest: SceneContext): void;
   protected abstract vmExit(): void;
   protected abstract switchEptp(eptp: bigint): void;
+  /** VM entry whose MSR-load area holds IA32_EFER. */
+  protected vmEntryLoadingEfer(_guest: SceneContext): void {
+    throw new Error(NOT_HERE);
+  }
+  /** VM entry that returns from SMM to the same context. */
+  returnFromSmm(): this {
+    throw new Error(NOT_HERE);
+  }
+  /** WRMSR to an MSR that selects no translation. */
+  wrmsr(_index: number, _value: bigint): this {
+    throw new Error(NOT_HERE);
+  }
+  /** RESET, then the registers of before. */
+  reset(): this {
+    throw new Error(NOT_HERE);
+  }
+  /** An instruction that fails or faults. */
+  failing(_instruction: 'invept' | 'invvpid' | 'invpcid' | 'movCr3'): this {
+    throw new Error(NOT_HERE);
+  }
   /** Instructions of VMX root operation with nothing to invalidate. */
   abstract vmx(...instructions: readonly ('vmxoff' | 'vmxon' | 'vmclear' | 'vmptrld')[]): this;
 
@@ -150,12 +173,19 @@ export abstract class Scene {
   /** Loads CR3 from the new task. */
   taskSwitch(cr3: bigint): this {
     this.switchTask(cr3);
-    return this.become({ cr3 });
+    return cr3 === this.now.cr3 ? this : this.become(this.withPdptes({ ...this.now, cr3 }));
   }
   /** VM entry to a guest with these registers, the others as before; "enable VPID" is 1 where it has a VPID. */
   enter(guest: Partial<SceneContext>): this {
+    return this.entered(guest, (context) => this.vmEntry(context));
+  }
+  /** The same with IA32_EFER from the MSR-load area. */
+  enterLoadingEfer(guest: Partial<SceneContext>): this {
+    return this.entered(guest, (context) => this.vmEntryLoadingEfer(context));
+  }
+  private entered(guest: Partial<SceneContext>, enter: (context: SceneContext) => void): this {
     const context = this.withPdptes({ ...this.now, guest: true, ...guest });
-    this.vmEntry(context);
+    enter(context);
     this.host = this.now;
     this.now = context;
     return this;

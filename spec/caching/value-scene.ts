@@ -36,6 +36,7 @@ interface ValueWorld extends SceneWorld {
 }
 
 const BIT63 = 1n << 63n;
+const EFER_NXE = 0x800n;
 
 /** A scene on the pure functions, under `keep-all`. */
 export class ValueScene extends Scene {
@@ -173,6 +174,19 @@ export class ValueScene extends Scene {
     for (const kind of instructions) this.invalidate({ kind });
     return this;
   }
+  override returnFromSmm(): this {
+    return this.invalidate({ kind: 'smm-return' });
+  }
+  override wrmsr(index: number): this {
+    const isMtrr = index >= 0x200 && index < 0x270;
+    return isMtrr ? this.invalidate({ kind: 'wrmsr-mtrr', vpid: this.tags.vpid }) : this;
+  }
+  override reset(): this {
+    return this.invalidate({ kind: 'reset' });
+  }
+  override failing(): this {
+    return this;
+  }
   protected writeCr0(after: bigint): void {
     this.invalidate({ kind: 'mov-cr0', before: this.now.cr0 ?? CR0, after, ...this.tags });
   }
@@ -192,6 +206,11 @@ export class ValueScene extends Scene {
   }
   protected vmEntry({ vpid = 0 }: SceneContext): void {
     this.invalidate({ kind: 'vm-entry', enableVpid: vpid !== 0 });
+  }
+  protected override vmEntryLoadingEfer(guest: SceneContext): void {
+    this.vmEntry(guest);
+    if (((this.now.efer ?? EFER) ^ (guest.efer ?? EFER)) & EFER_NXE)
+      this.invalidate({ kind: 'msr-load-flush' });
   }
   protected vmExit(): void {
     this.invalidate({ kind: 'vm-exit', enableVpid: (this.now.vpid ?? 0) !== 0 });
