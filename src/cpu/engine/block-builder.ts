@@ -95,7 +95,12 @@ export class BlockBuilder {
       if (error instanceof NotEmitted) return;
       throw error;
     }
-    const compile = new Function(...ENVIRONMENT, 'X', 'C', `return function(){${x.lines.join('\n')}}`);
+    const compile = new Function(
+      ...ENVIRONMENT,
+      'X',
+      'C',
+      `'use strict';return function(){${x.lines.join('\n')}}`,
+    );
     const generated = compile(...this.environment, block, x.constants) as LastOperation;
     if (whole) {
       block.operations = [];

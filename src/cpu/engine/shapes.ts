@@ -49,7 +49,7 @@ const compiled = new Map<string, Shape>();
 /** Source of a shape: a function over the environment that returns the factory. */
 const shapeSource = (body: string, parameters: number): string => {
   const names = Array.from({ length: parameters }, (_, i) => `p${i}`);
-  return `return function(${['X', ...names].join(',')}){return function(){${body}}}`;
+  return `'use strict';return function(${['X', ...names].join(',')}){return function(){${body}}}`;
 };
 
 /** The shape with this body, compiled once for the life of the program. */
