@@ -1,14 +1,30 @@
 import { describe, expect, it } from 'vitest';
+import type { MachineConfig } from '../../src/api';
+import { MachineScene } from './machine-scene';
 import { ROWS, type Row } from './rows';
 import { ROW_IDS } from './rows/ids';
+import type { Scene } from './scene';
 import { ValueScene } from './value-scene';
+
+type Policy = NonNullable<MachineConfig['caches']>;
 
 const sorted = (results: Iterable<string>): readonly string[] => [...new Set(results)].sort();
 
-const staged = <S extends ValueScene>(scene: S, { example }: Row): S => {
+const staged = <S extends Scene>(scene: S, { example }: Row): S => {
   example(scene);
   return scene;
 };
+
+const onMachine = (row: Row, policy: Policy): string =>
+  row.use(staged(MachineScene.under(policy, row.start), row));
+
+/** The first always run, the others until every legal result was seen. */
+const LEAST_POLICIES = 5;
+const MOST_SEEDS = 64;
+const POLICIES: readonly Policy[] = [
+  { kind: 'none' },
+  ...Array.from({ length: MOST_SEEDS }, (_, seed): Policy => ({ kind: 'adversarial', seed })),
+];
 
 describe('Rules about the translation caches', () => {
   it('have one row each', () => {
@@ -22,6 +38,24 @@ describe('Rules about the translation caches', () => {
       const scene = staged(new ValueScene(row.start), row);
       expect(sorted(scene.results(row.use))).toEqual(sorted(row.legal));
       expect(row.use(scene)).toBe(row.legal[0]);
+    });
+
+    if (row.pure !== undefined) return;
+
+    it('on a machine that keeps all', () => {
+      expect(onMachine(row, { kind: 'keep-all' })).toBe(row.legal[0]);
+    });
+
+    it('on machines that keep nothing, or choose what they keep', () => {
+      const seen = new Set([row.legal[0]]);
+      const wanted = row.legal.filter((result) => row.unseen?.[result] === undefined);
+      for (const [number, policy] of POLICIES.entries()) {
+        if (number >= LEAST_POLICIES && wanted.every((result) => seen.has(result))) break;
+        const result = onMachine(row, policy);
+        expect(row.legal, JSON.stringify(policy)).toContain(result);
+        seen.add(result);
+      }
+      expect(sorted(seen)).toEqual(sorted(wanted));
     });
   });
 });

@@ -25,18 +25,83 @@ export const EPT_TABLES = { first: FIRST_EPT, end: FIRST_EPT + EPT_COUNT * EPT_B
 
 const TABLE_BITS = 0x67n;
 const SUPERVISOR = 0x63n;
-/** Frames of what a processor needs to run: tables for it, then code of the supervisor, code of the user, descriptors and a stack. */
-const FIRST_APPARATUS = 0x10;
-const [PML4, PDPT, DIRECTORY, TABLE, CODE, USER_CODE, DESCRIPTORS, STACK] = Array.from(
-  { length: 8 },
-  (_, n) => FIRST_APPARATUS + n,
-);
+const GIB_PAGE = 0xe3n;
+/** Frames of what a processor needs to run: tables for it, then code of the supervisor, code of the user, descriptors and a stack; regions of VMX; tables of the other agent. */
+const [
+  PML4,
+  PDPT,
+  DIRECTORY,
+  TABLE,
+  CODE,
+  USER_CODE,
+  DESCRIPTORS,
+  STACK,
+  VMXON,
+  VMCS,
+  EPTP_LIST,
+  MSR_BITMAPS,
+  AGENT_PML4,
+  AGENT_PDPT,
+] = Array.from({ length: 14 }, (_, n) => 0x10 + n);
 const at = (frame: number): bigint => BigInt(frame * PAGE_BYTES);
 
-/** Where a processor finds its own code and tables, apart from all that rows map: linear addresses are sign-extended from 32 bits where there are more. */
+/** What a processor runs, each at a multiple of 16 bytes of its page. */
+const PROGRAMS = {
+  /** MOV EAX, [RBX] */
+  read: [0x8b, 0x03],
+  /** MOV [RBX], EAX */
+  write: [0x89, 0x03],
+  /** MOV [RBX], RAX */
+  store: [0x48, 0x89, 0x03],
+  /** With [RBX] as operand. */
+  invlpg: [0x0f, 0x01, 0x3b],
+  /** Type in RCX, descriptor at [RAX], as of the two that follow. */
+  invpcid: [0x66, 0x0f, 0x38, 0x82, 0x08],
+  invept: [0x66, 0x0f, 0x38, 0x80, 0x08],
+  invvpid: [0x66, 0x0f, 0x38, 0x81, 0x08],
+  /** From RAX. */
+  movCr0: [0x0f, 0x22, 0xc0],
+  movCr3: [0x0f, 0x22, 0xd8],
+  movCr4: [0x0f, 0x22, 0xe0],
+  wrmsr: [0x0f, 0x30],
+  vmresume: [0x0f, 0x01, 0xc3],
+  vmcall: [0x0f, 0x01, 0xc1],
+  vmfunc: [0x0f, 0x01, 0xd4],
+  vmxoff: [0x0f, 0x01, 0xc4],
+  /** Pointer at [RAX], as of the two that follow. */
+  vmxon: [0xf3, 0x0f, 0xc7, 0x30],
+  vmclear: [0x66, 0x0f, 0xc7, 0x30],
+  vmptrld: [0x0f, 0xc7, 0x30],
+  /** Far JMP to the TSS descriptor of another task. */
+  taskSwitch: [0xea, 0, 0, 0, 0, 32, 0],
+  /** Where every exception is delivered. */
+  handler: [0xf4],
+} as const;
+export type Program = keyof typeof PROGRAMS;
+const PROGRAM_NAMES = Object.keys(PROGRAMS) as Program[];
+
+/** Offset of a program in its page. */
+export const programAt = (program: Program): number => 16 * PROGRAM_NAMES.indexOf(program);
+
+/** In the page of descriptors. */
+const IDT_32 = 0x200;
+const GDT = 0x400;
+const TSS_64 = 0x500;
+const TSS_32 = 0x600;
+const NEXT_TSS = 0x700;
+const VECTORS = 32;
+
+/** Linear address of the supervisor's code: sign-extended from 32 bits where there are more. The pages of the user's code, of descriptors and of the stack follow. */
+const LINEAR = 0xffff_ffff_ffe0_0000n;
+
+/** Where a processor finds its own code and tables, apart from all that rows map. */
 export const APPARATUS = {
-  linear: 0xffff_ffff_ffe0_0000n,
+  linear: LINEAR,
   frames: { code: CODE, userCode: USER_CODE, descriptors: DESCRIPTORS, stack: STACK },
+  descriptors: { idt64: 0, idt32: IDT_32, gdt: GDT, tss64: TSS_64, tss32: TSS_32, nextTss: NEXT_TSS },
+  regions: { vmxon: VMXON, vmcs: VMCS, eptpList: EPTP_LIST, msrBitmaps: MSR_BITMAPS },
+  /** Root of an agent that has the first GiB of memory at equal linear addresses. */
+  agentRoot: at(AGENT_PML4),
   /** Entries of a root with so many levels, by index. */
   roots: {
     3: [[3, at(DIRECTORY) | 1n]],
@@ -44,6 +109,14 @@ export const APPARATUS = {
     5: [[511, at(PML4) | TABLE_BITS]],
   } as Readonly<Record<number, readonly (readonly [number, bigint])[]>>,
 } as const;
+
+const descriptor = (base: number, limit: bigint, rights: bigint): bigint =>
+  (limit & 0xffffn) |
+  (BigInt(base & 0xff_ffff) << 16n) |
+  ((rights & 0xffn) << 40n) |
+  ((limit >> 16n) << 48n) |
+  ((rights >> 12n) << 52n) |
+  (BigInt(base >>> 24) << 56n);
 
 const baseMemory = (): MemoryRoot => {
   let memory: MemoryRoot = EMPTY_MEMORY;
@@ -57,20 +130,44 @@ const baseMemory = (): MemoryRoot => {
     words[(address % PAGE_BYTES) / 4] = Number(BigInt.asIntN(32, value));
     words[(address % PAGE_BYTES) / 4 + 1] = Number(BigInt.asIntN(32, value >> 32n));
   };
-  for (const [table, below] of [
-    [PML4, PDPT],
-    [PDPT, DIRECTORY],
-    [DIRECTORY, TABLE],
-  ])
-    put(table * PAGE_BYTES + 8 * 511, at(below) | TABLE_BITS);
+  for (const [table, index, entry] of [
+    [PML4, 511, at(PDPT) | TABLE_BITS],
+    [PDPT, 511, at(DIRECTORY) | TABLE_BITS],
+    [DIRECTORY, 511, at(TABLE) | TABLE_BITS],
+    [TABLE, 0, at(CODE) | SUPERVISOR],
+    [TABLE, 1, at(USER_CODE) | TABLE_BITS],
+    [TABLE, 2, at(DESCRIPTORS) | SUPERVISOR],
+    [TABLE, 3, at(STACK) | SUPERVISOR],
+    [AGENT_PML4, 0, at(AGENT_PDPT) | TABLE_BITS],
+    [AGENT_PDPT, 0, GIB_PAGE],
+  ] as const)
+    put(table * PAGE_BYTES + 8 * index, entry);
+  for (const frame of [CODE, USER_CODE])
+    for (const name of PROGRAM_NAMES) draft.ownedPage(frame).bytes.set(PROGRAMS[name], programAt(name));
+  const handler = LINEAR + BigInt(programAt('handler'));
+  const descriptors = DESCRIPTORS * PAGE_BYTES;
+  const low = (selector: bigint): bigint =>
+    (handler & 0xffffn) | (selector << 16n) | (0x8en << 40n) | (((handler >> 16n) & 0xffffn) << 48n);
+  for (let vector = 0; vector < VECTORS; vector++) {
+    put(descriptors + 16 * vector, low(8n));
+    put(descriptors + 16 * vector + 8, handler >> 32n);
+    put(descriptors + IDT_32 + 8 * vector, low(24n));
+  }
+  const here = Number(BigInt.asUintN(32, LINEAR)) + 2 * PAGE_BYTES;
   [
-    at(CODE) | SUPERVISOR,
-    at(USER_CODE) | TABLE_BITS,
-    at(DESCRIPTORS) | SUPERVISOR,
-    at(STACK) | SUPERVISOR,
-  ].forEach((value, n) => {
-    put(TABLE * PAGE_BYTES + 8 * n, value);
+    0n,
+    descriptor(0, 0xfffffn, 0xa09bn),
+    descriptor(0, 0xfffffn, 0xc093n),
+    descriptor(0, 0xfffffn, 0xc09bn),
+    descriptor(here + NEXT_TSS, 0x67n, 0x89n),
+    descriptor(here + TSS_32, 0x67n, 0x8bn),
+  ].forEach((entry, n) => {
+    put(descriptors + GDT + 8 * n, entry);
   });
+  const stack = LINEAR + BigInt(4 * PAGE_BYTES);
+  // RSP0 stands at byte 4.
+  put(descriptors + TSS_64, BigInt.asUintN(64, stack << 32n));
+  put(descriptors + TSS_64 + 8, stack >> 32n);
   // Each frame of data says which one it is: MOV EAX, frame; HLT.
   for (let frame = FRAMES.A; frame < MEMORY_BYTES / PAGE_BYTES; frame++)
     put(frame * PAGE_BYTES, 0xb8n | (BigInt(frame) << 8n) | (0xf4n << 40n));

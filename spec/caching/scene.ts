@@ -48,7 +48,7 @@ export const CR0 = 0x8001_0031n;
 export const CR0_PG = 0x8000_0000n;
 export const CR0_WP = 0x1_0000n;
 export const EFER = 0xd00n;
-const EFER_LMA = 0x400n;
+export const EFER_LMA = 0x400n;
 /** Bit 63 of the source of MOV to CR3: nothing is invalidated. */
 export const KEEPS = 1n << 63n;
 
@@ -86,7 +86,7 @@ export const frameName = (frame: number): string => {
  * `violation` or `misconfiguration`.
  */
 export abstract class Scene {
-  private host: SceneContext | undefined;
+  protected host: SceneContext | undefined;
 
   constructor(
     public now: SceneContext,
@@ -227,8 +227,11 @@ export abstract class Scene {
   }
   /** A root of its own, as a value of CR3; it maps what the processor itself needs at the highest addresses. */
   newRoot(): bigint {
+    return this.newRootOf(this.levels);
+  }
+  protected newRootOf(levels: number): bigint {
     const root = this.newTable();
-    for (const [index, value] of APPARATUS.roots[this.levels]) this.put(Number(root) + 8 * index, value);
+    for (const [index, value] of APPARATUS.roots[levels]) this.put(Number(root) + 8 * index, value);
     return root;
   }
   /** EPT of its own that maps the memory of the scene to itself in 4-KiB pages; its EPTP. */

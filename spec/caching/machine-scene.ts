@@ -1,0 +1,426 @@
+import { createMachine, type MachineConfig, type MachineState, processor, step } from '../../src/api';
+import {
+  CONTROLS,
+  revisionIdentifier,
+  VMX_OFF,
+  VmcsData,
+  type VmcsField,
+  type VmxState,
+  vmxCapabilities,
+} from '../../src/api/vmx';
+import { type Choice, choiceAt, type MemoryRoot, PAGE_BYTES, seededWord } from '../../src/core';
+import { memoryDifference } from '../../src/machine';
+import { GUEST } from '../vmx/dynamics/guest';
+import {
+  CR0,
+  CR0_PG,
+  CR4,
+  EFER,
+  EFER_LMA,
+  frameName,
+  Scene,
+  type SceneContext,
+  type SceneWorld,
+} from './scene';
+import { APPARATUS, BASE_MEMORY, EPT_TABLES, FIRST_TABLE, type Program, programAt } from './scene-memory';
+
+type Policy = NonNullable<MachineConfig['caches']>;
+type Cpu = MachineState['processors'][number];
+
+interface MachineWorld extends SceneWorld {
+  state: MachineState;
+  readonly choice: Choice;
+  readonly processors: MachineScene[];
+  hostRoot: bigint;
+}
+
+const MODEL = processor('everything');
+/** Two logical processors of the scene, and the agent that stores to memory. */
+const AGENT = 2;
+const BLANK = createMachine({ processor: MODEL, memoryBytes: 1 << 29, board: { processors: AGENT + 1 } });
+const CR4_VMXE = 0x2000n;
+const RFLAGS_AC = 0x4_0000n;
+const IA32_EFER = 0xc000_0080n;
+const PAGE_FAULT = 14;
+const HERE = { code: 0, userCode: 1, descriptors: 2, stack: 3 } as const;
+const { regions, descriptors, frames } = APPARATUS;
+
+const word = (value: bigint): Uint8Array =>
+  new Uint8Array(BigUint64Array.of(BigInt.asUintN(64, value)).buffer);
+const segment = (selector: number, accessRights: number) => ({
+  selector,
+  base: 0n,
+  limit: 0xffff_ffff,
+  accessRights,
+});
+
+const blankState = (caches: Policy): MachineState => ({
+  ...BLANK,
+  config: { ...BLANK.config, caches },
+  memory: [regions.vmxon, regions.vmcs].reduce(
+    (memory, frame) =>
+      memory.write(frame * PAGE_BYTES, word(BigInt(revisionIdentifier(vmxCapabilities(MODEL))))),
+    BASE_MEMORY,
+  ),
+});
+
+/** What a processor is about to do. */
+interface Act {
+  readonly program: Program;
+  readonly rip?: bigint;
+  /** By number. */
+  readonly registers?: Readonly<Record<number, bigint>>;
+  /** Instead of that of the scene. */
+  readonly context?: SceneContext;
+  /** In VMX operation, with this guest in the current VMCS. */
+  readonly vmx?: SceneContext;
+}
+
+/** A scene on a machine: what accesses memory or invalidates is an executed instruction; `become` changes registers from outside. */
+export class MachineScene extends Scene {
+  declare protected readonly world: MachineWorld;
+  private readonly number: number;
+  private marker = 0;
+
+  static under(policy: Policy, start: SceneContext = { cr3: 0n }): MachineScene {
+    const seed = policy.kind === 'adversarial' ? policy.seed : 0;
+    const world: MachineWorld = {
+      state: blankState(policy.kind === 'adversarial' ? { ...policy, seed: 0 } : policy),
+      // One machine for all seeds.
+      choice: choiceAt(
+        ['speculative-fill', 'spurious-fault'],
+        ({ occurrence, alternatives }) => seededWord(BigInt(seed), occurrence) % alternatives,
+      ),
+      nextTable: FIRST_TABLE,
+      nextEpt: EPT_TABLES.first,
+      processors: [],
+      hostRoot: 0n,
+      get memory(): MemoryRoot {
+        return this.state.memory;
+      },
+      set memory(memory: MemoryRoot) {
+        this.state = { ...this.state, memory };
+      },
+    };
+    const scene = new MachineScene(start, world);
+    world.hostRoot = scene.newRootOf(4);
+    return scene;
+  }
+
+  private constructor(now: SceneContext, world: MachineWorld) {
+    super(now, world);
+    this.number = world.processors.push(this) - 1;
+  }
+
+  get other(): MachineScene {
+    const { world } = this;
+    return world.processors.find((one) => one !== this) ?? new MachineScene(this.now, world);
+  }
+
+  // Accesses
+
+  private reached(act: Act, frame: () => number): string {
+    const events = this.perform(act);
+    for (const event of events) {
+      if (event.kind === 'delivered' && event.event.vector === PAGE_FAULT) return '#PF';
+      if (event.kind === 'delivered') return `#${event.event.vector}`;
+      if (event.kind !== 'vm-exit') continue;
+      if (event.exit.reason === 'eptViolation') return 'violation';
+      if (event.exit.reason === 'eptMisconfiguration') return 'misconfiguration';
+      return event.exit.reason;
+    }
+    return frameName(frame());
+  }
+  private get eax(): number {
+    return Number(this.cpu.registers[0] & 0xffff_ffffn);
+  }
+  read = (linear: bigint): string =>
+    this.reached({ program: 'read', registers: { 3: linear + 1n } }, () => this.eax);
+  fetch = (linear: bigint): string => this.reached({ program: 'read', rip: linear }, () => this.eax);
+  write = (linear: bigint): string => {
+    const before = this.memory;
+    const marker = ++this.marker;
+    const registers = { 0: BigInt(marker), 3: linear + 8n };
+    return this.reached({ program: 'write', registers }, () => {
+      for (const { frame } of memoryDifference(before, this.memory))
+        if (this.entry(frame * PAGE_BYTES + 8) === BigInt(marker)) return frame;
+      throw new Error('a write went nowhere');
+    });
+  };
+  /** Its policy speculates. */
+  speculate(): this {
+    return this;
+  }
+  store(at: number, value: bigint): this {
+    // Its linear addresses are physical ones.
+    const rip = BigInt(frames.code * PAGE_BYTES + programAt('store'));
+    const context = { cr3: APPARATUS.agentRoot };
+    const registers = { 0: BigInt.asUintN(64, value), 3: BigInt(at) };
+    const events = this.step(AGENT, this.placed({ program: 'store', rip, context, registers }, AGENT));
+    if (events.length > 0) throw new Error(`a store to 0x${at.toString(16)}: ${events[0].kind}`);
+    return this;
+  }
+
+  // Instructions
+
+  /** One instruction that ends well. */
+  private execute(act: Act): ReturnType<MachineScene['perform']> {
+    const events = this.perform(act);
+    for (const event of events) {
+      if (event.kind === 'delivered') throw new Error(`${act.program}: exception ${event.event.vector}`);
+      const isWanted = act.program === 'vmcall' || act.program === 'vmresume';
+      if (event.kind === 'vm-exit' && !isWanted)
+        throw new Error(`${act.program}: VM exit ${event.exit.reason}`);
+      if (event.kind === 'stopped') throw new Error(`${act.program}: ${event.stop.kind}`);
+    }
+    return events;
+  }
+  /** In VMX root operation, perhaps of the host behind a guest. */
+  private asHost(program: Program, registers: Readonly<Record<number, bigint>> = {}): void {
+    this.execute({ program, registers, context: this.hostContext, vmx: this.now });
+    if ((this.cpu.rflags & 0x41n) !== 0n) throw new Error(`${program}: VMfail`);
+  }
+  private get hostContext(): SceneContext {
+    if (!this.isGuest(this.now)) return this.now;
+    return this.host ?? { cr3: this.world.hostRoot };
+  }
+  /** 16 bytes at the address that RAX gets. */
+  private operand(low: bigint, high = 0n): Readonly<Record<number, bigint>> {
+    this.put(frames.stack * PAGE_BYTES, low);
+    this.put(frames.stack * PAGE_BYTES + 8, high);
+    return { 0: this.place('stack', this.now) };
+  }
+
+  invlpg(linear: bigint): this {
+    this.execute({ program: 'invlpg', registers: { 3: linear } });
+    return this;
+  }
+  invpcid(type: 0 | 1 | 2 | 3, { pcid = 0, address = 0n }: { pcid?: number; address?: bigint } = {}): this {
+    this.execute({
+      program: 'invpcid',
+      registers: { ...this.operand(BigInt(pcid), address), 1: BigInt(type) },
+    });
+    return this;
+  }
+  invept(type: 1 | 2, eptp = this.now.eptp ?? 0n): this {
+    this.asHost('invept', { ...this.operand(eptp), 1: BigInt(type) });
+    return this;
+  }
+  invvpid(
+    type: 0 | 1 | 2 | 3,
+    { vpid = this.now.vpid ?? 0, address = 0n }: { vpid?: number; address?: bigint } = {},
+  ): this {
+    this.asHost('invvpid', { ...this.operand(BigInt(vpid), address), 1: BigInt(type) });
+    return this;
+  }
+  vmx(...instructions: readonly ('vmxoff' | 'vmxon' | 'vmclear' | 'vmptrld')[]): this {
+    for (const program of instructions) {
+      const region = program === 'vmxon' ? regions.vmxon : regions.vmcs;
+      this.asHost(program, this.operand(BigInt(region * PAGE_BYTES)));
+    }
+    return this;
+  }
+  protected writeCr0(value: bigint): void {
+    this.execute({ program: 'movCr0', registers: { 0: value } });
+  }
+  protected writeCr3(value: bigint): void {
+    this.execute({ program: 'movCr3', registers: { 0: value } });
+  }
+  protected writeCr4(value: bigint): void {
+    this.execute({ program: 'movCr4', registers: { 0: value | CR4_VMXE } });
+  }
+  protected writeEfer(value: bigint): void {
+    // LMA is no bit to write.
+    const registers = { 0: value & ~EFER_LMA, 1: IA32_EFER, 2: 0n };
+    this.execute({ program: 'wrmsr', registers });
+  }
+  protected switchTask(cr3: bigint): void {
+    const tss = frames.descriptors * PAGE_BYTES + descriptors.nextTss;
+    const here = BigInt.asUintN(32, this.place('code', this.now));
+    // CR3 and EIP; EFLAGS; ES and CS, SS and DS.
+    this.put(tss + 24, cr3 << 32n);
+    this.put(tss + 32, here | (2n << 32n));
+    for (const [offset, selectors] of [
+      [72, 16n | (24n << 32n)],
+      [80, 16n | (16n << 32n)],
+    ] as const)
+      this.put(tss + offset, selectors);
+    this.execute({ program: 'taskSwitch' });
+  }
+  protected vmEntry(guest: SceneContext): void {
+    const events = this.execute({ program: 'vmresume', vmx: guest });
+    if (events.some(({ kind }) => kind === 'vm-entry')) return;
+    throw new Error(
+      `VM entry fails: error ${this.field('vmInstructionError')}, exit ${this.field('exitReason')}, ${this.field('exitQualification')}`,
+    );
+  }
+  protected vmExit(): void {
+    this.execute({ program: 'vmcall' });
+  }
+  protected switchEptp(eptp: bigint): void {
+    this.put(regions.eptpList * PAGE_BYTES, eptp);
+    this.execute({ program: 'vmfunc', registers: { 0: 0n, 1: 0n } });
+  }
+
+  // The processor
+
+  get cpu(): Cpu {
+    return this.world.state.processors[this.number];
+  }
+  private field(name: VmcsField): bigint {
+    const data = new VmcsData();
+    (this.cpu.virtualization as VmxState).active[0].words.forEach((value, n) => {
+      data.words[n] = value;
+    });
+    return data.get(name);
+  }
+
+  private isGuest({ guest, vpid = 0, eptp }: SceneContext): boolean {
+    return guest ?? (vpid !== 0 || eptp !== undefined);
+  }
+  /** Linear address of a page of the apparatus: physical without paging, of 32 bits outside 64-bit mode. */
+  private place(page: keyof typeof HERE, { cr0 = CR0, efer = EFER }: SceneContext): bigint {
+    if ((cr0 & CR0_PG) === 0n) return BigInt(frames[page] * PAGE_BYTES);
+    const linear = APPARATUS.linear + BigInt(HERE[page] * PAGE_BYTES);
+    return (efer & EFER_LMA) === 0n ? BigInt.asUintN(32, linear) : linear;
+  }
+
+  private perform(act: Act) {
+    return this.step(this.number, this.placed(act));
+  }
+  private step(number: number, cpu: Cpu) {
+    const { world } = this;
+    const processors = world.state.processors.map((one, n) =>
+      n === number ? cpu : (world.processors[n]?.placed() ?? one),
+    );
+    const turn = { processor: number, until: Number.POSITIVE_INFINITY };
+    const { state, events } = step({ ...world.state, processors, turn }, world.choice);
+    world.state = state;
+    return events;
+  }
+
+  /** The processor with the registers of a context, about to act. */
+  private placed(
+    { program, rip, registers = {}, context = this.now, vmx }: Act = { program: 'read' },
+    number = this.number,
+  ): Cpu {
+    const cpu = this.world.state.processors[number];
+    const {
+      cr0 = CR0,
+      cr3,
+      cr4 = CR4,
+      efer = EFER,
+      pdptes,
+      pkru = 0n,
+      pkrs = 0n,
+      user = false,
+      ac = false,
+    } = context;
+    const nonRoot = this.isGuest(context);
+    const is64 = (efer & EFER_LMA) !== 0n;
+    const code = this.place(user ? 'userCode' : 'code', context);
+    const table = this.place('descriptors', context);
+    const cs = user ? segment(0x2b, 0xa0fb) : is64 ? segment(8, 0xa09b) : segment(24, 0xc09b);
+    const data = user ? segment(0x33, 0xc0f3) : segment(16, 0xc093);
+    const tss = is64 ? descriptors.tss64 : descriptors.tss32;
+    return {
+      ...cpu,
+      rip: rip ?? code + BigInt(programAt(program)),
+      rflags: 2n | (ac ? RFLAGS_AC : 0n),
+      registers: cpu.registers.map(
+        (value, n) => registers[n] ?? (n === 4 ? this.place('stack', context) + 0x1000n : value),
+      ),
+      segments: {
+        ...{ cs, ss: data, ds: data, es: data, fs: data, gs: data, ldtr: segment(0, 0x1_0082) },
+        tr: { selector: 40, base: table + BigInt(tss), limit: 0x67, accessRights: 0x8b },
+      },
+      tables: {
+        gdtr: { base: table + BigInt(descriptors.gdt), limit: 47 },
+        idtr: is64
+          ? { base: table + BigInt(descriptors.idt64), limit: 0x1ff }
+          : { base: table + BigInt(descriptors.idt32), limit: 0xff },
+      },
+      control: { ...cpu.control, cr0, cr3, cr4: cr4 | CR4_VMXE, efer, pkru },
+      modelSpecific: { ...cpu.modelSpecific, featureControl: 5n, pkrs },
+      hidden: { ...cpu.hidden, activity: 0, pdptes: pdptes ?? [0n, 0n, 0n, 0n] },
+      nonRoot,
+      virtualization:
+        nonRoot || vmx !== undefined ? this.operation(nonRoot ? context : vmx!, nonRoot) : VMX_OFF,
+    };
+  }
+
+  /** VMX operation with a guest in the current VMCS. */
+  private operation(guest: SceneContext, nonRoot: boolean): VmxState {
+    return {
+      ...VMX_OFF,
+      vmxonPointer: regions.vmxon * PAGE_BYTES,
+      currentVmcs: regions.vmcs * PAGE_BYTES,
+      nonRoot,
+      active: [
+        {
+          address: regions.vmcs * PAGE_BYTES,
+          launched: true,
+          shadow: false,
+          vmxoffSinceLaunch: false,
+          words: Array.from(this.vmcsOf(guest).words),
+        },
+      ],
+    };
+  }
+
+  private vmcsOf(guest: SceneContext): VmcsData {
+    const { cr0 = CR0, cr3, cr4 = CR4, efer = EFER, vpid = 0, eptp, pdptes = [0n, 0n, 0n, 0n] } = guest;
+    const host = this.hostContext;
+    const is64 = (efer & EFER_LMA) !== 0n;
+    const table = this.place('descriptors', guest);
+    const data = new VmcsData();
+    const values: Partial<Record<VmcsField, bigint | number>> = {
+      ...GUEST,
+      msrBitmapAddress: regions.msrBitmaps * PAGE_BYTES,
+      eptpListAddress: regions.eptpList * PAGE_BYTES,
+      vpid,
+      eptPointer: eptp ?? 0n,
+      hostCr0: host.cr0 ?? CR0,
+      hostCr3: host.cr3,
+      hostCr4: (host.cr4 ?? CR4) | CR4_VMXE,
+      hostIa32Efer: host.efer ?? EFER,
+      hostRip: this.place('code', host),
+      hostRsp: this.place('stack', host) + 0x1000n,
+      guestCr0: cr0,
+      guestCr3: cr3,
+      guestCr4: cr4 | CR4_VMXE,
+      guestIa32Efer: efer,
+      guestPdpte0: pdptes[0],
+      guestPdpte1: pdptes[1],
+      guestPdpte2: pdptes[2],
+      guestPdpte3: pdptes[3],
+      guestRip: this.place('code', guest),
+      guestRsp: this.place('stack', guest) + 0x1000n,
+      guestCsAccessRights: is64 ? 0xa09b : 0xc09b,
+      guestTrBase: table + BigInt(is64 ? descriptors.tss64 : descriptors.tss32),
+      guestGdtrBase: table + BigInt(descriptors.gdt),
+      guestIdtrBase: table + BigInt(is64 ? descriptors.idt64 : descriptors.idt32),
+    };
+    for (const [name, value] of Object.entries(values))
+      data.set(name as VmcsField, BigInt.asUintN(64, BigInt(value)));
+    const controls: readonly (readonly [keyof typeof CONTROLS, boolean])[] = [
+      ['useMsrBitmaps', true],
+      ['activateSecondaryControls', true],
+      ['enableInvpcid', true],
+      ['enableVpid', vpid !== 0],
+      ['enableEpt', eptp !== undefined],
+      ['unrestrictedGuest', eptp !== undefined],
+      ['enableVmFunctions', eptp !== undefined],
+      ['eptpSwitching', eptp !== undefined],
+      ['loadGuestIa32Efer', true],
+      ['loadHostIa32Efer', true],
+      ['ia32eModeGuest', is64],
+    ];
+    for (const [control, on] of controls) {
+      const { field, bit } = CONTROLS[control];
+      const mask = 1n << BigInt(bit);
+      data.set(field, on ? data.get(field) | mask : data.get(field) & ~mask);
+    }
+    return data;
+  }
+}
