@@ -40,6 +40,8 @@ export const CHOICE_SITES = {
     'bits 19:16 of the result of LAR (default: those of the descriptor, as Intel processors leave them)',
   'event-shadow':
     'whether blocking by STI holds back NMIs, NMI-window exits too, and blocking by STI or MOV SS the VM exits of NMIs and external interrupts (0: no, 1: yes; default: it does)',
+  'iret-task-switch':
+    'whether an IRET whose task switch causes a VM exit has ended blocking by NMI, or by virtual NMIs, where IRET ends it (0: no, 1: yes; default: it has, as when it faults)',
   'vmcs-region':
     'whether an ordinary access to the region of an active VMCS sees and changes its data, in the layout of the model (1), or memory alone, which VMCLEAR overwrites (0) (default: 0, the processor holds the data)',
   'msr-area':

@@ -16,6 +16,7 @@ import { performExit } from './exit/perform-exit';
 import type { VmExit } from './exit/vm-exit';
 import { isUnrestricted, mergedRegister, registerAllowed, shownRegister } from './non-root/control-registers';
 import {
+  blockNmis,
   interceptBoundary,
   interceptEvent,
   interceptExternalInterrupt,
@@ -143,6 +144,8 @@ export class Vmx extends VmxOperation implements Virtualization {
 
   /** SDM Vol. 3C, 26.4.2 Treatment of Task Switches: never in non-root operation */
   interceptTaskSwitch(cpu: ProcessorDraft, { source, selector, length = 0 }: TaskSwitchAttempt): void {
+    if (source === 'iret' && cpu.nmiUnblocked && cpu.decide('iret-task-switch', 2n, 1n) === 0n)
+      blockNmis(this, cpu, true);
     cpu.leave({ reason: 'taskSwitch', source, selector, length } satisfies VmExit);
   }
 

@@ -1,10 +1,13 @@
 // SDM Vol. 3C, 26.4.2 Treatment of Task Switches; Table 28-2 Exit Qualification for Task Switches
 import { describe, expect, it } from 'vitest';
+import { step } from '../../../src/api';
+import { choiceAt } from '../../../src/core';
 import { EVENT_TYPE, type InterruptionEvent, VECTOR } from '../../../src/cpu/event';
 import { LEFT } from '../../../src/cpu/processor-draft';
 import { FLAG } from '../../../src/cpu/slots';
 import type { TaskSwitchAttempt } from '../../../src/cpu/virtualization';
 import { inGuest } from '../dynamics/machine';
+import { AT, exitOf, field, launched, type Setting, vmxOf, words } from '../dynamics/whole-machine';
 
 const exitWith = (attempt: TaskSwitchAttempt, during?: InterruptionEvent, rflags = 2) => {
   const machine = inGuest([], { guestRflags: rflags });
@@ -52,5 +55,50 @@ describe('VM exits due to task switches', () => {
       const other = exitWith({ source: 'gate', selector: 0x88, length: undefined }, external, flags);
       expect(other.field('guestRflags')).toBe(BigInt(flags));
     }
+  });
+});
+
+// SDM Vol. 3C, 26.3 Changes to Instruction Behavior in VMX Non-Root Operation: IRET; of one whose task switch exits nothing is said.
+describe('IRET from a nested task', () => {
+  const NESTED = 0x4002;
+  const CODE_32 = 0x00cf_9b00_0000_ffffn;
+  const DATA = 0x00cf_9300_0000_ffffn;
+  const BUSY_TSS = 0x0000_8b00_0000_0067n | (0xb000n << 16n);
+  const BLOCKED = 8;
+  const setting = (controls: Setting['controls']): Setting => ({
+    host: '32-bit',
+    controls: controls!,
+    guest: [0xcf],
+    fields: { guestRflags: NESTED, guestInterruptibilityState: BLOCKED },
+    memory: { [AT.guestGdt]: words(0n, CODE_32, DATA, BUSY_TSS), [AT.guestTss]: words(0x18n) },
+  });
+
+  it.each([[[]], [['nmiExiting', 'virtualNmis']]] as const)('with %j has unblocked NMIs', (controls) => {
+    const state = exitOf(setting(controls));
+    expect(field(state, 'exitReason')).toBe(9n);
+    expect(field(state, 'exitQualification')).toBe(0x4000_0018n);
+    expect(field(state, 'guestInterruptibilityState')).toBe(0n);
+  });
+
+  it.each([[[]], [['nmiExiting', 'virtualNmis']]] as const)(
+    'with %j leaves them blocked, by choice',
+    (controls) => {
+      const { state } = step(
+        launched(setting(controls)),
+        choiceAt(['iret-task-switch'], () => 0n),
+      );
+      expect(field(state, 'guestInterruptibilityState')).toBe(BigInt(BLOCKED));
+      expect(vmxOf(state).virtualNmiBlocking).toBe(false);
+    },
+  );
+
+  it('is not asked where NMIs exit, and stay blocked', () => {
+    const { state } = step(
+      launched(setting(['nmiExiting'])),
+      choiceAt(['iret-task-switch'], () => {
+        throw new Error('asked');
+      }),
+    );
+    expect(field(state, 'guestInterruptibilityState')).toBe(BigInt(BLOCKED));
   });
 });
