@@ -70,8 +70,9 @@ describe('vtmodel entry-check', () => {
     const linked = changed({ vmcsLinkPointer: '0x5000' });
     const lacking = await checked(linked);
     expect(lacking.status).toBe(0);
-    expect(lacking.out).toMatch(/^2 rules are not evaluated/m);
+    expect(lacking.out).toMatch(/^3 rules are not evaluated/m);
     expect(lacking.out).toContain('region at the VMCS link pointer');
+    expect(lacking.out).toContain('current-VMCS pointer');
     expect(await checked({ ...linked, memory: { '0x5000': '0x4' } })).toMatchObject({ status: 0 });
     expect((await checked({ ...linked, memory: { '0x5000': '0x5' } })).out).toContain(
       'guest.link-pointer.revision',

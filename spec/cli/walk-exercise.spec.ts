@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { hex } from '../../src/core';
 import { MemoryIo } from './memory-io';
 
 const LESSONS = [
@@ -79,7 +80,7 @@ describe('vtmodel walk --hide', () => {
     );
     const lines: string[] = [];
     const look = (at: number): number => {
-      lines.push(`${lines.length + 1} ${at} ${memory.get(at)}`);
+      lines.push(`${lines.length + 1} ${hex(at)} ${hex(memory.get(at)!)}`);
       return memory.get(at)!;
     };
     const digit = (address: number, position: number): number => (address >> (4 * position)) & 15;
@@ -90,7 +91,9 @@ describe('vtmodel walk --hide', () => {
     const table = look(host((cr3 & 0xff0) + digit(linear, 2))) & 0xff0;
     const page = look(host(table + digit(linear, 1))) & 0xff0;
     const end = host(page + digit(linear, 0));
-    const { status } = await graded(['lesson tiny', 'seed 5', ...lines, `outcome address ${end}`].join('\n'));
+    const { status } = await graded(
+      ['lesson tiny', 'seed 5', ...lines, `outcome address ${hex(end)}`].join('\n'),
+    );
     expect(status).toBe(0);
   });
 
@@ -139,6 +142,14 @@ describe('vtmodel walk --answer', () => {
     expect(status).toBe(1);
     expect(out).toMatch(hint);
     expect(out).toMatch(/^8 of 9 right/m);
+  });
+
+  it('numbers are hexadecimal, also without 0x', async () => {
+    const sheet = await revealed('tiny', 1);
+    const { status, out } = await graded(
+      sheet.replace(/^(\d .*|outcome .*)$/gm, (line) => line.replaceAll('0x', '')),
+    );
+    expect([status, out]).toEqual([0, '9 of 9 right: lesson tiny, seed 1\n']);
   });
 
   it('a wrong entry, a wrong outcome, one that is missing, and one too many', async () => {
@@ -191,7 +202,7 @@ describe('vtmodel walk --answer', () => {
   it.each([
     ['no lesson', /^lesson .*\n/m, '', /no line begins with "lesson"/],
     ['an unknown word', /^outcome .*/m, 'result 5', /"result" begins no line of an answer/],
-    ['no number', /^2 .*/m, '2 abc def', /"abc" is no number/],
+    ['no number', /^2 .*/m, '2 xyz def', /"xyz" is no number/],
     ['a number that is too large', /^2 .*/m, `2 0x${'f'.repeat(17)} 1`, /"0xf+" is no number/],
     ['twice the same', /^2 .*/m, '1 1 1', /reference 1 is answered twice/],
     ['too much', /^2 .*/m, '2 1 1 1', /"1" is too much/],

@@ -182,13 +182,23 @@ describe('vtmodel walk --set', () => {
     ['0xffffffffffff0=0', /there is no memory from 0x40000000000 on/],
     ['guest.l1=0x10000000000000000', /not a value; write a number as 0x1234, or bits as \+bit5/],
     ['guest.l1=+read', /\+read: not a value; .*names: present, write, user/],
-    ['guest.l1=+bit64', /\+bit64: not a value/],
+    ['guest.l1=+bit64', /\+bit64: the entry has bits 63 to 0; name one of those/],
     ['step5=0', /step5: the walk does not read that entry/],
   ])('%s: one line, status 2', async (edit, says) => {
     const { status, out, err } = await walk(PLAIN, 'walk.json', '--set', edit);
     expect([status, out]).toEqual([2, '']);
     expect(err).toMatch(/^vtmodel: --set [^\n]+\n$/);
     expect(err).toMatch(says);
+  });
+
+  it('an entry of two bytes has 16 bits, and names for these alone', async () => {
+    const said = async (edit: string): Promise<string> =>
+      (await walk(PLAIN, '--lesson', 'tiny', '--set', edit)).err;
+    expect(await said('guest.l1=+bit16')).toBe(
+      'vtmodel: --set +bit16: the entry has bits 15 to 0; name one of those\n',
+    );
+    expect(await said('guest.l1=+no')).toMatch(/bits as \+bit5,-bit15 \(names: present, .*global\)\n$/);
+    expect(await said('guest.l1=+no-execute')).toMatch(/: the entry has bits 15 to 0; name one of those\n$/);
   });
 
   it('names entries by step, by address and by guest-physical address, and bits by name and number', async () => {
@@ -241,6 +251,14 @@ describe('vtmodel walk --snapshot', () => {
     expect(json.count).toBeGreaterThan(4 + 4 * 2);
     // The file that it prints holds all that the walk needs.
     expect(JSON.parse(await shown(json.input, '--format', 'json'))).toEqual(json);
+  });
+
+  it('on a processor that it does not have: the error names one that it has', async () => {
+    const { status, err } = await walkIn(guest(), '--gva', ADDRESS, '--cpu', '1');
+    expect([status, err]).toEqual([
+      2,
+      'vtmodel: --cpu 1: not a number from 0 to 0; write it as in --cpu 0\n',
+    ]);
   });
 
   it.each([

@@ -38,8 +38,9 @@ Examples:
   vtmodel processor sapphire-rapids --format json   for a program: MSRs as hexadecimal text`,
     );
 
-const hex = (value: number | bigint, digits: number): string =>
-  value.toString(16).toUpperCase().padStart(digits, '0');
+/** Hexadecimal digits as the manual writes them. */
+const digits = (value: number | bigint, least: number): string =>
+  value.toString(16).toUpperCase().padStart(least, '0');
 
 const widths = ({
   physicalAddressWidth,
@@ -63,7 +64,7 @@ const presets = (io: CommandIo): void => {
 };
 
 const place = (leaf: number, subleaf: number): string =>
-  `${hex(leaf, 2)}H${subleaf === 0 ? '' : `.${subleaf}`}`;
+  `${digits(leaf, 2)}H${subleaf === 0 ? '' : `.${subleaf}`}`;
 
 const featureRows = ({ features }: ProcessorDescription, announced: boolean): readonly string[][] =>
   features
@@ -76,9 +77,9 @@ const featureRows = ({ features }: ProcessorDescription, announced: boolean): re
 
 const msrRows = (msrs: readonly DescribedMsr[]): readonly string[][] =>
   msrs.map(({ index, name, reset, writable }) => [
-    `  ${hex(index, 3)}H`,
+    `  ${digits(index, 3)}H`,
     name,
-    reset === undefined ? 'write-only' : `${hex(reset, 16)}H`,
+    reset === undefined ? 'write-only' : `${digits(reset, 16)}H`,
     reset !== undefined && !writable ? 'read-only' : '',
   ]);
 
@@ -102,7 +103,7 @@ const text = (io: CommandIo, description: ProcessorDescription): void => {
     ['  leaf', 'EAX', 'EBX', 'ECX', 'EDX'],
     ...description.cpuid.map(({ leaf, subleaf, ...registers }) => [
       `  ${place(leaf, subleaf)}`,
-      ...[registers.eax, registers.ebx, registers.ecx, registers.edx].map((value) => hex(value, 8)),
+      ...[registers.eax, registers.ebx, registers.ecx, registers.edx].map((value) => digits(value, 8)),
     ]),
   ]);
   section('MSRs after power-up', msrRows(description.msrs));

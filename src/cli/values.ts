@@ -59,7 +59,12 @@ export const wholeNumber = (
   const number = /^(?:0x[0-9a-f]+|\d+)$/i.test(digits) ? Number(digits) : Number.NaN;
   return number >= least && number <= most
     ? number
-    : bad(option, value, `not a number from ${least} to ${most}`, `write it as in ${option} ${prefix}2`);
+    : bad(
+        option,
+        value,
+        `not a number from ${least} to ${most}`,
+        `write it as in ${option} ${prefix}${Math.min(Math.max(2, least), most)}`,
+      );
 };
 
 /** One of the given words. */

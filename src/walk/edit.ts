@@ -116,16 +116,20 @@ const newValue = (text: string, before: bigint, { table, bytes }: Found): Outcom
     return number < limit
       ? ok(number)
       : bad(`${text}: the entry has ${8 * bytes} bits; give a smaller value`);
+  const last = 8 * bytes - 1;
   const names = bitNames(table);
-  const list = Object.keys(names).join(', ');
+  const list = Object.keys(names)
+    .filter((name) => names[name] <= last)
+    .join(', ');
   let value = before;
   for (const part of text.split(',')) {
     const match = /^([+-])(?:bit(\d{1,2})|([a-z-]+))$/.exec(part);
     const bit = match === null ? undefined : match[2] === undefined ? names[match[3]] : Number(match[2]);
-    if (bit === undefined || bit >= 8 * bytes)
+    if (bit === undefined)
       return bad(
-        `${text}: not a value; write a number as 0x1234, or bits as +bit5,-bit63${list === '' ? '' : ` (names: ${list})`}`,
+        `${text}: not a value; write a number as 0x1234, or bits as +bit5,-bit${last}${list === '' ? '' : ` (names: ${list})`}`,
       );
+    if (bit > last) return bad(`${part}: the entry has bits ${last} to 0; name one of those`);
     const mask = 1n << BigInt(bit);
     value = match![1] === '+' ? value | mask : value & ~mask;
   }

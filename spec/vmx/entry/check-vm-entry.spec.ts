@@ -74,6 +74,18 @@ describe('checkVmEntry', () => {
     ]);
   });
 
+  it('nor one about the address of the current VMCS, where that is not given', () => {
+    const input = { vmcs: whole({ vmcsLinkPointer: 0n }) };
+    const missing = (state: { currentVmcs?: number }) =>
+      checkVmEntry({ ...input, state }).notEvaluated.find(({ id }) => id === 'guest.link-pointer.not-current')
+        ?.missing;
+    expect(missing({})).toEqual(['current-VMCS pointer']);
+    expect(missing({ currentVmcs: 0 })).toBeUndefined();
+    expect(checkVmEntry({ ...input, state: { currentVmcs: 0 } }).violations.map(({ id }) => id)).toContain(
+      'guest.link-pointer.not-current',
+    );
+  });
+
   it('27.9: a machine check may show in three ways', () => {
     const { permitted } = checkVmEntry({ vmcs: whole(), memory, state: { machineCheck: true } });
     expect(permitted.map(({ kind }) => kind)).toEqual(['failed', 'machine-check', 'machine-check']);

@@ -68,7 +68,7 @@ export const basicRules = [
     { kind: 'VMfailInvalid' },
     'the current-VMCS pointer is valid',
     ['processor.currentVmcs'],
-    ({ processor }) => processor.currentVmcs >= 0,
+    ({ processor }) => processor.currentVmcs === undefined || processor.currentVmcs >= 0,
   ),
   basic(
     'basic.not-shadow-vmcs',

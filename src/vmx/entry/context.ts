@@ -27,8 +27,8 @@ export interface VmEntryProcessor {
   readonly ia32eMode: boolean;
   readonly cpl: number;
   readonly instruction: 'vmlaunch' | 'vmresume';
-  /** Physical address of the current VMCS; negative when the current-VMCS pointer is FFFFFFFF_FFFFFFFFH. */
-  readonly currentVmcs: number;
+  /** Physical address of the current VMCS; negative when the current-VMCS pointer is FFFFFFFF_FFFFFFFFH; undefined when it is valid, and not known. */
+  readonly currentVmcs: number | undefined;
   /** Blocking by MOV SS in effect when the VM-entry instruction executes. */
   readonly movSsBlocking: boolean;
   readonly inSmm: boolean;

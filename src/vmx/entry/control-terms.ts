@@ -132,13 +132,11 @@ export const capability = (says: string, derive: Parameters<typeof ofCapabilitie
 
 export interface Row<Id extends string> extends VmEntryRule {
   readonly id: Id;
-  /** Looks at the executive VMCS: not evaluated without it. */
-  readonly needsExecutiveVmcs?: true;
 }
 
 export type Extras = Pick<
   Row<string>,
-  'unconfirmed' | 'feature' | 'needsMemory' | 'needsExecutiveVmcs' | 'failureIn' | 'impliedBy'
+  'unconfirmed' | 'feature' | 'needsMemory' | 'needsState' | 'failureIn' | 'impliedBy'
 >;
 
 /** The row constructor of one section: an id, when the rule applies, what must hold; all violations show the same way. */

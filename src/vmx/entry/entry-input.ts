@@ -31,7 +31,7 @@ export const ORDINARY: VmEntryProcessor = {
   ia32eMode: true,
   cpl: 0,
   instruction: 'vmlaunch',
-  currentVmcs: 0,
+  currentVmcs: undefined,
   movSsBlocking: false,
   inSmm: false,
   physicalAddressWidth: 46,

@@ -93,6 +93,7 @@ export const guestLinkPointerRules = [
       ['vmcsLinkPointer', 'processor.currentVmcs'],
       ({ vmcs, processor }) => addressAt(vmcs.halves, LINK) !== processor.currentVmcs,
     ),
+    { needsState: 'currentVmcs' },
   ),
   link(
     'guest.link-pointer.not-executive',

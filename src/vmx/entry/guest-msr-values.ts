@@ -21,7 +21,7 @@ export const debugctlBits = (features: ReadonlySet<string>): bigint =>
 const PERF_GLOBAL_CTRL_BITS: bigint = bits(3, 0) | bits(34, 32);
 
 /** Bits of IA32_PERF_GLOBAL_CTRL that name a counter of this processor. */
-export const perfGlobalCtrlBits = ({ processor }: GuestEntryContext): bigint =>
+export const allowedPerfGlobalCtrl = ({ processor }: GuestEntryContext): bigint =>
   processor.perfGlobalCtrlBits ?? PERF_GLOBAL_CTRL_BITS;
 
 /** Every bit of IA32_RTIT_CTL that some processor defines. SDM Vol. 3C, 33 Intel Processor Trace */
@@ -102,7 +102,7 @@ const LEGAL: ReadonlyMap<number, Legal> = new Map<number, Legal>([
   [0x345, readOnly], // IA32_PERF_CAPABILITIES
   [0x38d, within(maskOf(12))], // IA32_FIXED_CTR_CTRL
   [0x38e, readOnly], // IA32_PERF_GLOBAL_STATUS
-  [0x38f, (value, context) => (value & ~perfGlobalCtrlBits(context)) === 0n],
+  [0x38f, (value, context) => (value & ~allowedPerfGlobalCtrl(context)) === 0n],
   [0x570, within(RTIT_CTL_BITS)],
   [0x6a0, cet], // IA32_U_CET, IA32_S_CET
   [0x6a2, cet],

@@ -3,11 +3,11 @@ import { capabilityMsrName } from '../capabilities';
 import type { VmcsField } from '../vmcs';
 import type { GuestEntryContext } from './guest-context';
 import {
+  allowedPerfGlobalCtrl,
   debugctlBits,
   EFER_BITS,
   isPat,
   LBR_CTL_BITS,
-  perfGlobalCtrlBits,
   RTIT_CTL_BITS,
   wrmsrFaults,
 } from './guest-msr-values';
@@ -145,7 +145,7 @@ export const guestRegisterRules = [
   rule(
     'guest.perf-global-ctrl.reserved',
     on('loadGuestIa32PerfGlobalCtrl'),
-    msrReserved('guestIa32PerfGlobalCtrl', perfGlobalCtrlBits, ['processor.perfGlobalCtrlBits']),
+    msrReserved('guestIa32PerfGlobalCtrl', allowedPerfGlobalCtrl, ['processor.perfGlobalCtrlBits']),
   ),
   rule(
     'guest.pat.values',

@@ -1,10 +1,10 @@
+import { dplOf } from '../../cpu/segments';
 import {
   accessClear,
   accessSet,
   baseIsSelectorTimes16,
   dataOrNonconforming,
   dplIs,
-  dplOf,
   lowIs,
   related,
   rplOf,

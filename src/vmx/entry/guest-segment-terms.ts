@@ -57,7 +57,6 @@ export const related = (
   return term(says, [left, right], ({ vmcs }) => holds(vmcs.halves[a], vmcs.halves[b]));
 };
 
-export const dplOf = (accessRights: number): number => (accessRights >> DPL_SHIFT) & 3;
 export const rplOf = (selector: number): number => selector & 3;
 
 /** The base is the selector times 16. SDM Vol. 3B, 21.2 Virtual-8086 Mode */

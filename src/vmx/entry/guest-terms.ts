@@ -240,7 +240,10 @@ const exit33 = (qualification: number): VmEntryFailure => ({ kind: 'exit', reaso
 
 export type GuestRow<Id extends string> = VmEntryRule & { readonly id: Id };
 
-type Extras = Pick<VmEntryRule, 'unconfirmed' | 'feature' | 'needsMemory' | 'failureIn' | 'impliedBy'>;
+type Extras = Pick<
+  VmEntryRule,
+  'unconfirmed' | 'feature' | 'needsMemory' | 'needsState' | 'failureIn' | 'impliedBy'
+>;
 
 /**
  * The row constructor of one section: an id, when the rule applies, what must hold. A violation shows as exit 33 with the

@@ -2,7 +2,7 @@ import { high32, isCanonical, low32 } from '../../core';
 import type { VmxCapabilities } from '../capabilities';
 import { fieldIndex, type VmcsField } from '../vmcs';
 import { type Extras, is0, is1, not, type Row, rowsOf, valueIs } from './control-terms';
-import { EFER_BITS, isPat, perfGlobalCtrlBits, wrmsrFaults } from './guest-msr-values';
+import { allowedPerfGlobalCtrl, EFER_BITS, isPat, wrmsrFaults } from './guest-msr-values';
 import {
   all,
   always,
@@ -79,7 +79,7 @@ const PERF = fieldIndex('hostIa32PerfGlobalCtrl');
 const perfGlobalCtrl = term(
   'Host IA32_PERF_GLOBAL_CTRL has no reserved bit',
   ['hostIa32PerfGlobalCtrl', 'processor.perfGlobalCtrlBits'],
-  (context) => (context.vmcs.words[PERF] & ~perfGlobalCtrlBits(context)) === 0n,
+  (context) => (context.vmcs.words[PERF] & ~allowedPerfGlobalCtrl(context)) === 0n,
 );
 
 const PAT = lowHalf('hostIa32Pat');

@@ -9,13 +9,16 @@ export type VmEntryOutcome =
   /** The machine check is delivered as if it had come before, or after, the VM entry. */
   | { readonly kind: 'machine-check'; readonly delivered: 'before' | 'after' };
 
+const MISSING_STATE = { executiveVmcs: 'executive VMCS', currentVmcs: 'current-VMCS pointer' } as const;
+
 /** What keeps a rule from being evaluated; `undefined` when nothing does. */
 export const missingInput = (
   rule: VmEntryRow,
   context: VmEntryContext,
-): MemoryPart | 'executive VMCS' | undefined => {
-  if (rule.needsExecutiveVmcs === true && context.processor.executiveVmcs === undefined)
-    return 'executive VMCS';
+): MemoryPart | (typeof MISSING_STATE)[keyof typeof MISSING_STATE] | undefined => {
+  const { needsState } = rule;
+  if (needsState !== undefined && context.processor[needsState] === undefined)
+    return MISSING_STATE[needsState];
   return context.memory === undefined ? rule.needsMemory : undefined;
 };
 

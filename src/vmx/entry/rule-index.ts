@@ -20,7 +20,7 @@ export class Check {
   ) {
     this.when = row.when;
     this.holds = row.holds;
-    this.needsInput = row.needsMemory !== undefined || row.needsExecutiveVmcs === true;
+    this.needsInput = row.needsMemory !== undefined || row.needsState !== undefined;
   }
 
   passes(context: VmEntryContext): boolean {

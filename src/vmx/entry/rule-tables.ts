@@ -1,13 +1,12 @@
 import { basicRules, machineCheckRules } from './basic-rules';
 import { controlRules } from './control-rules';
-import type { Row } from './control-terms';
 import { guestStateRules } from './guest-rules';
 import { hostRules } from './host-rules';
 import { msrLoadingRules } from './msr-loading-rules';
 import type { VmEntryRule } from './vm-entry-rule';
 
-/** Any row of the tables: some rows also say that they look at the executive VMCS. */
-export type VmEntryRow = VmEntryRule & Pick<Row<string>, 'needsExecutiveVmcs'>;
+/** Any row of the tables. */
+export type VmEntryRow = VmEntryRule;
 
 /** The rules of one group of checks. */
 export interface VmEntryTable {

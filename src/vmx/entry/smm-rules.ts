@@ -91,7 +91,7 @@ const noEventIntoRoot = term(
 
 const SECTION = 'VM Entries That Return from SMM';
 const failing = (error: number) => rowsOf(SECTION, { kind: 'VMfailValid', error });
-const needsExecutiveVmcs = { needsExecutiveVmcs: true } as const;
+const needsExecutiveVmcs = { needsState: 'executiveVmcs' } as const;
 
 /** In any order. SDM Vol. 3C, 27.2.1.3 VM-Entry Control Fields; 32.15.4 VM Entries That Return from SMM */
 export const smmRules = [

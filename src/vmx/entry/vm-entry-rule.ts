@@ -27,6 +27,8 @@ export interface VmEntryRule extends Rule<VmEntryContext> {
   readonly feature?: string;
   /** What the rule reads of physical memory: not evaluated without it. */
   readonly needsMemory?: MemoryPart;
+  /** State of the processor that it looks at: not evaluated without it. */
+  readonly needsState?: 'executiveVmcs' | 'currentVmcs';
   /** What a violation does is undefined: the processor may enter as well. */
   readonly leavesOpen?: true;
   /** How the violation shows where that depends on the state; `failure` is then its shape for tables and documents. */

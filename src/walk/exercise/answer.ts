@@ -1,5 +1,4 @@
 import { fault, type Outcome, ok } from '../../core';
-import { parseNumber } from '../edit';
 import { INVALIDATIONS, type Invalidation } from '../lessons';
 
 /** What a student says about one reference; `undefined` where it is said not to happen. */
@@ -30,6 +29,10 @@ export interface AnswerError {
 const bad = (line: number, says: string): Outcome<never, AnswerError> =>
   fault({ kind: 'answer', line, says });
 
+/** A number of an answer, hexadecimal with or without 0x; undefined where it is none of at most 64 bits. */
+export const parseHex = (text: string): bigint | undefined =>
+  /^(?:0x)?[0-9a-f]{1,16}$/i.test(text) ? BigInt(`0x${text.replace(/^0x/i, '')}`) : undefined;
+
 const OUTCOMES = ['address', 'page-fault', 'ept-violation', 'ept-misconfiguration'] as const;
 const HOW_REFERENCE =
   'write number, address and entry, as in "3 0x1c8f05000 0x8fb2e5007", or "3 - -" where nothing is read';
@@ -52,8 +55,8 @@ const reference = (words: readonly string[], line: number): Outcome<ReferenceAns
   const [, at, holds, ...more] = words;
   if (more.length > 0) return bad(line, `"${more[0]}" is too much; ${HOW_REFERENCE}`);
   if (at === '-' && (holds === '-' || holds === undefined)) return ok({ number, read: undefined, line });
-  const address = parseNumber(at);
-  const entry = holds === undefined ? undefined : parseNumber(holds);
+  const address = parseHex(at);
+  const entry = holds === undefined ? undefined : parseHex(holds);
   if (address === undefined || entry === undefined)
     return bad(line, `"${address === undefined ? at : (holds ?? '')}" is no number; ${HOW_REFERENCE}`);
   return ok({ number, read: { address, entry }, line });
@@ -63,7 +66,7 @@ const outcome = (words: readonly string[], line: number): Outcome<Answer['outcom
   const [, kind, value, ...more] = words;
   const known = OUTCOMES.includes(kind as (typeof OUTCOMES)[number]);
   const wantsNumber = kind !== 'ept-misconfiguration';
-  const numbered = value !== undefined && parseNumber(value) !== undefined;
+  const numbered = value !== undefined && parseHex(value) !== undefined;
   if (!known || more.length > 0 || wantsNumber !== (value !== undefined) || (wantsNumber && !numbered))
     return bad(line, `"${words.slice(1).join(' ')}" is no outcome; ${HOW_OUTCOME}`);
   return ok({ words: words.slice(1), line });
@@ -99,7 +102,13 @@ const take = (draft: Draft, words: readonly string[], line: number): Outcome<nul
     }
     case 'mend':
       if (second === undefined) return bad(line, 'no edit; write it as in "mend ept.l1@final=+read"');
-      draft.mend = { edit: words.slice(1).join(''), line };
+      draft.mend = {
+        edit: words
+          .slice(1)
+          .join('')
+          .replace(/=([0-9a-f]+)(?=;|$)/gi, '=0x$1'),
+        line,
+      };
       return ok(null);
     case 'invalidate':
       if (!INVALIDATIONS.includes(second as Invalidation))

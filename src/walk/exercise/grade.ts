@@ -1,8 +1,8 @@
 import { eptViolationQualification } from '../../ept';
-import { edited, parseNumber } from '../edit';
+import { edited } from '../edit';
 import type { LessonWalk } from '../lessons';
 import { viewOf, type WalkView } from '../view';
-import type { Answer } from './answer';
+import { type Answer, parseHex } from './answer';
 import { addressHint, entryHint } from './hints';
 
 /** A line of an answer that is wrong, or that is missing. */
@@ -76,7 +76,7 @@ const gradeReferences = ({ references }: WalkView, answer: Answer): readonly Wro
 
 const gradeOutcome = (view: WalkView, { outcome: { words, line } }: Answer): readonly Wrong[] => {
   const [kind, value] = outcomeWords(view);
-  const same = words[0] === kind && (value === undefined || parseNumber(words[1]) === value);
+  const same = words[0] === kind && (value === undefined || parseHex(words[1]) === value);
   return same ? [] : [{ line, what: 'the outcome', hint: OUTCOME_HINTS[kind] }];
 };
 

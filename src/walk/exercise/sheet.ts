@@ -37,6 +37,7 @@ export const staleText = ({ stale, walkCase }: LessonWalk): string =>
 
 const HOW = [
   'Fill in, after each number, the host-physical address of the entry that is read and what it holds: 1 0x1000 0x2007',
+  'Numbers are hexadecimal, with or without 0x',
   'Where nothing is read any more, write: 7 - -',
   'The outcome is one of: address 0x1234, page-fault 0x9 (error code), ept-violation 0x81 (qualification), ept-misconfiguration',
 ];
