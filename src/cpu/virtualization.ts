@@ -1,4 +1,4 @@
-import type { LinearHalves, Remedy, SecondStage, WayFault } from './caching';
+import type { EntryUpdate, LinearHalves, Remedy, SecondStage, WayFault } from './caching';
 import type { Instruction } from './decode/instruction';
 import type { InterruptionEvent } from './event';
 import type { ProcessorDraft } from './processor-draft';
@@ -112,6 +112,8 @@ export interface Virtualization {
   currentVpid(cpu: ProcessorDraft): number;
   /** Non-root operation: EPT as the second stage of translation; undefined without. */
   secondStage(cpu: ProcessorDraft): SecondStage | undefined;
+  /** Non-root operation: sets flags of EPT entries that one translation of a guest-physical address used, where the rest of it was remembered; may leave as a walk does. */
+  setStageFlags(cpu: ProcessorDraft, gpa: number, updates: readonly EntryUpdate[]): void;
   /** Non-root operation: leaves with what a remembered translation of EPT says; `entryHigh` is the high half (int32) of the entry of EPT that it ends at. */
   refuseTranslation(
     cpu: ProcessorDraft,

@@ -1,5 +1,12 @@
 import { shiftRightWide, u64 } from '../core';
-import { type LinearHalves, type Remedy, type SecondStage, type WayFault, withoutVpid } from '../cpu/caching';
+import {
+  type EntryUpdate,
+  type LinearHalves,
+  type Remedy,
+  type SecondStage,
+  type WayFault,
+  withoutVpid,
+} from '../cpu/caching';
 import type { Instruction } from '../cpu/decode/instruction';
 import type { InterruptionEvent } from '../cpu/event';
 import type { ProcessorDraft } from '../cpu/processor-draft';
@@ -14,6 +21,7 @@ import { EptStage, withoutAddressOfVpid, withoutEp4ta } from '../ept';
 import { capabilityMsr } from './capabilities';
 import { performExit } from './exit/perform-exit';
 import type { VmExit } from './exit/vm-exit';
+import { setFlags } from './non-root/accessed-dirty';
 import { isUnrestricted, mergedRegister, registerAllowed, shownRegister } from './non-root/control-registers';
 import {
   blockNmis,
@@ -119,6 +127,10 @@ export class Vmx extends VmxOperation implements Virtualization {
     if (operation === 'MOV to CR3') return (this.primary & CR3_LOAD_EXITING) === 0;
     if (operation === 'INVPCID individual-address' && !this.instructionEnabled(cpu, 'invpcid')) return false;
     return (this.primary & INVLPG_EXITING) === 0;
+  }
+
+  setStageFlags(cpu: ProcessorDraft, gpa: number, updates: readonly EntryUpdate[]): void {
+    setFlags(this, cpu, gpa, updates);
   }
 
   remedies(cpu: ProcessorDraft, at: LinearHalves): readonly Remedy[] {

@@ -17,6 +17,16 @@ export interface CachedAccess {
   readonly fetch: boolean;
 }
 
+/** Accessed and dirty flags that a walk sets in an entry. SDM Vol. 3A, 4.8 Accessed and Dirty Flags */
+export interface EntryUpdate {
+  readonly table: 'guest' | 'ept';
+  /** Host-physical address of the entry. */
+  readonly address: number;
+  readonly bits: number;
+  /** Of an entry of EPT: the guest-physical address that it translates. */
+  readonly gpa: number | undefined;
+}
+
 /** One way in which a guest-physical address is translated; rights are not looked at. */
 export interface StageWay {
   /** `absent`: an EPT violation, whatever the access. */
@@ -32,6 +42,8 @@ export interface StageWay {
   readonly memoryType: number;
   /** Tells walks apart that would set flags in entries; empty where there are none. */
   readonly unset: string;
+  /** The flags that it sets where rights allow the access, from the top table down. */
+  readonly updates: readonly EntryUpdate[];
   readonly from: readonly CachedEntry[];
   readonly used: readonly Mapping[];
   readonly fills: readonly Fill[];
@@ -78,6 +90,8 @@ export interface Way {
   readonly spurious: boolean;
   /** What is known of the page; undefined after a fault on the way, and without paging and EPT. */
   readonly page: Mapping | undefined;
+  /** The flags that it sets in entries that it read from memory, in the order of the walk; before a fault those of what came to an end. */
+  readonly updates: readonly EntryUpdate[];
   readonly from: readonly CachedEntry[];
   /** Mappings that were used instead of memory. */
   readonly used: readonly Mapping[];

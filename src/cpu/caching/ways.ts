@@ -31,7 +31,7 @@ import {
   type Origin,
   UNPAGED,
 } from './mapping';
-import type { CachedAccess, StageWay, Way, WayFault, WaySetup } from './way';
+import type { CachedAccess, EntryUpdate, StageWay, Way, WayFault, WaySetup } from './way';
 
 const FRAME_BYTES = 4096;
 
@@ -50,6 +50,7 @@ interface Path {
   readonly accessed: boolean;
   /** Addresses of entries in which it would set flags. */
   readonly unset: string;
+  readonly updates: readonly EntryUpdate[];
   readonly from: readonly CachedEntry[];
   readonly used: readonly Mapping[];
   readonly fills: readonly Fill[];
@@ -71,6 +72,7 @@ const START: Path = {
   rights: ALL_RIGHTS,
   accessed: true,
   unset: '',
+  updates: NOTHING,
   from: NOTHING,
   used: NOTHING,
   fills: NOTHING,
@@ -85,7 +87,17 @@ const unpaged = (low: number): Leaf => ({
   protectionKey: 0,
 });
 const READ: CachedAccess = { write: false, fetch: false };
-const FAULT_FREE = { frame: undefined, fault: undefined, spurious: false, page: undefined, fills: NOTHING };
+const FAULT_FREE = {
+  frame: undefined,
+  fault: undefined,
+  spurious: false,
+  page: undefined,
+  updates: NOTHING,
+  fills: NOTHING,
+};
+/** What is set before the tables of the guest have been walked to their end: flags of EPT. */
+const ofEpt = (updates: readonly EntryUpdate[]): readonly EntryUpdate[] =>
+  updates.filter(({ table }) => table === 'ept');
 const TYPE_BITS = PTE.pwt | PTE.pcd;
 
 /** What a mapping made now comes of. */
@@ -167,7 +179,7 @@ class Ways {
       const next = this.joined(path, way);
       if (way.end === 'mapped' && stage.allows(way.rights, READ, undefined))
         yield* this.from({ level, table: way.frame, path: this.tableFill(next, way, level) });
-      else yield this.stageFault(way, gpa, next, true);
+      else yield this.stageFault(way, gpa, next, ofEpt(path.updates), true);
     }
   }
 
@@ -176,6 +188,7 @@ class Ways {
       ...path,
       accessed: path.accessed && way.accessed,
       unset: path.unset + way.unset,
+      updates: [...path.updates, ...way.updates],
       from: [...path.from, ...way.from],
       used: [...path.used, ...way.used],
       fills: [...path.fills, ...way.fills],
@@ -203,9 +216,12 @@ class Ways {
     const kind = format.classify(low, high, level);
     const entry: CachedEntry = Object.freeze({ table: 'guest', level, address, low, high, bytes });
     const wanted = PTE.accessed | (kind === ENTRY.leaf && this.setup.access.write ? PTE.dirty : 0);
+    const bits = wanted & ~low;
     const next: Path = {
       ...path,
-      unset: (low & wanted) === wanted ? path.unset : `${path.unset} ${address}`,
+      unset: bits === 0 ? path.unset : `${path.unset} ${address}`,
+      updates:
+        bits === 0 ? path.updates : [...path.updates, { table: 'guest', address, bits, gpa: undefined }],
       rights: format.restrict(path.rights, low, high),
       accessed: path.accessed && (low & PTE.accessed) !== 0,
       from: [...path.from, entry],
@@ -259,7 +275,8 @@ class Ways {
   /** Under EPT an entry is known by where the next table is in host memory: known when that was translated. */
   private tableFill(path: Path, way: StageWay, level: number): Path {
     const { format } = this.setup.mode!;
-    return level === format.levels ? path : this.learned(path, way.frame, level + 1);
+    // Where accesses to tables count as writes, who uses the entry no longer sees that the table's page is to become dirty.
+    return level === format.levels || !way.dirty ? path : this.learned(path, way.frame, level + 1);
   }
 
   private leafOf(format: PagingFormat, low: number, high: number, level: number): Leaf {
@@ -288,6 +305,7 @@ class Ways {
         ...FAULT_FREE,
         fault: refused,
         spurious: path.used.length > 0,
+        updates: ofEpt(path.updates),
         from: path.from,
         used: path.used,
       };
@@ -300,11 +318,12 @@ class Ways {
       const known = next.used.length > 0;
       const to = ['to', leaf.frame, leaf.shift, path.rights, leaf.memoryType, next.unset, known] as const;
       if (!this.isNew(...to, way.end, frame, rights, memoryType)) continue;
-      if (way.end !== 'mapped') yield this.stageFault(way, gpa, next, false);
+      if (way.end !== 'mapped') yield this.stageFault(way, gpa, next, path.updates, false);
       else {
         const shift = Math.min(way.shift, leaf.shift) as MappingShift;
         const type = leaf.memoryType | (way.memoryType << 8);
-        yield this.known(leaf, next, way.frame, shift, way.rights, leaf.dirty && way.dirty, type);
+        const found = this.known(leaf, next, way.frame, shift, way.rights, leaf.dirty && way.dirty, type);
+        yield found.fault === undefined ? found : { ...found, updates: path.updates };
       }
     }
   }
@@ -344,12 +363,12 @@ class Ways {
     return this.ofPage(page, { ...path, fills });
   }
 
-  private ofPage(page: Mapping, { from, used, fills }: Path): Way {
+  private ofPage(page: Mapping, { updates, from, used, fills }: Path): Way {
     const fault = this.denial(page);
     if (fault !== undefined)
-      return { frame: undefined, fault, spurious: used.length > 0, page, from, used, fills };
+      return { ...FAULT_FREE, fault, spurious: used.length > 0, page, from, used, fills };
     const offset = numberAt(this.low, this.high, 12) % 2 ** (page.shift - 12);
-    return { frame: page.frame + offset, fault: undefined, spurious: false, page, from, used, fills };
+    return { ...FAULT_FREE, frame: page.frame + offset, page, updates, from, used, fills };
   }
 
   private denial({
@@ -383,13 +402,26 @@ class Ways {
     return { kind: 'page-fault', errorCode: pageFaultErrorCode(true, false, write, fetch, by, denied) };
   }
 
-  private pageFault(present: boolean, reserved: boolean, { from, used, fills }: Path): Way {
+  private pageFault(present: boolean, reserved: boolean, { updates, from, used, fills }: Path): Way {
     const { access, by } = this.setup;
     const errorCode = pageFaultErrorCode(present, reserved, access.write, access.fetch, by);
-    return { ...FAULT_FREE, fault: { kind: 'page-fault', errorCode }, from, used, fills };
+    return {
+      ...FAULT_FREE,
+      fault: { kind: 'page-fault', errorCode },
+      updates: ofEpt(updates),
+      from,
+      used,
+      fills,
+    };
   }
 
-  private stageFault(way: StageWay, gpa: number, path: Path, pagingStructure: boolean): Way {
+  private stageFault(
+    way: StageWay,
+    gpa: number,
+    path: Path,
+    updates: readonly EntryUpdate[],
+    pagingStructure: boolean,
+  ): Way {
     const { from, used, fills } = path;
     const fault: WayFault =
       way.end === 'misconfiguration'
@@ -401,7 +433,8 @@ class Ways {
             pagingStructure,
             linearRights: path.rights,
           };
-    return { ...FAULT_FREE, fault, spurious: way.end === 'mapped' && used.length > 0, from, used, fills };
+    const spurious = way.end === 'mapped' && used.length > 0;
+    return { ...FAULT_FREE, fault, spurious, updates, from, used, fills };
   }
 }
 

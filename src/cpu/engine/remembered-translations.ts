@@ -12,6 +12,7 @@ import {
   contradicts,
   currentPcid,
   EMPTY_CACHES,
+  type EntryUpdate,
   type Fill,
   guestPhysicalTag,
   isOfOtherOrigin,
@@ -45,7 +46,6 @@ import {
   withWrite,
 } from '../caching';
 import { accessAllowed, keyDenies, type PagingRights, supervisorKeys, userKeys } from '../page-fault';
-import { PTE } from '../paging-format';
 import type { PagingMode } from '../paging-mode';
 import type { ProcessorDraft } from '../processor-draft';
 import { SLOT } from '../slots';
@@ -64,7 +64,8 @@ export interface WalkingMemory {
   walk(low: number, high: number, write: boolean, fetch: boolean, implicit: boolean): number;
   /** Ends the instruction with the fault of a translation. */
   refuse(way: Way, low: number, high: number, write: boolean, fetch: boolean): never;
-  setEntryFlags(address: number, flags: number): void;
+  /** Sets the flags of a walk that was made in part; may leave with a VM exit. */
+  setFlags(updates: readonly EntryUpdate[]): void;
   /** A frame was reached without a walk. */
   reached(frame: number, write: boolean, fetch: boolean): void;
   dropWrites(): void;
@@ -441,14 +442,8 @@ export class RememberedTranslations {
     const { host } = this;
     const { write, fetch } = setup.access;
     this.report(way, current, low, high, setup);
+    host.setFlags(way.updates);
     if (way.frame === undefined) return host.refuse(way, low, high, write, fetch);
-    const remembered = new Set(way.used.flatMap(({ from }) => from));
-    const leaf = way.from.findLast(({ table }) => table === 'guest');
-    for (const entry of way.from)
-      if (!remembered.has(entry) && entry.table === 'guest') {
-        const wanted = PTE.accessed | (write && entry === leaf ? PTE.dirty : 0);
-        if ((entry.low & wanted) !== wanted) host.setEntryFlags(entry.address, wanted);
-      }
     this.remember(preferredWay({ ...setup, caches: this.state.caches }, low, high), low, high);
     host.reached(way.frame, write, fetch);
     return way.frame;

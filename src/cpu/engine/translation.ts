@@ -2,6 +2,7 @@ import { ENTRY, type EntrySource, join, type MemoryDraft, RadixWalk } from '../.
 import {
   type CacheDrop,
   type CachePolicy,
+  type EntryUpdate,
   type TableMemory,
   type Way,
   withoutFaultingPage,
@@ -338,6 +339,20 @@ export abstract class Translation extends DerivedPages {
     if (this.observer !== undefined && cpu.nonRoot && cpu.bus.isRam(frame))
       this.observer.frame(frame, 'paging-structure', true);
     this.setEntryFlags(physical, bits);
+  }
+
+  setFlags(updates: readonly EntryUpdate[]): void {
+    const { cpu } = this;
+    for (let at = 0; at < updates.length; ) {
+      const { table, address, bits, gpa } = updates[at];
+      let end = at + 1;
+      if (table === 'guest') this.setEntryFlags(address, bits);
+      else {
+        while (end < updates.length && updates[end].table === 'ept' && updates[end].gpa === gpa) end++;
+        cpu.virtualization!.setStageFlags(cpu, gpa!, updates.slice(at, end));
+      }
+      at = end;
+    }
   }
 
   setEntryFlags(address: number, flags: number): void {

@@ -11,6 +11,7 @@ import {
 import {
   type CachedAccess,
   type CachedEntry,
+  type EntryUpdate,
   type Fill,
   type GuestPhysicalTag,
   guestPhysicalTag,
@@ -46,12 +47,15 @@ interface Path {
   readonly rights: number;
   readonly accessed: boolean;
   readonly unset: string;
+  readonly updates: readonly EntryUpdate[];
   readonly from: readonly CachedEntry[];
   readonly used: readonly Mapping[];
   readonly fills: readonly Fill[];
 }
 
-const NO_WAY = { frame: 0, shift: 12, dirty: false, memoryType: 0, unset: '' } as const;
+const NO_WAY = { frame: 0, shift: 12, dirty: false, memoryType: 0, unset: '', updates: NOTHING } as const;
+/** Of a path that begins. */
+const UNCHANGED = { unset: '', updates: NOTHING, fills: NOTHING } as const;
 
 /** The ways to translate one guest-physical address. */
 class GuestPhysicalWays {
@@ -63,7 +67,7 @@ class GuestPhysicalWays {
     private readonly tag: GuestPhysicalTag,
     private readonly caches: TranslationCaches,
     private readonly memory: TableMemory,
-    address: number,
+    private readonly address: number,
     private readonly write: boolean,
   ) {
     this.low = lowHalf(address);
@@ -88,21 +92,14 @@ class GuestPhysicalWays {
     if (space !== undefined) {
       for (const page of space.covering('page', this.low, this.high))
         if (page.dirty || !this.write || (page.eptRights & EPT_RIGHTS.write) === 0)
-          yield this.ofPage(page, { from: page.from, used: [page], fills: NOTHING, unset: '' });
+          yield this.ofPage(page, { ...UNCHANGED, from: page.from, used: [page] });
       for (const table of [...space.covering('table', this.low, this.high)]) {
         const { shift, frame, eptRights: rights, from } = table;
-        const start = { rights, accessed: true, unset: '', from, used: [table], fills: NOTHING };
+        const start = { ...UNCHANGED, rights, accessed: true, from, used: [table] };
         yield this.walk(this.levelBelow(shift), frame, start);
       }
     }
-    const start = {
-      rights: format.allRights,
-      accessed: true,
-      unset: '',
-      from: NOTHING,
-      used: NOTHING,
-      fills: NOTHING,
-    };
+    const start = { ...UNCHANGED, rights: format.allRights, accessed: true, from: NOTHING, used: NOTHING };
     yield this.walk(format.levels, root / 4096, start);
   }
 
@@ -114,7 +111,7 @@ class GuestPhysicalWays {
 
   private ofPage(
     { frame, shift, eptRights: rights, dirty, memoryType }: Mapping,
-    path: Pick<Path, 'from' | 'used' | 'fills' | 'unset'>,
+    path: Pick<Path, 'from' | 'used' | 'fills' | 'unset' | 'updates'>,
   ): StageWay {
     const offset = numberAt(this.low, this.high, 12) % 2 ** (shift - 12);
     return {
@@ -142,9 +139,12 @@ class GuestPhysicalWays {
       const entry: CachedEntry = Object.freeze({ table: 'ept', level, address, low, high, bytes: 8 });
       const kind = format.classify(low, high, level);
       const wanted = accessedDirty ? ACCESSED | (kind === ENTRY.leaf && this.write ? DIRTY : 0) : 0;
+      const bits = wanted & ~low;
       path = {
         ...path,
-        unset: (low & wanted) === wanted ? path.unset : FLAGS_TO_SET,
+        unset: bits === 0 ? path.unset : FLAGS_TO_SET,
+        updates:
+          bits === 0 ? path.updates : [...path.updates, { table: 'ept', address, bits, gpa: this.address }],
         rights: format.restrict(path.rights, low, high),
         accessed: path.accessed && (!accessedDirty || (low & ACCESSED) !== 0),
         from: [...path.from, entry],

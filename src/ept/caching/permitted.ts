@@ -1,5 +1,6 @@
 import {
   fault,
+  type Gpa,
   gpa,
   type Hpa,
   high32,
@@ -12,6 +13,7 @@ import {
 } from '../../core';
 import {
   type CachedEntry,
+  type EntryUpdate,
   preferredWay,
   type TranslationCaches,
   type Way,
@@ -20,8 +22,6 @@ import {
   withFills,
   withoutFaultingPage,
 } from '../../cpu/caching';
-import { PTE } from '../../cpu/paging-format';
-import { EPT_ENTRY } from '../entry';
 import type { EptMisconfiguration, EptViolation } from '../violation';
 import type { PageFault } from '../walk';
 import { withoutViolation } from './invalidation';
@@ -34,6 +34,8 @@ export interface FlagUpdate {
   readonly table: 'guest' | 'ept';
   /** The bits that it sets. */
   readonly bits: number;
+  /** Of an entry of EPT: the guest-physical address that it translates; page-modification logging logs its page when the dirty flag is among the bits. */
+  readonly gpa?: Gpa;
 }
 
 /** One answer that a processor may give to an access. */
@@ -43,7 +45,7 @@ export interface Translation {
   readonly source: 'memory' | 'caches' | 'both';
   /** Of a translated address the bits that select its memory type: PWT, PCD and PAT of the leaf, from bit 8 on bits 6:3 of the EPT leaf. */
   readonly memoryType: number;
-  /** Accessed and dirty flags that this answer sets; a remembered page sets none. SDM Vol. 3A, 4.8 Accessed and Dirty Flags */
+  /** Accessed and dirty flags that this answer sets, in the order of the walk; a remembered page sets none, a page fault none in the guest's tables. SDM Vol. 3A, 4.8 Accessed and Dirty Flags */
   readonly updates: readonly FlagUpdate[];
 }
 
@@ -51,31 +53,6 @@ export interface Translation {
 const readNow = ({ from, used }: Way): readonly CachedEntry[] => {
   const remembered = new Set(used.flatMap((mapping) => mapping.from));
   return from.filter((entry) => !remembered.has(entry));
-};
-
-const isLeaf = (entries: readonly CachedEntry[], at: number): boolean => {
-  const next = entries[at + 1];
-  return next === undefined || next.table !== entries[at].table || next.level >= entries[at].level;
-};
-
-const updatesOf = (way: Way, { access, stage }: WaySetup): readonly FlagUpdate[] => {
-  if (way.fault !== undefined) return [];
-  const { from } = way;
-  const now = new Set(readNow(way));
-  const guestLast = from.findLastIndex(({ table }) => table === 'guest');
-  return from.flatMap((entry, at) => {
-    const { table, address, low } = entry;
-    if (!now.has(entry)) return [];
-    let wanted = 0;
-    if (table === 'guest') wanted = PTE.accessed | (at === guestLast && access.write ? PTE.dirty : 0);
-    else if (stage?.accessedDirty === true) {
-      // An access to a paging-structure entry of the guest counts as a write.
-      const writes = at < guestLast || access.write;
-      wanted = EPT_ENTRY.accessed | (isLeaf(from, at) && writes ? EPT_ENTRY.dirty : 0);
-    }
-    const bits = wanted & ~low;
-    return bits === 0 ? [] : [{ address: hpa(address), table, bits }];
-  });
 };
 
 const outcomeOf = (way: Way, { address, access = 'read' }: TranslationRequest): Translation['outcome'] => {
@@ -99,13 +76,20 @@ const outcomeOf = (way: Way, { address, access = 'read' }: TranslationRequest): 
   });
 };
 
-const translationOf = (way: Way, setup: WaySetup, request: TranslationRequest): Translation => {
+const updateOf = ({ address, table, bits, gpa: translated }: EntryUpdate): FlagUpdate => ({
+  address: hpa(address),
+  table,
+  bits,
+  ...(translated === undefined ? {} : { gpa: gpa(translated) }),
+});
+
+const translationOf = (way: Way, request: TranslationRequest): Translation => {
   const source = way.used.length === 0 ? 'memory' : readNow(way).length === 0 ? 'caches' : 'both';
   return Object.freeze({
     outcome: outcomeOf(way, request),
     source,
     memoryType: way.page?.memoryType ?? 0,
-    updates: Object.freeze(updatesOf(way, setup)),
+    updates: Object.freeze(way.updates.map(updateOf)),
   });
 };
 
@@ -125,7 +109,7 @@ export const permittedTranslations = (
   const setup = setupOf(caches, memory, request);
   const found = new Map<string, Translation>();
   for (const way of waysOf(setup, low32(request.address), high32(request.address))) {
-    const translation = translationOf(way, setup, request);
+    const translation = translationOf(way, request);
     const { outcome, memoryType, updates } = translation;
     const key = textOf([outcome, memoryType, updates]);
     if (!found.has(key)) found.set(key, translation);
@@ -162,7 +146,7 @@ export const access = (
   const high = high32(request.address);
   const setup = setupOf(caches, memory, request);
   const way = preferredWay(setup, low, high);
-  const translation = translationOf(way, setup, request);
+  const translation = translationOf(way, request);
   const flagged = withFlags(memory, translation.updates);
   const after = flagged === memory ? way : preferredWay(setupOf(caches, flagged, request), low, high);
   const filled = withFills(caches, after.fills);
