@@ -70,17 +70,18 @@ export class BlockBuilder {
   /** Replaces the closures of a hot block by one generated function; a block with a row that cannot be emitted stays as it is. */
   private generate(block: Block): void {
     const { rows } = block;
-    const x = new GeneratingBuilder(
-      block.instructions[0],
-      block.address,
-      this.cpu.asksUndefinedFlags,
-      block.mode,
-    );
     const final = rows.length - 1;
     const last = rows[final];
     const whole = last.kind === 'data';
     const count = whole ? rows.length : final;
     if (count === 0) return;
+    const x = new GeneratingBuilder(
+      block.address,
+      whole ? count : 0,
+      block.instructions[0],
+      this.cpu.asksUndefinedFlags,
+      block.mode,
+    );
     try {
       for (let i = 0; i < count; i++) {
         const row = rows[i];
@@ -95,12 +96,7 @@ export class BlockBuilder {
       if (error instanceof NotEmitted) return;
       throw error;
     }
-    const compile = new Function(
-      ...ENVIRONMENT,
-      'X',
-      'C',
-      `'use strict';return function(){${x.lines.join('\n')}}`,
-    );
+    const compile = new Function(...ENVIRONMENT, 'X', 'C', x.source);
     const generated = compile(...this.environment, block, x.constants) as LastOperation;
     if (whole) {
       block.operations = [];

@@ -2,10 +2,11 @@ import { ModelError, type Width } from '../../core';
 import type { Instruction } from '../decode/instruction';
 import { CF_VALID, OF_VALID } from '../status-flags';
 import type { FlagKind, PureOperation } from './builder';
+import type { CodeMode } from './code-mode';
 import { flagCode } from './emitted-flags';
 import type { Text } from './emitted-text';
 import { EmittingBuilder } from './emitting-builder';
-import { INDEX_AT, KIND_AT } from './engine-slots';
+import { EPOCH_AT, INDEX_AT, KIND_AT, LEFT_AT } from './engine-slots';
 
 /** A register as the generated function holds it: the text of each half, and whether the slot still has an older value. */
 interface Held {
@@ -41,6 +42,17 @@ export class GeneratingBuilder extends EmittingBuilder {
   private known: Flags = IN_SLOTS;
   private index = 0;
 
+  /** `count`: instructions of the block when the text holds all of them, else 0. A block that goes on where it starts stays in its function. */
+  constructor(
+    private readonly start: bigint,
+    private readonly count: number,
+    instruction: Instruction,
+    asksUndefinedFlags: boolean,
+    mode: CodeMode,
+  ) {
+    super(instruction, start, asksUndefinedFlags, mode);
+  }
+
   /** The row of the next instruction follows. */
   begin(instruction: Instruction, address: bigint, index: number): void {
     this.instruction = instruction;
@@ -56,6 +68,21 @@ export class GeneratingBuilder extends EmittingBuilder {
 
   protected override shiftCount(count: number): string {
     return String(count);
+  }
+
+  /** The function over the environment, the block and `constants` that returns what runs the block. */
+  get source(): string {
+    const body = this.lines.join('\n');
+    return `'use strict';return function(){${this.loops ? `for(;;){${body}}` : body}}`;
+  }
+
+  private get loops(): boolean {
+    return this.count > 0 && this.targets.taken === this.start;
+  }
+
+  protected override goTo(which: 'taken' | 'notTaken'): string {
+    const again = which === 'taken' && this.loops;
+    return `${again ? `if(X.takenEpoch===W[${EPOCH_AT}]&&X.taken===X&&W[${LEFT_AT}]>=${this.count}){W[${LEFT_AT}]-=${this.count};continue;}` : ''}${super.goTo(which)}`;
   }
 
   // ---- registers
