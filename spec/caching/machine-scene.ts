@@ -32,6 +32,7 @@ interface MachineWorld extends SceneWorld {
   readonly choice: Choice;
   readonly processors: MachineScene[];
   hostRoot: bigint;
+  speculates: boolean;
 }
 
 const MODEL = processor('everything');
@@ -44,6 +45,8 @@ const IA32_EFER = 0xc000_0080n;
 const PAGE_FAULT = 14;
 const HERE = { code: 0, userCode: 1, descriptors: 2, stack: 3 } as const;
 const { regions, descriptors, frames } = APPARATUS;
+
+const HALT = BigInt(programAt('handler'));
 
 const word = (value: bigint): Uint8Array =>
   new Uint8Array(BigUint64Array.of(BigInt.asUintN(64, value)).buffer);
@@ -95,6 +98,7 @@ export class MachineScene extends Scene {
       nextEpt: EPT_TABLES.first,
       processors: [],
       hostRoot: 0n,
+      speculates: false,
       get memory(): MemoryRoot {
         return this.state.memory;
       },
@@ -115,6 +119,11 @@ export class MachineScene extends Scene {
   get other(): MachineScene {
     const { world } = this;
     return world.processors.find((one) => one !== this) ?? new MachineScene(this.now, world);
+  }
+
+  /** Whether something depends on what the processor does by itself. */
+  get speculates(): boolean {
+    return this.world.speculates;
   }
 
   // Accesses
@@ -147,8 +156,9 @@ export class MachineScene extends Scene {
       throw new Error('a write went nowhere');
     });
   };
-  /** Its policy speculates. */
+  /** Its policy speculates, or does not. */
   speculate(): this {
+    this.world.speculates = true;
     return this;
   }
   store(at: number, value: bigint): this {
@@ -345,7 +355,9 @@ export class MachineScene extends Scene {
       hidden: { ...cpu.hidden, activity: 0, pdptes: pdptes ?? [0n, 0n, 0n, 0n] },
       nonRoot,
       virtualization:
-        nonRoot || vmx !== undefined ? this.operation(nonRoot ? context : vmx!, nonRoot) : VMX_OFF,
+        nonRoot || (vmx !== undefined && program !== 'vmxon')
+          ? this.operation(nonRoot ? context : vmx!, nonRoot)
+          : VMX_OFF,
     };
   }
 
@@ -384,7 +396,8 @@ export class MachineScene extends Scene {
       hostCr3: host.cr3,
       hostCr4: (host.cr4 ?? CR4) | CR4_VMXE,
       hostIa32Efer: host.efer ?? EFER,
-      hostRip: this.place('code', host),
+      // A step goes on to the next instruction that retires.
+      hostRip: this.place('code', host) + HALT,
       hostRsp: this.place('stack', host) + 0x1000n,
       guestCr0: cr0,
       guestCr3: cr3,
@@ -394,7 +407,7 @@ export class MachineScene extends Scene {
       guestPdpte1: pdptes[1],
       guestPdpte2: pdptes[2],
       guestPdpte3: pdptes[3],
-      guestRip: this.place('code', guest),
+      guestRip: this.place('code', guest) + HALT,
       guestRsp: this.place('stack', guest) + 0x1000n,
       guestCsAccessRights: is64 ? 0xa09b : 0xc09b,
       guestTrBase: table + BigInt(is64 ? descriptors.tss64 : descriptors.tss32),
@@ -407,6 +420,7 @@ export class MachineScene extends Scene {
       ['useMsrBitmaps', true],
       ['activateSecondaryControls', true],
       ['enableInvpcid', true],
+      ['modeBasedExecuteControl', guest.modeBased === true],
       ['enableVpid', vpid !== 0],
       ['enableEpt', eptp !== undefined],
       ['unrestrictedGuest', eptp !== undefined],

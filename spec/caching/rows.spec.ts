@@ -15,8 +15,10 @@ const staged = <S extends Scene>(scene: S, { example }: Row): S => {
   return scene;
 };
 
-const onMachine = (row: Row, policy: Policy): string =>
-  row.use(staged(MachineScene.under(policy, row.start), row));
+const onMachine = (row: Row, policy: Policy) => {
+  const scene = staged(MachineScene.under(policy, row.start), row);
+  return { result: row.use(scene), speculates: scene.speculates };
+};
 
 /** The first always run, the others until every legal result was seen. */
 const LEAST_POLICIES = 5;
@@ -42,16 +44,15 @@ describe('Rules about the translation caches', () => {
 
     if (row.pure !== undefined) return;
 
-    it('on a machine that keeps all', () => {
-      expect(onMachine(row, { kind: 'keep-all' })).toBe(row.legal[0]);
-    });
-
-    it('on machines that keep nothing, or choose what they keep', () => {
-      const seen = new Set([row.legal[0]]);
+    it('on machines that keep all, keep nothing, or choose what they keep', () => {
+      const kept = onMachine(row, { kind: 'keep-all' });
+      // Where the example speculates: such a machine does nothing by itself.
+      expect(kept.speculates ? row.legal : [row.legal[0]]).toContain(kept.result);
+      const seen = new Set([kept.result]);
       const wanted = row.legal.filter((result) => row.unseen?.[result] === undefined);
       for (const [number, policy] of POLICIES.entries()) {
         if (number >= LEAST_POLICIES && wanted.every((result) => seen.has(result))) break;
-        const result = onMachine(row, policy);
+        const { result } = onMachine(row, policy);
         expect(row.legal, JSON.stringify(policy)).toContain(result);
         seen.add(result);
       }

@@ -169,16 +169,16 @@ export const ROWS: readonly Row[] = [
       put(other, Number(SELF), other | USED);
       put(root, 1, leaf('A'));
       put(root, 2, leaf('C'));
-      put(root, 3, leaf('E'));
+      put(root, 9, leaf('E'));
       put(other, 1, leaf('B'));
       put(other, 2, leaf('D'));
-      put(other, 3, leaf('A'));
+      put(other, 9, leaf('A'));
       scene.read(viaSelf(1));
       scene.read(viaSelf(2));
       put(root, Number(SELF), other | USED);
       scene.invlpg(viaSelf(1));
     },
-    use: (scene) => [1, 2, 3].map((index) => scene.read(viaSelf(index))).join(' '),
+    use: (scene) => [1, 2, 9].map((index) => scene.read(viaSelf(index))).join(' '),
     legal: ['B C A', 'B D A'],
   },
 ];

@@ -8,6 +8,7 @@ import {
   KEEPS,
   L,
   M,
+  N,
   P,
   type Scene,
   USED,
@@ -19,6 +20,9 @@ import { as, type Row } from './row';
 const RECOMMENDED = 'SDM Vol. 3A, 4.10.4.2';
 const INVVPID_GUIDELINES = 'SDM Vol. 3C, 29.4.3.3';
 const INVEPT_GUIDELINES = 'SDM Vol. 3C, 29.4.3.4';
+
+/** Why one does not see the old page while another sees the new one. */
+const ONE_POLICY = 'the processors of a machine keep what they may by one policy';
 
 const leaf = (frame: FrameName): bigint => BigInt(FRAMES[frame] << 12) | USED;
 const eptLeaf = (frame: FrameName): bigint => BigInt(FRAMES[frame] << 12) | 0x37n;
@@ -90,6 +94,7 @@ export const ROWS: readonly Row[] = [
     },
     use: (scene) => `${scene.read(L)} ${scene.other.read(L)}`,
     legal: ['A A', 'A B', 'B A', 'B B'],
+    unseen: { 'A B': ONE_POLICY, 'B A': ONE_POLICY },
   },
   {
     id: 'recommended.page-size',
@@ -120,13 +125,13 @@ export const ROWS: readonly Row[] = [
     rule: 'After a change of an entry that locates a table: INVLPG once for the paging-structure caches, and for each page that is remembered through it.',
     section: RECOMMENDED,
     example: (scene) => {
-      const never = M + 0x1000n;
+      const never = M + 0x1_0000n;
       scene.map(L, 'A').map(M, 'C').map(never, 'E').read(L);
       scene.read(M);
       scene.store(scene.entryAt(L, 2), scene.newTable() | USED);
       scene.map(L, 'B').map(M, 'D').map(never, 'A').invlpg(L);
     },
-    use: (scene) => [L, M, M + 0x1000n].map((at) => scene.read(at)).join(' '),
+    use: (scene) => [L, M, M + 0x1_0000n].map((at) => scene.read(at)).join(' '),
     legal: ['B C A', 'B D A'],
   },
   {
@@ -134,6 +139,7 @@ export const ROWS: readonly Row[] = [
     rule: 'Before the frame of a table is used for something else: INVLPG, even where none of its entries is present.',
     section: RECOMMENDED,
     example: (scene) => {
+      scene.map(N, 'C').read(N);
       const at = scene.entryAt(L);
       scene.store(at, 0n).speculate(L);
       scene.store(scene.entryAt(L, 2), 0n).store(at, leaf('A'));
@@ -296,7 +302,7 @@ export const ROWS: readonly Row[] = [
       const { eptp } = guest;
       const table = scene.newTable();
       const [a, c] = [FRAMES.A, FRAMES.C].map((frame) => scene.eptEntryAt(frame, 1, eptp));
-      scene.map(L, 'A').map(M, 'C').enter(guest).read(L);
+      scene.map(L, 'A').map(N, 'C').enter(guest).read(L);
       scene.exit();
       scene.store(Number(table) + indexOf(a), eptLeaf('A')).store(Number(table) + indexOf(c), eptLeaf('D'));
       scene
@@ -304,7 +310,7 @@ export const ROWS: readonly Row[] = [
         .store(c, eptLeaf('E'))
         .enter(guest);
     },
-    use: (scene) => scene.read(M),
+    use: (scene) => scene.read(N),
     legal: ['E', 'D'],
   },
   {
