@@ -17,6 +17,20 @@ export type MappingKind = (typeof MAPPINGS)[number];
 /** One translation of the report: a byte address of the page in host memory, or the kind of fault. */
 export type Seen = number | 'page-fault' | 'ept-violation' | 'ept-misconfiguration';
 
+/** What made it stale: the entry that was written first on the way, another root under the same tags, or EPT that has flags now. */
+export type Because =
+  | {
+      readonly table: 'guest' | 'ept';
+      readonly level: number;
+      /** Host-physical. */
+      readonly address: number;
+      /** The instruction that wrote it. */
+      readonly rip: number;
+      /** Number of the processor that did; 0 when left out. */
+      readonly processor?: number;
+    }
+  | { readonly roots: { readonly cached: number; readonly current: number } };
+
 /** What the report of the seeded bug says. */
 export interface Finding {
   readonly address: bigint;
@@ -25,15 +39,9 @@ export interface Finding {
   readonly pcid?: number;
   readonly cached: Seen;
   readonly current: Seen;
-  /** The entry that was written first on the way, by level and host-physical address. */
-  readonly entry: {
-    readonly table: 'guest' | 'ept';
-    readonly level: number;
-    readonly address: number;
-    /** The instruction that wrote it. */
-    readonly rip: number;
-    readonly processor?: number;
-  };
+  /** Number of the processor that used it; 0 when left out. */
+  readonly processor?: number;
+  readonly because: Because;
   readonly enough: Remedy['operation'];
 }
 

@@ -85,3 +85,9 @@ export const toUser = (stack: number): Code => [
   ...[0x48, 0x8d, 0x05, ...little(3, 4)],
   ...[PUSH_RAX, 0x48, 0xcf],
 ];
+
+/** Waits until a byte below 2 GiB has a value: CMP, JNE. */
+export const waitFor = (address: number, value: number): Code => [
+  ...[0x80, 0x3c, 0x25, ...little(address, 4), value],
+  ...[0x75, 0xf6],
+];

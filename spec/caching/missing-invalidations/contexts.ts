@@ -27,6 +27,20 @@ const AWAY = { ...MOVED, ...TAGGED, before: [...read(L), ...becomeProcess(2, { k
 const BACK = becomeProcess(1, { keep: true });
 const KEEPING = 'MOV CR3 with bit 63 of the source 1';
 
+/** Another process gets the PCID of the one that is gone. */
+const REUSED = {
+  ...TAGGED,
+  event: 'PCID used for another process',
+  before: read(L),
+  correctly: ['MOV CR3', becomeProcess(1, { root: TABLE.otherRoot })],
+  instead: [KEEPING, becomeProcess(1, { root: TABLE.otherRoot, keep: true })],
+  use: ['read', L],
+  cached: PAGE.A,
+  current: PAGE.D,
+  root: TABLE.otherRoot,
+  enough: 'MOV to CR3',
+} as const satisfies Partial<GuestProgram>;
+
 const PROGRAMS: readonly GuestProgram[] = [
   { ...MOVED, instead: ['INVLPG of the next page', invlpg(M)], correctly: ['INVLPG', invlpg(L)] },
   { ...MOVED, ...TAGGED, instead: [KEEPING, BACK], correctly: ['MOV CR3', becomeProcess(1)] },
@@ -60,6 +74,20 @@ const PROGRAMS: readonly GuestProgram[] = [
     level: 2,
     enough: 'INVPCID individual-address',
   },
+  { ...REUSED, mapping: 'page' },
+  {
+    ...REUSED,
+    mapping: 'global page',
+    entries: GLOBAL.entries,
+    cr4: CR4.PGE | CR4.PCIDE,
+    instead: ['MOV CR3', becomeProcess(1, { root: TABLE.otherRoot })],
+    correctly: [
+      'MOV CR4 that changes PGE, twice',
+      [...becomeProcess(1, { root: TABLE.otherRoot }), ...togglePge],
+    ],
+    enough: 'INVLPG',
+  },
+  { ...REUSED, mapping: 'table', use: ['read', M], cached: PAGE.B, current: PAGE.E },
   { ...GLOBAL, instead: ['MOV CR3', reloadCr3], correctly: ['MOV CR4 that changes PGE, twice', togglePge] },
   ...(
     [

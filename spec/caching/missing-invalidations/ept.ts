@@ -1,7 +1,8 @@
 // Changes of EPT by a monitor. SDM Vol. 3C, 29.4.3.4 Guidelines for Use of the INVEPT Instruction
+import { AT } from '../../cpu/engine/paged-guest';
 import { words } from '../../vmx/dynamics/whole-machine';
 import { fetch, read, type Store, store, write } from './code';
-import { entry, L, LARGE, M, N, PAGE, TABLE, to } from './paged';
+import { ALL, BIT, CR4, entry, L, LARGE, M, N, PAGE, reloadCr3, TABLE, to } from './paged';
 import { EPT, EPT_LARGE, EPT_PAGE, EPT_TABLE, EPTP, host, invept, invvpid, VPID, vmwrite } from './virtual';
 import { type VmmProgram, vmmCell } from './vmm';
 
@@ -274,4 +275,49 @@ const PROGRAMS: readonly VmmProgram[] = [
   },
 ];
 
-export const EPT_CELLS = [...leafChanges, ...PROGRAMS].map(vmmCell);
+/** What a guest may expect of a register that its monitor writes for it. SDM Vol. 3C, 29.4.3.3 Guidelines for Use of the INVVPID Instruction */
+const STATE_EDITS: readonly VmmProgram[] = [
+  {
+    event: 'VPID used for another virtual processor',
+    mapping: 'combined page',
+    before: read(L),
+    besides: vmwrite('guestCr3', TABLE.otherRoot),
+    correctly: ['INVVPID single-context', invvpid(1, VPID)],
+    use: ['read', L],
+    cached: host(PAGE.A),
+    current: host(PAGE.D),
+    roots: { cached: AT.pml4, current: TABLE.otherRoot },
+    // The guest loads CR3 without an exit: it might have been its own doing.
+    enough: 'INVLPG',
+  },
+  {
+    event: 'VPID used for another virtual processor',
+    mapping: 'combined table',
+    before: read(L),
+    besides: vmwrite('guestCr3', TABLE.otherRoot),
+    correctly: ['INVVPID all-context', invvpid(2, 0)],
+    use: ['read', M],
+    cached: host(PAGE.B),
+    current: host(PAGE.E),
+    roots: { cached: AT.pml4, current: TABLE.otherRoot },
+    // The guest loads CR3 without an exit: it might have been its own doing.
+    enough: 'INVLPG',
+  },
+  {
+    event: 'CR4.PGE cleared by the monitor for its guest',
+    mapping: 'combined global page',
+    entries: [{ address: entry(L, 1), value: to(PAGE.A, ALL | BIT.G) }],
+    cr4: CR4.PGE,
+    before: read(L),
+    besides: vmwrite('guestCr4', 0x2020n),
+    later: { change: { address: entry(L, 1), value: to(PAGE.C, ALL | BIT.G) }, following: reloadCr3 },
+    correctly: ['INVVPID single-context', invvpid(1, VPID)],
+    use: ['read', L],
+    cached: host(PAGE.A),
+    current: host(PAGE.C),
+    level: 1,
+    enough: 'INVLPG',
+  },
+];
+
+export const EPT_CELLS = [...leafChanges, ...PROGRAMS, ...STATE_EDITS].map(vmmCell);

@@ -16,8 +16,8 @@ export interface GuestProgram {
   readonly pcid?: number;
   /** What makes the mapping. */
   readonly before: Code;
-  /** The store to a table. */
-  readonly change: Store;
+  /** The store to a table; left out where another root is loaded. */
+  readonly change?: Store;
   readonly correctly: readonly [says: string, code: Code];
   /** Left out: nothing. */
   readonly instead?: readonly [says: string, code: Code];
@@ -27,24 +27,22 @@ export interface GuestProgram {
   readonly cached: Seen;
   readonly current: Seen;
   /** Of the entry that is changed. */
-  readonly level: number;
+  readonly level?: number;
+  /** Where nothing is changed: the root that is loaded. */
+  readonly root?: number;
   /** INVLPG when left out. */
   readonly enough?: Finding['enough'];
 }
 
 /** The two cells of a program: of linear mappings, and of combined ones. */
 export const guestCells = (program: GuestProgram): readonly MissingInvalidation[] => {
-  const { event, mapping, entries = [], cr4 = 0n, pcid = 0, before, change, use, level } = program;
+  const { event, mapping, entries = [], cr4 = 0n, pcid = 0, before, change, use } = program;
   const [correctly, right] = program.correctly;
   const [instead, wrong] = program.instead ?? ['nothing', []];
   const asUser = program.asUser === true ? toUser(USER_STACK) : [];
+  const changing = change === undefined ? [] : store(change);
   const state = (between: Code): MachineState =>
-    guest(
-      [...before, ...store(change), ...between, ...asUser, ...access(...use)],
-      entries,
-      cr4,
-      BigInt(pcid),
-    );
+    guest([[...before, ...changing, ...between, ...asUser, ...access(...use)]], entries, cr4, BigInt(pcid));
   const cell = (kind: 'linear' | 'combined'): MissingInvalidation => {
     const isLinear = kind === 'linear';
     const of = (one: MachineState): MachineState => (isLinear ? one : virtual(one));
@@ -64,12 +62,15 @@ export const guestCells = (program: GuestProgram): readonly MissingInvalidation[
         pcid,
         cached: seen(program.cached),
         current: seen(program.current),
-        entry: {
-          table: 'guest',
-          level,
-          address: placed(change.address),
-          rip: AT.code + before.length + STORE_OFFSET,
-        },
+        because:
+          change === undefined
+            ? { roots: { cached: AT.pml4, current: program.root! } }
+            : {
+                table: 'guest',
+                level: program.level!,
+                address: placed(change.address),
+                rip: AT.code + before.length + STORE_OFFSET,
+              },
         enough: program.enough ?? 'INVLPG',
       },
     };

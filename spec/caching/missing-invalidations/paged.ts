@@ -1,5 +1,6 @@
 import type { MachineState } from '../../../src/api/machine';
-import { AT, little, pagedGuest, segmentDescriptor } from '../../cpu/engine/paged-guest';
+import { AT, little, segmentDescriptor } from '../../cpu/engine/paged-guest';
+import { several } from '../../machine/several';
 import { type Code, HLT, invpcidAt, movCr3, RET, type Store } from './code';
 
 /** Bits of entries. */
@@ -31,6 +32,8 @@ export const TABLE = {
   otherRoot: 0x4_7000,
 } as const;
 const OPERAND = 0x5_0000;
+/** A byte by which processors tell each other how far they are. */
+export const FLAG = 0x5_1000;
 export const USER_STACK = 0x9000;
 const USER_GDT = [segmentDescriptor(0, 0xf_ffff, 0xaffb), segmentDescriptor(0, 0xf_ffff, 0xcff3)].flat();
 
@@ -78,20 +81,28 @@ export const CR4 = {
 } as const;
 const CR0_WP = 0x1_0000n;
 
-export const guest = (code: Code, entries: readonly Store[], cr4: bigint, cr3: bigint): MachineState => {
+/** A processor for each program, all in the same address space. */
+export const guest = (
+  programs: readonly Code[],
+  entries: readonly Store[] = [],
+  cr4 = 0n,
+  cr3 = 0n,
+): MachineState => {
   const parts = Object.assign({}, TABLES, ...entries.map(({ address, value }) => put(address, value)));
-  const state = pagedGuest([...code, HLT], { ...parts, [AT.gdt + 24]: USER_GDT }, { pku: true });
-  const [cpu] = state.processors;
-  const { control, tables } = cpu;
+  const state = several(
+    programs.map((code) => [...code, HLT]),
+    { parts: { ...parts, [AT.gdt + 24]: USER_GDT }, edits: { pku: true } },
+  );
   return {
     ...state,
-    processors: [
-      {
+    processors: state.processors.map((cpu) => {
+      const { control, tables } = cpu;
+      return {
         ...cpu,
         control: { ...control, cr0: control.cr0 | CR0_WP, cr3: control.cr3 | cr3, cr4: control.cr4 | cr4 },
         tables: { ...tables, gdtr: { ...tables.gdtr, limit: 0x27 } },
-      },
-    ],
+      };
+    }),
   };
 };
 

@@ -1,8 +1,11 @@
 // Changes by a monitor without EPT of the tables that it makes for its guest. SDM Vol. 3C, 29.4.3.3 Guidelines for Use of the INVVPID Instruction
+import { AT } from '../../cpu/engine/paged-guest';
 import { invlpg, read, write } from './code';
 import { ALL, BIT, CR4, entry, L, M, PAGE, TABLE, to } from './paged';
-import { EPTP, host, invept, invvpid, VPID } from './virtual';
+import { EPTP, host, invept, invvpid, VPID, vmwrite } from './virtual';
 import { type VmmProgram, vmmCell } from './vmm';
+
+const GLOBAL_L = [{ address: entry(L, 1), value: to(PAGE.A, ALL | BIT.G) }];
 
 const MOVED = {
   event: 'shadow page moved to another frame',
@@ -46,7 +49,7 @@ const PROGRAMS: readonly VmmProgram[] = [
   {
     ...MOVED,
     mapping: 'linear global page',
-    entries: [{ address: entry(L, 1), value: to(PAGE.A, ALL | BIT.G) }],
+    entries: GLOBAL_L,
     cr4: CR4.PGE,
     change: { address: host(entry(L, 1)), value: to(host(PAGE.C), ALL | BIT.G) },
     instead: ['INVVPID single-context, retaining globals', invvpid(3, VPID)],
@@ -65,4 +68,29 @@ const PROGRAMS: readonly VmmProgram[] = [
   },
 ];
 
-export const SHADOW_CELLS = PROGRAMS.map(vmmCell);
+/** The VPID of a virtual processor is given to one with other tables. */
+const REUSED = {
+  event: 'VPID used for another virtual processor',
+  ept: false,
+  before: read(L),
+  besides: vmwrite('guestCr3', host(TABLE.otherRoot)),
+  correctly: ['INVVPID single-context', invvpid(1, VPID)],
+  use: ['read', L],
+  cached: host(PAGE.A),
+  current: host(PAGE.D),
+  roots: { cached: host(AT.pml4), current: host(TABLE.otherRoot) },
+  enough: 'INVVPID single-context',
+} as const satisfies Partial<VmmProgram>;
+const REUSES: readonly VmmProgram[] = [
+  { ...REUSED, mapping: 'linear page' },
+  {
+    ...REUSED,
+    mapping: 'linear global page',
+    entries: GLOBAL_L,
+    cr4: CR4.PGE,
+    instead: ['INVVPID single-context, retaining globals', invvpid(3, VPID)],
+  },
+  { ...REUSED, mapping: 'linear table', use: ['read', M], cached: host(PAGE.B), current: host(PAGE.E) },
+];
+
+export const SHADOW_CELLS = [...PROGRAMS, ...REUSES].map(vmmCell);

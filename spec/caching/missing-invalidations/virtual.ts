@@ -55,6 +55,9 @@ const GUEST_TABLES: readonly number[] = [
   ...Object.values(TABLE),
 ];
 
+/** A monitor that makes shadow tables has these to itself. */
+const SHADOWING = ['cr3LoadExiting', 'invlpgExiting'] as const;
+
 /** With host-physical addresses in the tables, as a monitor without EPT makes them. */
 const asShadow = (page: number, bytes: Uint8Array): Uint8Array => {
   if (!GUEST_TABLES.includes(page)) return bytes;
@@ -86,7 +89,7 @@ export const virtual = (
     memoryBytes: HOST_BYTES,
     controls: [
       ...(['activateSecondaryControls', 'enableVpid', 'enableInvpcid', 'loadGuestIa32Efer'] as const),
-      ...(ept ? (['enableEpt'] as const) : []),
+      ...(ept ? (['enableEpt'] as const) : SHADOWING),
       ...controls,
     ],
     fields: {
@@ -109,6 +112,7 @@ export const virtual = (
       ...eptTables,
       ...Object.fromEntries(pages),
       [HOST_TURN]: turn,
+      [LAST_TURN]: [HLT],
       ...memory,
     },
   });
@@ -116,7 +120,7 @@ export const virtual = (
 
 /** Where a VM exit of the guest comes to. */
 export const HOST_TURN = AT.hostCode + 0x100;
-const LAST_TURN = AT.hostCode + 0x80;
+export const LAST_TURN = AT.hostCode + 0x80;
 
 export const invept = inveptAt(AT.operand);
 export const invvpid = invvpidAt(AT.operand);

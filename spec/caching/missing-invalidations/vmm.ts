@@ -1,10 +1,10 @@
 import type { MachineState } from '../../../src/api/machine';
 import { AT } from '../../cpu/engine/paged-guest';
 import type { Values } from '../../vmx/dynamics/whole-machine';
-import type { Finding, MappingKind, MissingInvalidation, Seen } from './cell';
+import type { Because, Finding, MappingKind, MissingInvalidation, Seen } from './cell';
 import { type Access, access, type Code, HLT, STORE_OFFSET, type Store, store, VMCALL } from './code';
 import { guest } from './paged';
-import { HOST_TURN, resumeAt, type VirtualSetting, VPID, virtual } from './virtual';
+import { HOST_TURN, host, resumeAt, type VirtualSetting, VPID, virtual } from './virtual';
 
 /** A program of a monitor: the guest calls it, it changes a table, and the guest goes on. */
 export interface VmmProgram {
@@ -20,8 +20,10 @@ export interface VmmProgram {
   readonly fields?: Values;
   /** What the guest does first: it makes the mapping. */
   readonly before: Code;
-  /** The store of the monitor; addresses are host-physical. */
-  readonly change: Store;
+  /** The store of the monitor; addresses are host-physical. Left out where it loads another root, or the guest makes the store. */
+  readonly change?: Store;
+  /** What the guest does before it uses the address: a store, by its own addresses, and what follows. */
+  readonly later?: { readonly change: Store; readonly following: Code };
   /** What the monitor does besides, in both versions. */
   readonly besides?: Code;
   readonly correctly: readonly [says: string, code: Code];
@@ -32,7 +34,9 @@ export interface VmmProgram {
   readonly cached: Seen;
   readonly current: Seen;
   /** Of the entry that is changed. */
-  readonly level: number;
+  readonly level?: number;
+  /** Where no entry is changed. */
+  readonly roots?: { readonly cached: number; readonly current: number };
   readonly enough: Finding['enough'];
   /** 1 when left out. */
   readonly vpid?: number;
@@ -54,14 +58,33 @@ export const vmmCell = (program: VmmProgram): MissingInvalidation => {
   const [correctly, right] = program.correctly;
   const [instead, wrong] = program.instead ?? ['nothing', []];
   const { use, cached, current, level, enough, vpid = VPID } = program;
+  const { later } = program;
+  const afterwards = later === undefined ? [] : [...store(later.change), ...later.following];
+  const changing = change === undefined ? [] : store(change);
   const resumed = AT.code + before.length + VMCALL.length;
   const state = (between: Code): MachineState =>
-    virtual(guest([...before, ...VMCALL, ...access(...use)], entries, cr4, 0n), {
+    virtual(guest([[...before, ...VMCALL, ...afterwards, ...access(...use)]], entries, cr4), {
       ept,
-      turn: [...store(change), ...besides, ...between, ...resumeAt(resumed), HLT],
+      turn: [...changing, ...besides, ...between, ...resumeAt(resumed), HLT],
       ...(fields === undefined ? {} : { fields }),
       ...(memory === undefined ? {} : { memory }),
     });
+  const because = (): Because => {
+    if (program.roots !== undefined) return { roots: program.roots };
+    if (later !== undefined)
+      return {
+        table: 'guest',
+        level: level!,
+        address: host(later.change.address),
+        rip: resumed + STORE_OFFSET,
+      };
+    return {
+      table: ept ? 'ept' : 'guest',
+      level: level!,
+      address: change!.address,
+      rip: HOST_TURN + STORE_OFFSET,
+    };
+  };
   return {
     event,
     mapping,
@@ -75,12 +98,7 @@ export const vmmCell = (program: VmmProgram): MissingInvalidation => {
       vpid,
       cached,
       current,
-      entry: {
-        table: ept ? 'ept' : 'guest',
-        level,
-        address: change.address,
-        rip: HOST_TURN + STORE_OFFSET,
-      },
+      because: because(),
       enough,
     },
   };
