@@ -2,6 +2,8 @@ import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
+import { cachePolicy } from '../../src/cli';
+import type { CachePolicy } from '../../src/cpu/caching';
 import { BadInput, type Expectation, parseExpectations } from './expectations';
 import { differences, type Outcome } from './outcome';
 import { markdown, table } from './report';
@@ -17,7 +19,7 @@ export interface Output {
 }
 
 const USAGE =
-  'npm run conformance -- DIR [--expectations FILE] [--document FILE] [--only IMAGE]... [--output DIR] [--tiers [--most N] [--oracle N]]';
+  'npm run conformance -- DIR [--expectations FILE] [--document FILE] [--only IMAGE]... [--without IMAGE]... [--caches POLICY] [--output DIR] [--tiers [--most N] [--oracle N]]';
 const STATUS = { asExpected: 0, otherwise: 1, badInput: 2 } as const;
 
 const readText = (file: string): string => {
@@ -65,6 +67,16 @@ const instructions = (name: string, text: string): number => {
   return count;
 };
 
+/** Undefined where nothing is remembered. */
+const policyOf = (text: string): CachePolicy | undefined => {
+  try {
+    const policy = cachePolicy('--caches', text);
+    return policy.kind === 'none' ? undefined : policy;
+  } catch (error) {
+    throw new BadInput((error as Error).message);
+  }
+};
+
 const readArguments = (argv: readonly string[]) => {
   try {
     const { values, positionals } = parseArgs({
@@ -74,6 +86,9 @@ const readArguments = (argv: readonly string[]) => {
         expectations: { type: 'string', default: 'conformance/expectations.json' },
         document: { type: 'string', default: 'docs/conformance.md' },
         only: { type: 'string', multiple: true },
+        without: { type: 'string', multiple: true },
+        // What processors remember of their walks; every stale translation must be explained then.
+        caches: { type: 'string' },
         // What the guests print goes into files here.
         output: { type: 'string' },
         // The tiers against each other, in place of the expectations: images of at most so many instructions, and how far the oracle follows.
@@ -83,9 +98,10 @@ const readArguments = (argv: readonly string[]) => {
       },
     });
     if (positionals.length !== 1) throw new BadInput(`give one folder of images: ${USAGE}`);
-    const { most, oracle, ...others } = values;
+    const { most, oracle, caches, ...others } = values;
+    const policy = caches === undefined ? undefined : policyOf(caches);
     const budgets: Budgets = { most: instructions('most', most), oracle: instructions('oracle', oracle) };
-    return { folder: positionals[0], ...others, budgets };
+    return { folder: positionals[0], ...others, policy, budgets };
   } catch (error) {
     if (error instanceof BadInput) throw error;
     throw new BadInput(`${(error as Error).message.split('. ')[0]}: ${USAGE}`);
@@ -100,6 +116,7 @@ const outcomesOf = async (
   images: readonly Expectation[],
   { error, progress }: Output,
   keep: Keep,
+  caches: CachePolicy | undefined,
 ): Promise<readonly Outcome[]> => {
   const outcomes: Outcome[] = [];
   for (const expectation of images) {
@@ -109,6 +126,7 @@ const outcomesOf = async (
       expectation,
       (instructions) => progress?.(`${name}: ${instructions.toLocaleString('en-US')} instructions`),
       (text) => keep(name, text),
+      caches,
     );
     progress?.('');
     outcomes.push({ expectation, result, differences: differences(expectation, result) });
@@ -145,31 +163,51 @@ const run = async (
   output: Output,
   sources: string,
 ): Promise<number> => {
-  const { folder, expectations, document, only, output: kept, tiers, budgets } = readArguments(argv);
+  const {
+    folder,
+    expectations,
+    document,
+    only,
+    without,
+    output: kept,
+    tiers,
+    policy,
+    budgets,
+  } = readArguments(argv);
   const { suite, images } = parseExpectations(expectations, readText(resolve(expectations)));
-  const unknown = only?.find((one) => !images.some(({ image }) => image === one));
-  if (unknown !== undefined) throw new BadInput(`--only ${unknown}: ${expectations} has no such image`);
-  const chosen = images.filter(({ image }) => only === undefined || only.includes(image));
+  for (const [option, names] of [
+    ['only', only],
+    ['without', without],
+  ] as const) {
+    const unknown = names?.find((one) => !images.some(({ image }) => image === one));
+    if (unknown !== undefined)
+      throw new BadInput(`--${option} ${unknown}: ${expectations} has no such image`);
+  }
+  const chosen = images.filter(
+    ({ image }) => (only === undefined || only.includes(image)) && without?.includes(image) !== true,
+  );
   const place = resolve(directory, folder);
   requireImages(place, chosen);
   if (tiers) return holdTiers(place, chosen, budgets, output);
   const sourceHash = folderHash(sources);
   const texts = kept === undefined ? undefined : resolve(directory, kept);
   if (texts !== undefined) mkdirSync(texts, { recursive: true });
-  const outcomes = await outcomesOf(place, chosen, output, (name, text) => {
+  const keep: Keep = (name, text) => {
     if (texts !== undefined) writeFileSync(join(texts, `${name.replaceAll(/[^\w.-]+/g, '-')}.txt`), text);
-  });
+  };
+  const outcomes = await outcomesOf(place, chosen, output, keep, policy);
   output.out(`${table(outcomes)}\n`);
-  // A part is no record, nor is a run of code that is not there any more.
+  // A part is no record, nor is a run under another policy, nor one of code that is not there any more.
   if (folderHash(sources) !== sourceHash)
     output.error(`conformance: ${sources}/ changed during the run; ${document} was not written\n`);
-  else if (only === undefined) writeFileSync(resolve(document), markdown(suite, sourceHash, outcomes));
+  else if (only === undefined && without === undefined && policy === undefined)
+    writeFileSync(resolve(document), markdown(suite, sourceHash, outcomes));
   return outcomes.every((outcome) => outcome.differences.length === 0) ? STATUS.asExpected : STATUS.otherwise;
 };
 
 /**
  * Runs the images of a folder against the expectations, or with `--tiers` the tiers against each other; `directory` is where the user's paths begin, `sources` the folder whose hash is
- * recorded. Gives the exit status: 0 all as expected, 1 not, 2 bad input.
+ * recorded. With `--caches` uses of stale translations count as differences unless they are explained. Gives the exit status: 0 all as expected, 1 not, 2 bad input.
  */
 export const conformance = async (
   argv: readonly string[],

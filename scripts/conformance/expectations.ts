@@ -1,4 +1,4 @@
-/** A report that is not a pass: what its line says from its beginning, and why. */
+/** A report that is not a pass: what its line says from its beginning (of a stale translation: anywhere), and why. */
 export interface Explained {
   readonly says: string;
   readonly why: string;
@@ -29,6 +29,8 @@ export interface Expectation {
   /** Every line that begins with FAIL, and every one that begins with SKIP, fits one of these, and each of these a line. */
   readonly failed: readonly Explained[];
   readonly skipped: readonly Explained[];
+  /** With `--caches`: every use of a stale translation fits one of these, and each of these one. */
+  readonly stale: readonly Explained[];
   /** Exit status of the guest: (code << 1) | 1. */
   readonly status: number;
 }
@@ -80,6 +82,7 @@ const FIELDS: Readonly<Record<keyof Expectation, Check>> = {
   silent: integer(0),
   failed: explained,
   skipped: explained,
+  stale: explained,
   status: integer(1, 255),
 };
 
@@ -92,6 +95,7 @@ const DEFAULTS = {
   silent: 0,
   failed: [],
   skipped: [],
+  stale: [],
 } as const satisfies Partial<Expectation>;
 
 const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>

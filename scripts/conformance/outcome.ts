@@ -12,6 +12,8 @@ export interface Result {
   readonly seconds: number;
   /** Under `check`: the criteria that do not hold. */
   readonly broken: readonly string[];
+  /** Uses of translations that memory contradicted, as text; undefined where nothing is remembered. */
+  readonly stale?: readonly string[] | undefined;
   /** Tests that the guest's own summary line counts and no line reports: passes that print nothing. 0 where there is no summary. */
   readonly silent: number;
 }
@@ -49,12 +51,13 @@ const unexplained = (
   word: string,
   lines: readonly string[],
   reasons: readonly Explained[],
+  fits = (line: string, says: string): boolean => line.startsWith(says),
 ): readonly string[] => [
   ...lines
-    .filter((line) => !reasons.some(({ says }) => line.startsWith(says)))
+    .filter((line) => !reasons.some(({ says }) => fits(line, says)))
     .map((line) => `${word} unexpectedly: ${line}`),
   ...reasons
-    .filter(({ says }) => !lines.some((line) => line.startsWith(says)))
+    .filter(({ says }) => !lines.some((line) => fits(line, says)))
     .map(({ says }) => `not ${word}: ${says}`),
 ];
 
@@ -64,6 +67,8 @@ export const differences = (expectation: Expectation, result: Result): readonly 
     ...unexplained('failed', result.failed, expectation.failed),
     ...unexplained('skipped', result.skipped, expectation.skipped),
   ];
+  if (result.stale !== undefined)
+    found.push(...unexplained('stale', result.stale, expectation.stale, (line, says) => line.includes(says)));
   if (result.passed !== expectation.passed)
     found.push(`passed ${result.passed} instead of ${expectation.passed}`);
   if (result.ended !== expectation.status)

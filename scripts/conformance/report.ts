@@ -41,14 +41,23 @@ export const aligned = (lines: readonly (readonly string[])[], text: ReadonlySet
     .join('\n');
 };
 
+const SKIPPED = HEADER.indexOf('skipped');
 const TEXT_COLUMNS = new Set(HEADER.flatMap((name, column) => (TEXT.has(name) ? [column] : [])));
 
-/** For people. */
-export const table = (outcomes: readonly Outcome[]): string =>
-  aligned([HEADER, ...outcomes.map(cells)], TEXT_COLUMNS);
+/** For people; with the number of stale translations where they were looked for. */
+export const table = (outcomes: readonly Outcome[]): string => {
+  const counted = outcomes.some(({ result }) => result.stale !== undefined);
+  const withStale = (line: readonly string[], stale: string): readonly string[] =>
+    counted ? line.toSpliced(SKIPPED + 1, 0, stale) : line;
+  const lines = outcomes.map((outcome) =>
+    withStale(cells(outcome), String(outcome.result.stale?.length ?? '')),
+  );
+  const shift = (column: number): number => (counted && column > SKIPPED ? column + 1 : column);
+  return aligned([withStale(HEADER, 'stale'), ...lines], new Set([...TEXT_COLUMNS].map(shift)));
+};
 
 /** The reasons for what did not pass, an image a line. */
-const reasons = (outcomes: readonly Outcome[], kind: 'failed' | 'skipped'): readonly string[] =>
+const reasons = (outcomes: readonly Outcome[], kind: 'failed' | 'skipped' | 'stale'): readonly string[] =>
   outcomes.flatMap(({ expectation: { image, command, [kind]: explained } }) =>
     explained.map(({ says, why }) => `- ${image} (${command}), \`${says}\`: ${why}`),
   );
@@ -73,6 +82,7 @@ export const markdown = (suite: string, sourceHash: string, outcomes: readonly O
     '',
     ...section('What differs, and why', reasons(outcomes, 'failed')),
     ...section('What is skipped, and why', reasons(outcomes, 'skipped')),
+    ...section('Invalidations that images lack, and why', reasons(outcomes, 'stale')),
     `SHA-256 of \`src/\`: \`${sourceHash}\``,
     '',
   ].join('\n');

@@ -1,8 +1,16 @@
 import { readFileSync } from 'node:fs';
 import { ModelError } from '../../src/core';
+import type { CachePolicy } from '../../src/cpu/caching';
 import { type PresetName, processor } from '../../src/cpu/presets';
 import { type CriteriaReport, checkCriteria } from '../../src/criteria';
-import { createMachine, loadImage, type MachineState, type RunOptions, run } from '../../src/machine';
+import {
+  createMachine,
+  describeStale,
+  loadImage,
+  type MachineState,
+  type RunOptions,
+  run,
+} from '../../src/machine';
 import { hardwareAssistedMonitor } from '../../src/vmm/hardware-assisted';
 import { BadInput, type Expectation } from './expectations';
 import { type Result, tally } from './outcome';
@@ -11,7 +19,7 @@ import { type Result, tally } from './outcome';
 export type Progress = (instructions: number) => void;
 
 /** What a command found out; the text that the guest printed is counted elsewhere. */
-type Ended = Pick<Result, 'ended' | 'instructions' | 'broken'>;
+type Ended = Pick<Result, 'ended' | 'instructions' | 'broken'> & { readonly stale: readonly string[] };
 
 const encoder = new TextEncoder();
 const MIB = 2 ** 20;
@@ -44,14 +52,26 @@ type Listener = NonNullable<RunOptions['onEffect']>;
 
 const bare = (start: MachineState, limit: number, onEffect: Listener, progress: Progress): Ended => {
   let state = start;
+  const stale: string[] = [];
+  const onStaleTranslation: RunOptions['onStaleTranslation'] = (report) => stale.push(describeStale(report));
   let instructions = 0;
   for (;;) {
     const maxInstructions = Math.min(SLICE, limit - instructions);
-    const { state: next, stop, retired } = run(state, { tier: 'generated', maxInstructions, onEffect });
+    const {
+      state: next,
+      stop,
+      retired,
+    } = run(state, {
+      tier: 'generated',
+      maxInstructions,
+      onEffect,
+      onStaleTranslation,
+    });
     state = next;
     instructions += retired;
-    if (stop.kind === 'exit') return { ended: stop.status, instructions, broken: [] };
-    if (stop.kind !== 'limit' || instructions >= limit) return { ended: stop.kind, instructions, broken: [] };
+    if (stop.kind === 'exit') return { ended: stop.status, instructions, broken: [], stale };
+    if (stop.kind !== 'limit' || instructions >= limit)
+      return { ended: stop.kind, instructions, broken: [], stale };
     progress(instructions);
   }
 };
@@ -71,17 +91,20 @@ const monitored = async (
     else progress(step.instructions);
   const { end, instructions } = report!;
   const broken = CRITERIA.filter((name) => !report![name].holds).map((name) => `${WORDS[name]} fails`);
-  return { ended: end.kind === 'exit' ? statusOf(end.code) : end.kind, instructions, broken };
+  const ended = end.kind === 'exit' ? statusOf(end.code) : end.kind;
+  return { ended, instructions, broken, stale: report!.staleTranslations };
 };
 
-/** Runs an image as its expectation says. What the model lacks ends it, and is said in `ended`. `onText` is told what the guest printed. */
+/** Runs an image as its expectation says. What the model lacks ends it, and is said in `ended`. `onText` is told what the guest printed. With `caches` stale translations are told. */
 export const runImage = async (
   path: string,
   expectation: Expectation,
   progress: Progress,
   onText: (text: string) => void,
+  caches: CachePolicy | undefined,
 ): Promise<Result> => {
-  const start = loadedImage(path, expectation);
+  const loaded = loadedImage(path, expectation);
+  const start = caches === undefined ? loaded : { ...loaded, config: { ...loaded.config, caches } };
   const { command, maxInstructions } = expectation;
   let output = '';
   let reached = 0;
@@ -101,8 +124,14 @@ export const runImage = async (
         : await monitored(start, maxInstructions, onEffect, onward);
   } catch (error) {
     if (!(error instanceof ModelError)) throw error;
-    ended = { ended: error.message, instructions: reached, broken: [] };
+    ended = { ended: error.message, instructions: reached, broken: [], stale: [] };
   }
   onText(output);
-  return { ...tally(output), ...ended, seconds: (performance.now() - began) / 1000 };
+  const { stale, ...told } = ended;
+  return {
+    ...tally(output),
+    ...told,
+    stale: caches === undefined ? undefined : stale,
+    seconds: (performance.now() - began) / 1000,
+  };
 };

@@ -33,6 +33,7 @@ const WHOLE = {
   silent: 0,
   failed: [],
   skipped: [],
+  stale: [],
 } as const;
 
 /** The command on the folder, with expectations written into it. */
@@ -149,6 +150,42 @@ test('a failure with its reason is no difference, and the reason is told', () =>
   );
 });
 
+describe('stale translations', () => {
+  const stale = ['read of 0x1000 used one page, written by the instruction at 0x2000', 'write of 0x3000'];
+  const result = { ...tally(''), ended: 1, instructions: 5, seconds: 0, broken: [], stale };
+
+  test('are differences unless they are explained', () => {
+    const explained = [
+      { says: 'instruction at 0x2000', why: 'it forgets INVLPG' },
+      { says: 'instruction at 0x4000', why: 'it forgets INVEPT' },
+    ];
+    expect(differences({ ...WHOLE, command: 'run', stale: explained }, result)).toEqual([
+      'stale unexpectedly: write of 0x3000',
+      'not stale: instruction at 0x4000',
+    ]);
+  });
+
+  test('are counted in the table of a run with --caches', async () => {
+    const images = suite(HELLO, { ...HELLO, command: 'check' });
+    const { status, out, document } = await command(images, '.', '--caches', 'adversarial:3');
+    expect(out.split('\n').map((line) => line.split(/ +/).slice(0, 8).join(' '))).toEqual([
+      'image mode processor passed failed skipped stale status',
+      'hello.elf run skylake 0 0 0 0 1',
+      'hello.elf check skylake 0 0 0 0 1',
+      '',
+    ]);
+    expect([status, document]).toEqual([0, undefined]);
+  });
+
+  test('that are explained but do not come are a difference, but where nothing is remembered', async () => {
+    const images = suite({ ...HELLO, stale: [{ says: 'the instruction at 0x7c00', why: 'it forgets' }] });
+    expect((await command(images, '.', '--caches', 'keep-all')).out).toContain(
+      'NO: not stale: the instruction',
+    );
+    expect((await command(images, '.', '--caches', 'none')).status).toBe(0);
+  });
+});
+
 describe('a folder of images', () => {
   test('as expected: a table, the document, status 0', async () => {
     const { status, out, document } = await command(suite(HELLO, { ...HELLO, command: 'check' }));
@@ -211,6 +248,8 @@ describe('bad input is one line and status 2', () => {
     ['an image that is not there', suite({ ...HELLO, image: 'other.flat' }), ['.'], /without other\.flat/],
     ['an unknown option', suite(HELLO), ['.', '--fast'], /Unknown option '--fast'/],
     ['an unknown image', suite(HELLO), ['.', '--only', 'x'], /--only x/],
+    ['an unknown image to leave out', suite(HELLO), ['.', '--without', 'x'], /--without x/],
+    ['an unknown policy', suite(HELLO), ['.', '--caches', 'most'], /--caches.*most/],
     ['expectations that are not JSON', '{', ['.'], /expectations\.json: not JSON/],
     [
       'a field of the wrong kind',
