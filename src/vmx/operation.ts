@@ -3,7 +3,7 @@ import type { FrameKeeper } from '../cpu/engine/kept-frames';
 import type { Mmu } from '../cpu/mmu';
 import { type EptCapabilities, EptWalk } from '../ept';
 import { controlSupported, eptVpidCap, mostAreaEntries, type VmxCapabilities, vmxMisc } from './capabilities';
-import type { VmEntryProcessor } from './entry/context';
+import type { PhysicalReader, VmEntryProcessor } from './entry/context';
 import { VmEntryChecker } from './entry/vm-entry-checker';
 import { KeptRegion } from './kept-regions';
 import { ActiveVmcs, type MonitorTrap, type PauseLoop, VMX_OFF, type VmxState } from './state';
@@ -64,6 +64,13 @@ class PhysicalTables implements EntrySource {
   }
 }
 
+/** Physical memory as VM-entry rules read it, through `Mmu.readPhysical`. */
+class EntryMemory implements PhysicalReader {
+  mmu!: Mmu;
+  readonly read64 = (address: number): bigint => this.mmu.readPhysical(address, 8);
+  readonly read32 = (address: number): number => Number(this.mmu.readPhysical(address, 4));
+}
+
 const PIN = halfOf('pinBasedControls');
 const PRIMARY = halfOf('primaryProcBasedControls');
 const SECONDARY = halfOf('secondaryProcBasedControls');
@@ -85,6 +92,8 @@ export class VmxOperation {
   readonly checker = new VmEntryChecker();
   /** State of the processor for VM-entry rules, brought up to date by each VM entry. */
   readonly entering: Mutable<VmEntryProcessor>;
+  /** What they read of memory; its MMU comes with each VM entry. */
+  readonly entryMemory = new EntryMemory();
   /** The preemption timer counts once in 2^rate clocks. SDM Vol. 3D, A.6 Miscellaneous Data */
   readonly timerRate: number;
   /** VM exits save IA32_S_CET, SSP and IA32_INTERRUPT_SSP_TABLE_ADDR. SDM Vol. 3C, 28.3.1 Saving Control Registers, Debug Registers, and MSRs */

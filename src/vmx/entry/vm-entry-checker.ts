@@ -1,5 +1,5 @@
 import type { VmxCapabilities } from '../capabilities';
-import { FIELD_COUNT, fieldIndex, type VmcsData } from '../vmcs';
+import { FIELD_COUNT, FLAGS_PER_WORD, fieldIndex, type VmcsData } from '../vmcs';
 import type { VmEntryContext } from './context';
 import type { GuestEntryProcessor } from './guest-context';
 import { isViolated, permittedFailures } from './outcome';
@@ -14,8 +14,6 @@ interface Verified {
   readonly halves: Int32Array;
   readonly capabilities: VmxCapabilities;
   processor: Processor;
-  /** The flags of `VmcsData.written` four at a time; the last ones are apart. */
-  readonly writtenWords: Int32Array;
   /** Rules about memory that apply. */
   inputs: readonly Check[];
 }
@@ -54,8 +52,6 @@ export const sameProcessor = (a: Processor, b: Processor): boolean =>
   a.specCtrlBits === b.specCtrlBits &&
   a.wrmsrFaults === b.wrmsrFaults;
 
-const FLAGS_PER_WORD = 4;
-
 /** CF, PF, AF, ZF, SF, DF and OF of guest RFLAGS: no rule looks at them, and nearly every entry changes them. */
 export const UNWATCHED_RFLAGS = 0xcd5;
 
@@ -70,6 +66,8 @@ WATCHED[fieldIndex('guestRflags')] = ~UNWATCHED_RFLAGS;
 export class VmEntryChecker {
   private readonly index: RuleIndex;
   private readonly verified = new WeakMap<VmcsData, Verified>();
+  /** The VMCS that was looked up last, nearly always the next one too. */
+  private last: { readonly vmcs: VmcsData; readonly known: Verified } | undefined;
   /** Indexes of the fields that the scan under way found changed. */
   private readonly changed = new Int32Array(FIELD_COUNT);
 
@@ -80,10 +78,17 @@ export class VmEntryChecker {
 
   /** The failure that the processor reports, or `undefined` when the checks pass. SDM Vol. 3C, 27 VM Entries */
   firstFailure(context: VmEntryContext, choose: ChooseFailure = first): VmEntryFailure | undefined {
-    const known = this.verified.get(context.vmcs);
+    const known = this.verifiedOf(context.vmcs);
     if (known !== undefined && known.capabilities === context.capabilities && this.stillHolds(context, known))
       return undefined;
     return this.checkAll(context, choose);
+  }
+
+  private verifiedOf(vmcs: VmcsData): Verified | undefined {
+    if (this.last?.vmcs === vmcs) return this.last.known;
+    const known = this.verified.get(vmcs);
+    if (known !== undefined) this.last = { vmcs, known };
+    return known;
   }
 
   private stillHolds(context: VmEntryContext, known: Verified): boolean {
@@ -120,14 +125,12 @@ export class VmEntryChecker {
   }
 
   /** Fills `changed` with the fields that were written another value; clears the flag of those that no rule could tell apart. */
-  private findChanged(known: Verified, { halves, written }: VmcsData): number {
-    const { writtenWords } = known;
+  private findChanged(known: Verified, { halves, written, writtenWords }: VmcsData): number {
     let count = 0;
-    for (let word = 0; word <= writtenWords.length; word++) {
-      // The round past the end looks at the flags that fill no word.
-      if (word < writtenWords.length && writtenWords[word] === 0) continue;
-      const end = Math.min(FLAGS_PER_WORD * (word + 1), written.length);
-      for (let index = FLAGS_PER_WORD * word; index < end; index++) {
+    for (let word = 0; word < writtenWords.length; word++) {
+      if (writtenWords[word] === 0) continue;
+      const first = FLAGS_PER_WORD * word;
+      for (let index = first; index < first + FLAGS_PER_WORD; index++) {
         if (written[index] === 0) continue;
         const low = 2 * index;
         const lowChange = (halves[low] ^ known.halves[low]) & WATCHED[index];
@@ -148,11 +151,11 @@ export class VmEntryChecker {
       return permitted[choose(permitted)];
     }
     vmcs.written.fill(0);
+    this.last = undefined;
     this.verified.set(vmcs, {
       halves: vmcs.halves.slice(),
       capabilities,
       processor: { ...processor },
-      writtenWords: new Int32Array(vmcs.written.buffer, 0, Math.floor(vmcs.written.length / FLAGS_PER_WORD)),
       inputs: this.inputs(context),
     });
     return undefined;

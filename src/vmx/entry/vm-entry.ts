@@ -1,6 +1,5 @@
 import { ModelError } from '../../core';
 import { PENDING } from '../../cpu/events';
-import type { Mmu } from '../../cpu/mmu';
 import { ACTIVITY, type ActivityState, type ProcessorDraft } from '../../cpu/processor-draft';
 import { withoutVpid0 } from '../../ept';
 import { EXIT_REASONS, exitReasonOf } from '../exit/exit-reasons';
@@ -15,7 +14,7 @@ import type { ActiveVmcs } from '../state';
 import type { VmcsData } from '../vmcs';
 import { controlMask, halfOf } from '../vmcs/halves';
 import { requireBuilt } from './built';
-import type { PhysicalReader, VmEntryContext } from './context';
+import type { VmEntryContext } from './context';
 import { inject, injectedEvent, injectsMonitorTrap, isSoftwareInjection } from './vm-entry-inject';
 import { loadGuest } from './vm-entry-load';
 import type { VmEntryFailure } from './vm-entry-rule';
@@ -31,27 +30,14 @@ const BLOCKING_BY_STI = 1;
 const BLOCKING_BY_MOV_SS = 2;
 const BLOCKING_BY_NMI = 8;
 
-class MmuReader implements PhysicalReader {
-  constructor(private readonly mmu: Mmu) {}
-  readonly read64 = (address: number): bigint => this.mmu.readPhysical(address, 8);
-  readonly read32 = (address: number): number => Number(this.mmu.readPhysical(address, 4));
-}
-const readers = new WeakMap<Mmu, PhysicalReader>();
-const readerOf = (mmu: Mmu): PhysicalReader => {
-  const known = readers.get(mmu);
-  if (known !== undefined) return known;
-  const reader = new MmuReader(mmu);
-  readers.set(mmu, reader);
-  return reader;
-};
-
 const contextOf = (
   vmx: VmxOperation,
   cpu: ProcessorDraft,
   vmcs: ActiveVmcs,
   instruction: 'vmlaunch' | 'vmresume',
 ): VmEntryContext => {
-  const { entering } = vmx;
+  const { entering, entryMemory } = vmx;
+  entryMemory.mmu = cpu.mmu;
   entering.longMode = cpu.mode64;
   entering.ia32eMode = cpu.longMode;
   entering.cpl = cpu.cpl;
@@ -63,7 +49,7 @@ const contextOf = (
   return {
     vmcs: vmcs.data,
     capabilities: vmx.capabilities,
-    memory: readerOf(cpu.mmu),
+    memory: entryMemory,
     processor: entering,
   };
 };

@@ -49,10 +49,15 @@ const SAVED_RIGHTS = 0x1f0ff;
 /** General detect: the one debug exception that is a fault with RF set in its image. */
 const GENERAL_DETECT = 1 << 13;
 
-/** Writes a 64-bit field, and remembers when it changed. */
-const saveWhole = ({ words, written }: VmcsData, field: number, value: bigint): void => {
-  if (words[field] === value) return;
-  words[field] = value;
+/** Writes a 64-bit field from a slot, and remembers when it changed. Halves are compared: comparing bigints would make them. */
+const saveWhole = (
+  { words, halves, written }: VmcsData,
+  field: number,
+  { R, W }: ProcessorDraft,
+  slot: number,
+): void => {
+  if (halves[2 * field] === W[2 * slot] && halves[2 * field + 1] === W[2 * slot + 1]) return;
+  words[field] = R[slot];
   written[field] = 1;
 };
 
@@ -63,8 +68,8 @@ const saveLow = ({ halves, written }: VmcsData, field: number, low: number): voi
   written[field] = 1;
 };
 
-const saveSlots = (R: BigUint64Array, vmcs: VmcsData, { fields, slots }: FieldSlots): void => {
-  for (let i = 0; i < fields.length; i++) saveWhole(vmcs, fields[i], R[slots[i]]);
+const saveSlots = (cpu: ProcessorDraft, vmcs: VmcsData, { fields, slots }: FieldSlots): void => {
+  for (let i = 0; i < fields.length; i++) saveWhole(vmcs, fields[i], cpu, slots[i]);
 };
 
 /** The RFLAGS image of the event has RF = 1; the image of an injected one is that of the guest. */
@@ -120,8 +125,9 @@ const heldTraps = (cpu: ProcessorDraft, exit: VmExit): number => {
   return (cpu.pendingDebug & ~PENDING.bs) | (steps ? PENDING.bs : 0);
 };
 
-const registers = ({ R, W }: ProcessorDraft, vmcs: VmcsData): void => {
-  saveSlots(R, vmcs, WHOLE_SLOTS);
+const registers = (cpu: ProcessorDraft, vmcs: VmcsData): void => {
+  const { W } = cpu;
+  saveSlots(cpu, vmcs, WHOLE_SLOTS);
   for (let i = 0; i < LOW_SLOTS.fields.length; i++)
     saveLow(vmcs, LOW_SLOTS.fields[i], W[2 * LOW_SLOTS.slots[i]]);
   for (let i = 0; i < SELECTOR_SLOTS.fields.length; i++) {
@@ -132,7 +138,7 @@ const registers = ({ R, W }: ProcessorDraft, vmcs: VmcsData): void => {
 };
 
 /** Without EPT, or outside PAE paging, the fields are undefined: they stay. SDM Vol. 3C, 28.3.4 Saving Non-Register State */
-const savePdptes = ({ R }: ProcessorDraft, vmcs: VmcsData): void => saveSlots(R, vmcs, PDPTE_SLOTS);
+const savePdptes = (cpu: ProcessorDraft, vmcs: VmcsData): void => saveSlots(cpu, vmcs, PDPTE_SLOTS);
 
 /** What is left of the VMX-preemption timer at a machine clock, 32 bits. SDM Vol. 3C, 26.5.1 VMX-Preemption Timer */
 export const timerValue = (vmx: VmxOperation, now: number): number =>
@@ -152,22 +158,22 @@ export const saveGuest = (
   exit: VmExit,
   during: InterruptionEvent | undefined,
 ): void => {
-  const { R, W } = cpu;
+  const { W } = cpu;
   const controls = vmcs.halves[EXIT_CONTROLS];
   registers(cpu, vmcs);
-  saveWhole(vmcs, CR0, R[SLOT.cr0]);
+  saveWhole(vmcs, CR0, cpu, SLOT.cr0);
   if ((controls & SAVE_DEBUG) !== 0) {
-    saveWhole(vmcs, DR7, R[SLOT.dr7]);
-    saveWhole(vmcs, DEBUGCTL_FIELD, R[SLOT.debugctl]);
+    saveWhole(vmcs, DR7, cpu, SLOT.dr7);
+    saveWhole(vmcs, DEBUGCTL_FIELD, cpu, SLOT.debugctl);
   }
-  if ((controls & SAVE_PAT) !== 0) saveWhole(vmcs, PAT, R[SLOT.pat]);
-  if ((controls & SAVE_EFER) !== 0) saveWhole(vmcs, EFER, R[SLOT.efer]);
-  if ((controls & SAVE_PERF) !== 0) saveWhole(vmcs, PERF, R[SLOT.perfGlobalCtrl]);
-  if (vmx.savesPkrs) saveWhole(vmcs, PKRS, R[SLOT.pkrs]);
-  if (vmx.savesCet) saveSlots(R, vmcs, CET_SLOTS);
+  if ((controls & SAVE_PAT) !== 0) saveWhole(vmcs, PAT, cpu, SLOT.pat);
+  if ((controls & SAVE_EFER) !== 0) saveWhole(vmcs, EFER, cpu, SLOT.efer);
+  if ((controls & SAVE_PERF) !== 0) saveWhole(vmcs, PERF, cpu, SLOT.perfGlobalCtrl);
+  if (vmx.savesPkrs) saveWhole(vmcs, PKRS, cpu, SLOT.pkrs);
+  if (vmx.savesCet) saveSlots(cpu, vmcs, CET_SLOTS);
   if ((vmx.secondary & UNRESTRICTED) !== 0) saveLongMode(vmcs, (W[2 * SLOT.efer] & EFER_LMA) !== 0);
   if (vmx.eptEnabled && cpu.paePaging) savePdptes(cpu, vmcs);
-  saveWhole(vmcs, RIP, R[SLOT.rip]);
+  saveWhole(vmcs, RIP, cpu, SLOT.rip);
   const flags = (W[2 * SLOT.rflags] & ~STATUS_FLAGS) | statusFlagsOf(W) | 2;
   saveLow(vmcs, RFLAGS, (flags & ~FLAG.rf) | resumeFlag(flags & FLAG.rf, exit, during));
   // SDM Vol. 3C, 25.4.2 Guest Non-Register State: the field never shows that the processor waits.

@@ -1,4 +1,4 @@
-import { shiftRight } from '../../core';
+import { high32, join, low32 } from '../../core';
 import type { Instruction, Operand } from '../../cpu/decode/instruction';
 import type { SystemRow } from '../../cpu/engine/row';
 import type { ProcessorDraft } from '../../cpu/processor-draft';
@@ -23,7 +23,6 @@ const HIGHEST_ENCODING = 0x6fff;
 interface FieldAccess {
   readonly index: number;
   readonly high: boolean;
-  readonly width: number;
   readonly readOnly: boolean;
 }
 
@@ -34,7 +33,6 @@ for (const [name, row] of Object.entries(VMCS_FIELDS) as [keyof typeof VMCS_FIEL
     accesses[encoding] = {
       index: fieldIndex(name),
       high: fieldOfEncoding(encoding)!.high,
-      width: row.width === 'natural' ? 64 : row.width,
       readOnly: row.area === 'read-only',
     };
 
@@ -50,10 +48,6 @@ const accessTo = (vmx: VmxOperation, cpu: ProcessorDraft, operand: Operand): Fie
 
 /** 64 bits in 64-bit mode, else 32. */
 const operandWidth = (cpu: ProcessorDraft): 32 | 64 => (cpu.mode64 ? 64 : 32);
-
-/** A value as wide as operands are. */
-const operandOf = (cpu: ProcessorDraft, value: bigint): bigint =>
-  cpu.mode64 ? value : BigInt.asUintN(32, value);
 
 const exitOf =
   (
@@ -77,19 +71,19 @@ const vmread = (cpu: ProcessorDraft, instruction: Instruction): VmxResult => {
   if (vmx.current === undefined) return 'VMfailInvalid';
   const access = accessTo(vmx, cpu, source);
   if (access === undefined) return 'unsupportedVmcsComponent';
-  const word = vmx.current.data.words[access.index];
-  const value = operandOf(cpu, access.high ? shiftRight(word, 32n) : word);
+  const { halves } = vmx.current.data;
+  const half = 2 * access.index;
+  const low = halves[access.high ? half + 1 : half];
+  const high = access.high || !cpu.mode64 ? 0 : halves[half + 1];
   if (destination.kind === 'memory') {
     const bytes = operandWidth(cpu) / 8;
-    cpu.mmu.write(operandAddress(cpu, destination, bytes, true), bytes, value);
-  } else cpu.R[registerOperand(destination)!.number] = value;
+    cpu.mmu.write(operandAddress(cpu, destination, bytes, true), bytes, join(low, high));
+  } else {
+    const register = 2 * registerOperand(destination)!.number;
+    cpu.W[register] = low;
+    cpu.W[register + 1] = high;
+  }
   return 'VMsucceed';
-};
-
-const readSource = (cpu: ProcessorDraft, operand: Operand): bigint => {
-  if (operand.kind !== 'memory') return operandOf(cpu, cpu.R[registerOperand(operand)!.number]);
-  const bytes = operandWidth(cpu) / 8;
-  return cpu.mmu.read(operandAddress(cpu, operand, bytes, false), bytes);
 };
 
 // SDM Vol. 3C, VMWRITE—Write Field to Virtual-Machine Control Structure
@@ -98,18 +92,25 @@ const vmwrite = (cpu: ProcessorDraft, instruction: Instruction): VmxResult => {
   const vmx = inRootOperation(cpu, instruction, exitOf('vmwrite', cpu, instruction, source, target));
   const vmcs = vmx.current;
   if (vmcs === undefined) return 'VMfailInvalid';
-  const value = readSource(cpu, source);
+  let low: number;
+  let high: number;
+  if (source.kind === 'memory') {
+    const bytes = operandWidth(cpu) / 8;
+    const value = cpu.mmu.read(operandAddress(cpu, source, bytes, false), bytes);
+    low = low32(value);
+    high = high32(value);
+  } else {
+    const register = 2 * registerOperand(source)!.number;
+    low = cpu.W[register];
+    high = cpu.mode64 ? cpu.W[register + 1] : 0;
+  }
   const access = accessTo(vmx, cpu, target);
   if (access === undefined) return 'unsupportedVmcsComponent';
   if (access.readOnly && VMX_MISC.get(vmx.capabilities.ia32VmxMisc, 'vmwriteAnyField') === 0n)
     return 'vmwriteReadOnlyComponent';
-  const { words, written } = vmcs.data;
-  words[access.index] = access.high
-    ? BigInt.asUintN(32, words[access.index]) | (BigInt.asUintN(32, value) << 32n)
-    : access.width === 64
-      ? value
-      : BigInt.asUintN(access.width, value);
-  written[access.index] = 1;
+  const { data } = vmcs;
+  if (access.high) data.setHalves(access.index, data.halves[2 * access.index], low);
+  else data.setHalves(access.index, low, high);
   vmcs.changed();
   return 'VMsucceed';
 };

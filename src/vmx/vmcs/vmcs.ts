@@ -18,6 +18,9 @@ const WIDTHS: Uint8Array = Uint8Array.from(FIELD_NAMES, (name) => {
   return width === 'natural' ? 64 : width;
 });
 
+/** Fields whose flags are one word of `VmcsData.writtenWords`. */
+export const FLAGS_PER_WORD = 4;
+
 /** Every field by name, as unsigned values. */
 export type VmcsValues = { [F in VmcsField]: bigint };
 
@@ -33,11 +36,14 @@ export class VmcsData {
   shadow = false;
   /** Raised by every write to a field through VMWRITE or VM exit; rules run again only for fields written since. */
   readonly written: Uint8Array;
+  /** The same flags four at a time. */
+  readonly writtenWords: Int32Array;
 
   constructor(from?: VmcsData) {
     this.words = from ? from.words.slice() : new BigUint64Array(FIELD_COUNT);
     this.halves = new Int32Array(this.words.buffer);
-    this.written = new Uint8Array(FIELD_COUNT).fill(1);
+    this.writtenWords = new Int32Array(Math.ceil(FIELD_COUNT / FLAGS_PER_WORD));
+    this.written = new Uint8Array(this.writtenWords.buffer).fill(1, 0, FIELD_COUNT);
     if (from) {
       this.launched = from.launched;
       this.shadow = from.shadow;
@@ -55,11 +61,17 @@ export class VmcsData {
 
   /** Sets the field with an index, truncated to its width. */
   setAt(index: number, value: bigint): void {
+    const { words, halves } = this;
+    words[index] = value;
+    this.setHalves(index, halves[2 * index], halves[2 * index + 1]);
+  }
+
+  /** Sets the field with an index from the two halves of a value (int32), truncated to its width. */
+  setHalves(index: number, low: number, high: number): void {
     const { halves } = this;
     const width = WIDTHS[index];
-    this.words[index] = value;
-    if (width < 64) halves[2 * index + 1] = 0;
-    if (width === 16) halves[2 * index] &= 0xffff;
+    halves[2 * index] = width === 16 ? low & 0xffff : low;
+    halves[2 * index + 1] = width < 64 ? 0 : high;
     this.written[index] = 1;
   }
 
