@@ -89,8 +89,8 @@ export interface PhysicalAccess {
  * instruction through `ProcessorDraft.leave` with an exit that `performExit` carries out when RIP has been brought up to date.
  */
 export interface Virtualization {
-  /** Non-root operation only. May leave. */
-  intercept(cpu: ProcessorDraft, instruction: Instruction, what: InterceptedInstruction): void;
+  /** Non-root operation only: whether the instruction exits; then `ProcessorDraft.exit` holds the exit, and the instruction must not go on. */
+  intercept(cpu: ProcessorDraft, instruction: Instruction, what: InterceptedInstruction): boolean;
   /** Non-root operation: whether the instruction exists; else it is #UD before anything else is looked at. SDM Vol. 3C, 26.3 Changes to Instruction Behavior in VMX Non-Root Operation */
   instructionEnabled(
     cpu: ProcessorDraft,

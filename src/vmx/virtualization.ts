@@ -32,7 +32,7 @@ import {
   waitsForWindow,
 } from './non-root/events';
 import { refuseTranslation, translateGuestPhysical } from './non-root/guest-physical';
-import { interceptInstruction } from './non-root/intercept';
+import { instructionExit } from './non-root/intercept';
 import { VmxOperation } from './operation';
 import { fieldIndex } from './vmcs';
 import { controlMask, halfOf } from './vmcs/halves';
@@ -61,8 +61,10 @@ const FIRST_CAPABILITY = 0x480;
 export class Vmx extends VmxOperation implements Virtualization {
   private readonly stage = new EptStage(this.eptWalk);
 
-  intercept(cpu: ProcessorDraft, instruction: Instruction, what: InterceptedInstruction): void {
-    interceptInstruction(this, cpu, instruction, what);
+  intercept(cpu: ProcessorDraft, instruction: Instruction, what: InterceptedInstruction): boolean {
+    const exit = instructionExit(this, cpu, instruction, what);
+    cpu.exit = exit;
+    return exit !== undefined;
   }
 
   /** One control is for RDTSCP and RDPID. */

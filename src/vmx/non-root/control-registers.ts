@@ -1,8 +1,8 @@
 import { high32, low32 } from '../../core';
 import type { Instruction } from '../../cpu/decode/instruction';
-import type { ProcessorDraft } from '../../cpu/processor-draft';
 import { CR0 } from '../../cpu/slots';
 import type { InterceptedInstruction } from '../../cpu/virtualization';
+import type { VmExit } from '../exit/vm-exit';
 import type { VmxOperation } from '../operation';
 import { fieldIndex } from '../vmcs';
 import { controlMask, halfOf } from '../vmcs/halves';
@@ -106,16 +106,15 @@ const exits = (vmx: VmxOperation, what: Access): boolean => {
   }
 };
 
-/** SDM Vol. 3C, Table 28-3 Exit Qualification for Control-Register Accesses */
-export const interceptControlRegister = (
+/** The VM exit of an access; undefined when there is none. SDM Vol. 3C, Table 28-3 Exit Qualification for Control-Register Accesses */
+export const controlRegisterExit = (
   vmx: VmxOperation,
-  cpu: ProcessorDraft,
   { length }: Instruction,
   what: Access,
-): void => {
-  if (!exits(vmx, what)) return;
+): VmExit | undefined => {
+  if (!exits(vmx, what)) return undefined;
   const moves = what.id === 'mov-to-cr' || what.id === 'mov-from-cr';
-  cpu.leave({
+  return {
     reason: 'controlRegisterAccess',
     length,
     access: what.id,
@@ -123,5 +122,5 @@ export const interceptControlRegister = (
     register: moves ? what.register : 0,
     source: what.id === 'lmsw' ? what.source & 0xffff : 0,
     ...(what.id === 'lmsw' && what.address !== undefined ? { linearAddress: what.address } : {}),
-  });
+  };
 };

@@ -12,7 +12,7 @@ import type { VmxOperation } from '../operation';
 import { fieldIndex } from '../vmcs';
 import { controlMask, halfOf } from '../vmcs/halves';
 import { ioExits, msrExits } from './bitmaps';
-import { interceptControlRegister } from './control-registers';
+import { controlRegisterExit } from './control-registers';
 
 type Id = InterceptedInstruction['id'];
 type Of<I extends Id> = Extract<InterceptedInstruction, { id: I }>;
@@ -49,15 +49,15 @@ const BY_PRIMARY = {
 const ADDRESS_SIZE = { 16: 0, 32: 1, 64: 2 } as const;
 const OPERAND_SIZE = ADDRESS_SIZE;
 
-const interceptIo = (
+const ioExit = (
   vmx: VmxOperation,
   cpu: ProcessorDraft,
   instruction: Instruction,
   what: Of<'io'>,
-): void => {
+): VmExit | undefined => {
   const { direction, port, bytes, string, repeated, immediate, address, segment } = what;
-  if (!ioExits(vmx, cpu.mmu, port, bytes)) return;
-  cpu.leave({
+  if (!ioExits(vmx, cpu.mmu, port, bytes)) return undefined;
+  return {
     reason: 'ioInstruction',
     length: instruction.length,
     bytes,
@@ -70,7 +70,7 @@ const interceptIo = (
     ...(string
       ? { information: (ADDRESS_SIZE[instruction.addressWidth] << 7) | ((segment ?? 0) << 15) }
       : {}),
-  } satisfies VmExit);
+  };
 };
 
 // SDM Vol. 3C, Tables 28-11 and 28-12: identity of the instruction in bits 29:28, operand size in bit 11
@@ -126,83 +126,76 @@ const endsPauseLoop = (vmx: VmxOperation, cpu: ProcessorDraft): boolean => {
   return goesOn && now - loop.first > halves[PLE_WINDOW] >>> 0;
 };
 
-/** Leaves with the VM exit of a sensitive instruction when the controls say so. SDM Vol. 3C, 26.1 Instructions That Cause VM Exits */
-export const interceptInstruction = (
+/** The VM exit of a sensitive instruction when the controls say so; undefined when it goes on. SDM Vol. 3C, 26.1 Instructions That Cause VM Exits */
+export const instructionExit = (
   vmx: VmxOperation,
   cpu: ProcessorDraft,
   instruction: Instruction,
   what: InterceptedInstruction,
-): void => {
+): VmExit | undefined => {
   const { length } = instruction;
   switch (what.id) {
     case 'io':
-      interceptIo(vmx, cpu, instruction, what);
-      return;
+      return ioExit(vmx, cpu, instruction, what);
     case 'mov-to-cr':
     case 'mov-from-cr':
     case 'clts':
     case 'lmsw':
-      interceptControlRegister(vmx, cpu, instruction, what);
-      return;
+      return controlRegisterExit(vmx, instruction, what);
     case 'rdmsr':
     case 'wrmsr':
-      if (msrExits(vmx, cpu.mmu, what.index, what.id === 'wrmsr')) cpu.leave({ reason: what.id, length });
-      return;
+      return msrExits(vmx, cpu.mmu, what.index, what.id === 'wrmsr')
+        ? { reason: what.id, length }
+        : undefined;
     case 'invlpg':
-      if ((vmx.primary & INVLPG_EXITING) !== 0)
-        cpu.leave({ reason: 'invlpg', length, linearAddress: what.address });
-      return;
+      return (vmx.primary & INVLPG_EXITING) !== 0
+        ? { reason: 'invlpg', length, linearAddress: what.address }
+        : undefined;
     case 'invpcid':
-      if ((vmx.primary & INVLPG_EXITING) !== 0) cpu.leave(invpcidExit(cpu, instruction));
-      return;
-    case 'mov-dr':
-      if ((vmx.primary & MOV_DR_EXITING) !== 0)
-        cpu.leave({
-          reason: 'movDr',
-          length,
-          debug: what.debug,
-          direction: what.direction,
-          register: what.register,
-        });
-      return;
+      return (vmx.primary & INVLPG_EXITING) !== 0 ? invpcidExit(cpu, instruction) : undefined;
+    case 'mov-dr': {
+      const { debug, direction, register } = what;
+      return (vmx.primary & MOV_DR_EXITING) !== 0
+        ? { reason: 'movDr', length, debug, direction, register }
+        : undefined;
+    }
     case 'descriptor-table':
-      if ((vmx.secondary & DESCRIPTOR_TABLES) !== 0)
-        cpu.leave(descriptorTableExit(cpu, instruction, what.mnemonic));
-      return;
+      return (vmx.secondary & DESCRIPTOR_TABLES) !== 0
+        ? descriptorTableExit(cpu, instruction, what.mnemonic)
+        : undefined;
     case 'xsaves':
     case 'xrstors':
-      if ((what.components & vmx.current!.data.words[XSS_BITMAP]) !== 0n)
-        cpu.leave({
-          reason: what.id,
-          length,
-          displacement: operandDisplacement(cpu, instruction.operands[0]),
-          information: operandInformation(instruction.operands[0]),
-        });
-      return;
+      return (what.components & vmx.current!.data.words[XSS_BITMAP]) !== 0n
+        ? {
+            reason: what.id,
+            length,
+            displacement: operandDisplacement(cpu, instruction.operands[0]),
+            information: operandInformation(instruction.operands[0]),
+          }
+        : undefined;
     case 'wbinvd':
-      if ((vmx.secondary & WBINVD_EXITING) !== 0) cpu.leave({ reason: 'wbinvd', length });
-      return;
+      return (vmx.secondary & WBINVD_EXITING) !== 0 ? { reason: 'wbinvd', length } : undefined;
     case 'pause':
-      if ((vmx.primary & PAUSE_EXITING) !== 0 || endsPauseLoop(vmx, cpu))
-        cpu.leave({ reason: 'pause', length });
-      return;
+      return (vmx.primary & PAUSE_EXITING) !== 0 || endsPauseLoop(vmx, cpu)
+        ? { reason: 'pause', length }
+        : undefined;
     case 'rdrand':
     case 'rdseed':
-      if ((vmx.secondary & (what.id === 'rdrand' ? RDRAND_EXITING : RDSEED_EXITING)) !== 0)
-        cpu.leave({ reason: what.id, length, information: destinationInformation(instruction.operands[0]) });
-      return;
+      return (vmx.secondary & (what.id === 'rdrand' ? RDRAND_EXITING : RDSEED_EXITING)) !== 0
+        ? { reason: what.id, length, information: destinationInformation(instruction.operands[0]) }
+        : undefined;
     case 'umwait':
     case 'tpause':
-      if ((vmx.primary & RDTSC_EXITING) !== 0)
-        cpu.leave({ reason: what.id, length, information: destinationInformation(instruction.operands[0]) });
-      return;
+      return (vmx.primary & RDTSC_EXITING) !== 0
+        ? { reason: what.id, length, information: destinationInformation(instruction.operands[0]) }
+        : undefined;
     case 'mwait':
-      if ((vmx.primary & MWAIT_EXITING) !== 0)
-        cpu.leave({ reason: 'mwait', length, armed: cpu.monitoredLine >= 0 });
-      return;
+      return (vmx.primary & MWAIT_EXITING) !== 0
+        ? { reason: 'mwait', length, armed: cpu.monitoredLine >= 0 }
+        : undefined;
     default: {
       const control = BY_PRIMARY[what.id];
-      if (control === 0 || (vmx.primary & control) !== 0) cpu.leave({ reason: what.id, length });
+      return control === 0 || (vmx.primary & control) !== 0 ? { reason: what.id, length } : undefined;
     }
   }
 };

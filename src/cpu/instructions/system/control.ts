@@ -15,7 +15,7 @@ import {
   writeOperand,
 } from './operands';
 import { requirePrivilege, requireUmipPrivilege } from './privilege';
-import { intercept, systemRow } from './system-row';
+import { exits, systemRow } from './system-row';
 
 const LMSW_BITS = 0xfn;
 
@@ -79,17 +79,17 @@ const moveControl = (cpu: ProcessorDraft, instruction: Instruction): void => {
   requirePrivilege(cpu);
   if (loads) {
     const value = BigInt.asUintN(width, cpu.R[register]);
-    intercept(cpu, instruction, { id: 'mov-to-cr', control, register, value });
+    if (exits(cpu, instruction, { id: 'mov-to-cr', control, register, value })) return;
     writeControl(cpu, control, value);
   } else {
-    intercept(cpu, instruction, { id: 'mov-from-cr', control, register });
+    if (exits(cpu, instruction, { id: 'mov-from-cr', control, register })) return;
     setGeneral(cpu, register, width, readControl(cpu, control));
   }
 };
 
 const clearTaskSwitched = (cpu: ProcessorDraft, instruction: Instruction): void => {
   requirePrivilege(cpu);
-  intercept(cpu, instruction, { id: 'clts' });
+  if (exits(cpu, instruction, { id: 'clts' })) return;
   writeCr0(cpu, owned(cpu, 0, shown(cpu, 0) & ~BigInt(CR0.ts)));
 };
 
@@ -102,7 +102,7 @@ const loadStatusWord = (cpu: ProcessorDraft, instruction: Instruction): void => 
       ? { address: uncheckedLinear(cpu, operand.segment, effectiveAddress(cpu, operand)) }
       : {};
   const source = readOperand(cpu, operand, 16);
-  intercept(cpu, instruction, { id: 'lmsw', source: Number(source), ...address });
+  if (exits(cpu, instruction, { id: 'lmsw', source: Number(source), ...address })) return;
   const now = shown(cpu, 0);
   writeCr0(cpu, owned(cpu, 0, (now & ~(LMSW_BITS & ~1n)) | (source & LMSW_BITS)));
 };
@@ -116,13 +116,13 @@ const cacheControl =
   (id: 'invd' | 'wbinvd') =>
   (cpu: ProcessorDraft, instruction: Instruction): void => {
     requirePrivilege(cpu);
-    intercept(cpu, instruction, { id });
+    if (exits(cpu, instruction, { id })) return;
     if (id === 'wbinvd') cpu.bus.writeBackCaches();
   };
 
 const halt = (cpu: ProcessorDraft, instruction: Instruction): void => {
   requirePrivilege(cpu);
-  intercept(cpu, instruction, { id: 'hlt' });
+  if (exits(cpu, instruction, { id: 'hlt' })) return;
   cpu.activity = ACTIVITY.hlt;
   cpu.boundaryWork = true;
 };
@@ -134,7 +134,7 @@ const storeTable =
   (table: 'g' | 'i') =>
   (cpu: ProcessorDraft, instruction: Instruction): void => {
     requireUmipPrivilege(cpu);
-    intercept(cpu, instruction, { id: 'descriptor-table', mnemonic: `s${table}dt` });
+    if (exits(cpu, instruction, { id: 'descriptor-table', mnemonic: `s${table}dt` })) return;
     const operand = memoryOf(instruction.operands[0]);
     const [base, limit] = tableSlots[table];
     const bytes = cpu.mode64 ? 8 : 4;

@@ -5,7 +5,7 @@ import type { ProcessorDraft } from '../../processor-draft';
 import { CR4, SLOT } from '../../slots';
 import { numberOf, registerOf, setGeneral } from './operands';
 import { requirePrivilege } from './privilege';
-import { intercept, systemRow } from './system-row';
+import { exits, systemRow } from './system-row';
 
 const GENERAL_DETECT = 1 << 13;
 const DR6_BD = 1 << 13;
@@ -36,7 +36,7 @@ const moveDebug = (cpu: ProcessorDraft, instruction: Instruction): void => {
   const loads = destination.kind === 'debug';
   const debug = numberOf(loads ? destination : source);
   const { number: register, width } = registerOf(loads ? source : destination);
-  intercept(cpu, instruction, { id: 'mov-dr', debug, direction: loads ? 'to' : 'from', register });
+  if (exits(cpu, instruction, { id: 'mov-dr', debug, direction: loads ? 'to' : 'from', register })) return;
   if ((debug === 4 || debug === 5) && (cpu.W[2 * SLOT.cr4] & CR4.de) !== 0) cpu.invalidOpcode();
   if (detects(cpu)) cpu.interrupt(debugException(DR6_BD));
   requirePrivilege(cpu);

@@ -19,14 +19,14 @@ import {
 import { SLOT } from '../../slots';
 import { memoryOf, readMemory, readOperand, registerOf, setGeneral, setZero, writeOperand } from './operands';
 import { requirePrivilege, requireProtectedMode, requireUmipPrivilege } from './privilege';
-import { intercept, systemRow } from './system-row';
+import { exits, systemRow } from './system-row';
 
 // SDM Vol. 2, LGDT/LIDT: a 16-bit operand size takes 24 bits of the base
 const loadTable =
   (mnemonic: 'lgdt' | 'lidt') =>
   (cpu: ProcessorDraft, instruction: Instruction): void => {
     requirePrivilege(cpu);
-    intercept(cpu, instruction, { id: 'descriptor-table', mnemonic });
+    if (exits(cpu, instruction, { id: 'descriptor-table', mnemonic })) return;
     const operand = memoryOf(instruction.operands[0]);
     const limit = readMemory(cpu, operand, 2);
     let base = readMemory(cpu, operand, cpu.mode64 ? 8 : 4, 2);
@@ -43,7 +43,7 @@ const loadRegister =
   (cpu: ProcessorDraft, instruction: Instruction): void => {
     requireProtectedMode(cpu);
     requirePrivilege(cpu);
-    intercept(cpu, instruction, { id: 'descriptor-table', mnemonic });
+    if (exits(cpu, instruction, { id: 'descriptor-table', mnemonic })) return;
     load(cpu, Number(readOperand(cpu, instruction.operands[0], 16)));
   };
 
@@ -52,7 +52,7 @@ const storeRegister =
   (cpu: ProcessorDraft, instruction: Instruction): void => {
     requireProtectedMode(cpu);
     requireUmipPrivilege(cpu);
-    intercept(cpu, instruction, { id: 'descriptor-table', mnemonic });
+    if (exits(cpu, instruction, { id: 'descriptor-table', mnemonic })) return;
     writeOperand(cpu, instruction.operands[0], BigInt(cpu.W[2 * slot] & 0xffff));
   };
 

@@ -5,7 +5,7 @@ import { supportedComponents } from '../../state-components';
 import { inUse } from '../xsave/components';
 import { pair, setPair } from './operands';
 import { requireFeature, requirePrivilege } from './privilege';
-import { intercept, systemRow } from './system-row';
+import { exits, systemRow } from './system-row';
 
 const X87 = 1n;
 const SSE = 2n;
@@ -30,7 +30,7 @@ const read = (cpu: ProcessorDraft): void => {
 const write = (cpu: ProcessorDraft, instruction: Instruction): void => {
   requireExtendedStates(cpu);
   requirePrivilege(cpu);
-  intercept(cpu, instruction, { id: 'xsetbv' });
+  if (exits(cpu, instruction, { id: 'xsetbv' })) return;
   if (cpu.W[2 * SLOT.rcx] !== 0) cpu.generalProtection();
   const value = pair(cpu);
   if ((value & ~supportedComponents(cpu.cpuid)) !== 0n || (value & X87) === 0n) cpu.generalProtection();

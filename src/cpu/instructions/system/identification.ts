@@ -17,7 +17,7 @@ import {
   requirePrivilege,
   requireTimeStampPrivilege,
 } from './privilege';
-import { intercept, readingRow, systemRow } from './system-row';
+import { exits, readingRow, systemRow } from './system-row';
 import { MONITOR_ENABLED } from './waiting';
 
 const OSXSAVE = 1 << 27;
@@ -100,7 +100,7 @@ const identification = (cpu: ProcessorDraft, leaf: number, subleaf: number): Cpu
 };
 
 const identify = (cpu: ProcessorDraft, instruction: Instruction): void => {
-  intercept(cpu, instruction, { id: 'cpuid' });
+  if (exits(cpu, instruction, { id: 'cpuid' })) return;
   const { eax, ebx, ecx, edx } = identification(cpu, cpu.W[2 * SLOT.rax], cpu.W[2 * SLOT.rcx]);
   setGeneral(cpu, SLOT.rax, 32, BigInt(eax));
   setGeneral(cpu, SLOT.rbx, 32, BigInt(ebx));
@@ -112,7 +112,7 @@ const indexOf = (cpu: ProcessorDraft): number => cpu.W[2 * SLOT.rcx] >>> 0;
 
 const readModelSpecific = (cpu: ProcessorDraft, instruction: Instruction): void => {
   requirePrivilege(cpu);
-  intercept(cpu, instruction, { id: 'rdmsr', index: indexOf(cpu) });
+  if (exits(cpu, instruction, { id: 'rdmsr', index: indexOf(cpu) })) return;
   const value = readMsr(cpu, indexOf(cpu));
   if (value === undefined) cpu.generalProtection();
   cpu.watcher?.reachedMsr?.(cpu, indexOf(cpu), 'read');
@@ -121,7 +121,7 @@ const readModelSpecific = (cpu: ProcessorDraft, instruction: Instruction): void 
 
 const writeModelSpecific = (cpu: ProcessorDraft, instruction: Instruction): void => {
   requirePrivilege(cpu);
-  intercept(cpu, instruction, { id: 'wrmsr', index: indexOf(cpu) });
+  if (exits(cpu, instruction, { id: 'wrmsr', index: indexOf(cpu) })) return;
   if (!writeMsr(cpu, indexOf(cpu), pair(cpu))) cpu.generalProtection();
   cpu.watcher?.reachedMsr?.(cpu, indexOf(cpu), 'write');
   cpu.boundaryWork = true;
@@ -130,7 +130,7 @@ const writeModelSpecific = (cpu: ProcessorDraft, instruction: Instruction): void
 const readClock = (cpu: ProcessorDraft, instruction: Instruction): void => {
   requireFeature(cpu, 'tsc');
   requireTimeStampPrivilege(cpu);
-  intercept(cpu, instruction, { id: 'rdtsc' });
+  if (exits(cpu, instruction, { id: 'rdtsc' })) return;
   setPair(cpu, readTimeStamp(cpu));
 };
 
@@ -138,7 +138,7 @@ const readCounterAndProcessor = (cpu: ProcessorDraft, instruction: Instruction):
   requireFeature(cpu, 'rdtscp');
   requireEnabled(cpu, 'rdtscp');
   requireTimeStampPrivilege(cpu);
-  intercept(cpu, instruction, { id: 'rdtscp' });
+  if (exits(cpu, instruction, { id: 'rdtscp' })) return;
   setPair(cpu, readTimeStamp(cpu));
   setGeneral(cpu, SLOT.rcx, 32, cpu.R[SLOT.tscAux]);
 };
@@ -153,7 +153,7 @@ const readProcessor = (cpu: ProcessorDraft, instruction: Instruction): void => {
 // SDM Vol. 2, RDPMC
 const readPerformanceCounter = (cpu: ProcessorDraft, instruction: Instruction): void => {
   if ((cpu.W[2 * SLOT.cr4] & CR4.pce) === 0) requirePrivilege(cpu);
-  intercept(cpu, instruction, { id: 'rdpmc' });
+  if (exits(cpu, instruction, { id: 'rdpmc' })) return;
   setPair(cpu, readCounter(cpu, indexOf(cpu)) ?? cpu.generalProtection());
 };
 

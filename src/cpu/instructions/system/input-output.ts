@@ -8,7 +8,7 @@ import { FLAG, SLOT } from '../../slots';
 import { ioMapBase, readTss } from '../../tasks/io-map';
 import { general, registerOf, setGeneral, uncheckedLinear } from './operands';
 import { ioPrivilege } from './privilege';
-import { intercept, systemRow } from './system-row';
+import { exits, systemRow } from './system-row';
 
 type PortBytes = 1 | 2 | 4;
 
@@ -34,38 +34,34 @@ const accessed = (cpu: ProcessorDraft, port: number, bytes: PortBytes): void => 
   cpu.boundaryWork = true;
 };
 
-/** IN or OUT may go on: its port, and how many bytes of the accumulator it moves. */
+/** The port of IN or OUT, and how many bytes of the accumulator it moves; undefined when it exits. */
 const reachedPort = (
   cpu: ProcessorDraft,
   instruction: Instruction,
   direction: 'in' | 'out',
-): { readonly port: number; readonly bytes: PortBytes } => {
+): { readonly port: number; readonly bytes: PortBytes } | undefined => {
   const [first, second] = instruction.operands;
   const [data, address] = direction === 'in' ? [first, second] : [second, first];
   const bytes = (registerOf(data).width / 8) as PortBytes;
   const port = portOf(cpu, address);
   requirePort(cpu, port, bytes);
   const immediate = address.kind === 'immediate';
-  intercept(cpu, instruction, {
-    id: 'io',
-    direction,
-    port,
-    bytes,
-    string: false,
-    repeated: false,
-    immediate,
-  });
-  return { port, bytes };
+  const what = { id: 'io', direction, port, bytes, string: false, repeated: false, immediate } as const;
+  return exits(cpu, instruction, what) ? undefined : { port, bytes };
 };
 
 const input = (cpu: ProcessorDraft, instruction: Instruction): void => {
-  const { port, bytes } = reachedPort(cpu, instruction, 'in');
+  const reached = reachedPort(cpu, instruction, 'in');
+  if (reached === undefined) return;
+  const { port, bytes } = reached;
   setGeneral(cpu, SLOT.rax, (8 * bytes) as Width, BigInt(cpu.bus.in(port, bytes) >>> 0));
   accessed(cpu, port, bytes);
 };
 
 const output = (cpu: ProcessorDraft, instruction: Instruction): void => {
-  const { port, bytes } = reachedPort(cpu, instruction, 'out');
+  const reached = reachedPort(cpu, instruction, 'out');
+  if (reached === undefined) return;
+  const { port, bytes } = reached;
   cpu.bus.out(port, bytes, Number(general(cpu, SLOT.rax, (8 * bytes) as Width)));
   accessed(cpu, port, bytes);
 };
@@ -98,10 +94,10 @@ class StringPort {
     return general(this.cpu, SLOT.rcx, this.width);
   }
 
-  ask(): void {
+  exits(): boolean {
     const { cpu, instruction, inward, port, bytes, segment } = this;
     const offset = general(cpu, this.pointer, this.width);
-    intercept(cpu, instruction, {
+    return exits(cpu, instruction, {
       id: 'io',
       direction: inward ? 'in' : 'out',
       port,
@@ -145,7 +141,7 @@ const markUnfinished = (cpu: ProcessorDraft, unfinished: boolean): void => {
 /** One iteration: each transfer has its own place in time. SDM Vol. 2, REP: registers and RIP are those between iterations */
 const repeated = (string: StringPort): void => {
   if (string.count !== 0n) {
-    string.ask();
+    if (string.exits()) return;
     string.transfer();
     string.retire();
   }
@@ -158,10 +154,7 @@ const stringPort =
     const string = new StringPort(cpu, instruction, inward);
     requirePort(cpu, string.port, string.bytes);
     if (instruction.repeat !== undefined) repeated(string);
-    else {
-      string.ask();
-      string.transfer();
-    }
+    else if (!string.exits()) string.transfer();
   };
 
 export const IO_ROWS = [

@@ -14,14 +14,14 @@ import { linearAddressBits } from '../../segmented-address';
 import { CR4, SLOT } from '../../slots';
 import { effectiveAddress, general, linearOf, memoryOf, registerOf, uncheckedLinear } from './operands';
 import { requireEnabled, requireFeature, requirePrivilege } from './privilege';
-import { intercept, systemRow } from './system-row';
+import { exits, systemRow } from './system-row';
 
 // SDM Vol. 2, INVLPG: no access; a NOP for a non-canonical address
 const invalidatePage = (cpu: ProcessorDraft, instruction: Instruction): void => {
   requirePrivilege(cpu);
   const operand = memoryOf(instruction.operands[0]);
   const address = uncheckedLinear(cpu, operand.segment, effectiveAddress(cpu, operand));
-  intercept(cpu, instruction, { id: 'invlpg', address });
+  if (exits(cpu, instruction, { id: 'invlpg', address })) return;
   if (cpu.mode64 && !isCanonical(address, linearAddressBits(cpu))) return;
   const at = { low: low32(address), high: high32(address) };
   cpu.mmu.invalidate((caches, now) => withoutPage(caches, at, now));
@@ -54,7 +54,7 @@ const invalidatePcid = (cpu: ProcessorDraft, instruction: Instruction): void => 
   requireFeature(cpu, 'invpcid');
   requireEnabled(cpu, 'invpcid');
   requirePrivilege(cpu);
-  intercept(cpu, instruction, { id: 'invpcid' });
+  if (exits(cpu, instruction, { id: 'invpcid' })) return;
   const { number } = registerOf(instruction.operands[0]);
   const at = linearOf(cpu, memoryOf(instruction.operands[1]), DESCRIPTOR_BYTES, false);
   const type = general(cpu, number, cpu.mode64 ? 64 : 32);

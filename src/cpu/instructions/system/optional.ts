@@ -4,7 +4,7 @@ import { announces, type FeatureName } from '../../presets/features';
 import type { ProcessorDraft } from '../../processor-draft';
 import { CR4, SLOT } from '../../slots';
 import { requireFeature, requirePrivilege } from './privilege';
-import { intercept, systemRow, undefinedOpcode } from './system-row';
+import { exits, systemRow, undefinedOpcode } from './system-row';
 
 /** Instructions that no processor of the model announces: #UD. Were one announced, it would have to be built. */
 const UNANNOUNCED: Readonly<Record<string, FeatureName>> = {
@@ -37,7 +37,7 @@ const writeUserShadowStack = (cpu: ProcessorDraft): void => {
 // SDM Vol. 2, GETSEC: #UD while CR4.SMXE is 0, before any exit
 const getSecure = (cpu: ProcessorDraft, instruction: Instruction): void => {
   if ((cpu.W[2 * SLOT.cr4] & CR4.smxe) === 0) cpu.invalidOpcode();
-  intercept(cpu, instruction, { id: 'getsec' });
+  if (exits(cpu, instruction, { id: 'getsec' })) return;
   cpu.unbuilt('getsec');
 };
 
@@ -50,5 +50,7 @@ export const OPTIONAL_ROWS: readonly SystemRow[] = [
   systemRow('wruss', writeUserShadowStack),
   // SDM Vol. 2, SERIALIZE: every system row ends a block, and the model executes in order.
   systemRow('serialize', (cpu) => requireFeature(cpu, 'serialize')),
-  systemRow('pause', (cpu, instruction) => intercept(cpu, instruction, { id: 'pause' })),
+  systemRow('pause', (cpu, instruction) => {
+    exits(cpu, instruction, { id: 'pause' });
+  }),
 ];

@@ -3,7 +3,7 @@ import type { ProcessorDraft } from '../../processor-draft';
 import { FLAG, STATUS_FLAGS } from '../../slots';
 import { registerOf, setGeneral } from './operands';
 import { requireFeature } from './privilege';
-import { intercept, systemRow } from './system-row';
+import { exits, systemRow } from './system-row';
 
 /**
  * One answer for each value of the register, and a last one for failure: then CF and the register are 0. By default it never fails.
@@ -13,7 +13,7 @@ const random =
   (feature: 'rdrand' | 'rdseed') =>
   (cpu: ProcessorDraft, instruction: Instruction): void => {
     requireFeature(cpu, feature);
-    intercept(cpu, instruction, { id: feature });
+    if (exits(cpu, instruction, { id: feature })) return;
     const { number, width } = registerOf(instruction.operands[0]);
     const values = 1n << BigInt(width);
     const answer = cpu.decide('rdrand', values + 1n, 0n);

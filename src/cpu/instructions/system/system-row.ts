@@ -20,11 +20,6 @@ export const readingRow = (mnemonic: string, execute: Execute): SystemRow => ({
 /** An instruction that the processor does not have, or that is undefined by name. */
 export const undefinedOpcode: Execute = (cpu) => cpu.invalidOpcode();
 
-/** The place of interception of an instruction, in non-root operation. */
-export const intercept = (
-  cpu: ProcessorDraft,
-  instruction: Instruction,
-  what: InterceptedInstruction,
-): void => {
-  if (cpu.nonRoot) cpu.virtualization?.intercept(cpu, instruction, what);
-};
+/** The place of interception of an instruction: whether it exits, in non-root operation. Then the row returns, and writes nothing. */
+export const exits = (cpu: ProcessorDraft, instruction: Instruction, what: InterceptedInstruction): boolean =>
+  cpu.nonRoot && cpu.virtualization?.intercept(cpu, instruction, what) === true;

@@ -8,7 +8,7 @@ import { SEGMENT } from '../../segments';
 import { FLAG, SLOT, STATUS_FLAGS } from '../../slots';
 import { general, registerOf } from './operands';
 import { requireEnabled, requireFeature, requireTimeStampPrivilege } from './privilege';
-import { intercept, systemRow } from './system-row';
+import { exits, systemRow } from './system-row';
 
 /** IA32_MISC_ENABLE: ENABLE MONITOR FSM. SDM Vol. 4, 2.1 Architectural MSRs */
 export const MONITOR_ENABLED = 1 << 18;
@@ -35,7 +35,7 @@ const armLine = (cpu: ProcessorDraft, linear: bigint, byUser: boolean): void => 
 // SDM Vol. 2, MONITOR
 const arm = (cpu: ProcessorDraft, instruction: Instruction): void => {
   requireMonitor(cpu);
-  intercept(cpu, instruction, { id: 'monitor' });
+  if (exits(cpu, instruction, { id: 'monitor' })) return;
   if (extensions(cpu) !== 0n) cpu.generalProtection();
   const address = cpu.R[SLOT.rax] & maskOf(instruction.addressWidth);
   const linear = linearAddress(cpu, instruction.segment ?? SEGMENT.ds, address, 1, false);
@@ -60,7 +60,7 @@ const goesOn = (cpu: ProcessorDraft): boolean => {
 // SDM Vol. 2, MWAIT: a processor may go on for reasons of its own
 const wait = (cpu: ProcessorDraft, instruction: Instruction): void => {
   requireMonitor(cpu);
-  intercept(cpu, instruction, { id: 'mwait' });
+  if (exits(cpu, instruction, { id: 'mwait' })) return;
   const extended = extensions(cpu);
   if ((extended & ~MASKED_INTERRUPTS) !== 0n) cpu.generalProtection();
   const masked = extended === MASKED_INTERRUPTS;
@@ -95,7 +95,7 @@ const waitForUser =
   (cpu: ProcessorDraft, instruction: Instruction): void => {
     requireUserWait(cpu);
     requireTimeStampPrivilege(cpu);
-    intercept(cpu, instruction, { id });
+    if (exits(cpu, instruction, { id })) return;
     const { number } = registerOf(instruction.operands[0]);
     if ((general(cpu, number, 32) & ~LIGHT_STATE) !== 0n) cpu.generalProtection();
     cpu.rflags &= ~BigInt(STATUS_FLAGS);

@@ -22,7 +22,7 @@ import { bytesOf, MemoryArea, wordOf } from '../memory-area';
 import { memoryOf, pair } from '../system/operands';
 import { requireEnabled, requireFeature, requirePrivilege } from '../system/privilege';
 import { writePkru } from '../system/protection-keys';
-import { intercept, systemRow } from '../system/system-row';
+import { exits, systemRow } from '../system/system-row';
 import {
   avxImage,
   initializeX87,
@@ -57,13 +57,17 @@ const begin = (cpu: ProcessorDraft, feature: FeatureName): void => {
 /** What IA32_XSS enables. */
 const supervisorState = (cpu: ProcessorDraft): bigint => cpu.msrs.get(MSR.IA32_XSS) ?? 0n;
 
-/** The privileged instructions also manage what IA32_XSS enables. */
-const beginSupervisor = (cpu: ProcessorDraft, instruction: Instruction, id: 'xsaves' | 'xrstors'): void => {
+/** The privileged instructions also manage what IA32_XSS enables. Whether they exit. */
+const supervisorExits = (
+  cpu: ProcessorDraft,
+  instruction: Instruction,
+  id: 'xsaves' | 'xrstors',
+): boolean => {
   requireFeature(cpu, 'xsaves');
   requireEnabled(cpu, 'xsaves');
   begin(cpu, 'xsaves');
   requirePrivilege(cpu);
-  intercept(cpu, instruction, { id, components: pair(cpu) & supervisorState(cpu) });
+  return exits(cpu, instruction, { id, components: pair(cpu) & supervisorState(cpu) });
 };
 
 const enabledState = (cpu: ProcessorDraft, supervisor: boolean): bigint =>
@@ -149,8 +153,9 @@ const saveStandard =
 const saveCompacted =
   (supervisor: boolean, wide: boolean) =>
   (cpu: ProcessorDraft, instruction: Instruction): void => {
-    if (supervisor) beginSupervisor(cpu, instruction, 'xsaves');
-    else begin(cpu, 'xsavec');
+    if (supervisor) {
+      if (supervisorExits(cpu, instruction, 'xsaves')) return;
+    } else begin(cpu, 'xsavec');
     const wanted = requested(cpu, supervisor);
     const bytes = compactedBytes(wanted);
     const area = new MemoryArea(cpu, memoryOf(instruction.operands[0]), bytes, true, ALIGNMENT);
@@ -196,8 +201,9 @@ const checkedHeader = (cpu: ProcessorDraft, header: Uint8Array, supervisor: bool
 const restore =
   (supervisor: boolean, wide: boolean) =>
   (cpu: ProcessorDraft, instruction: Instruction): void => {
-    if (supervisor) beginSupervisor(cpu, instruction, 'xrstors');
-    else begin(cpu, 'xsave');
+    if (supervisor) {
+      if (supervisorExits(cpu, instruction, 'xrstors')) return;
+    } else begin(cpu, 'xsave');
     const wanted = requested(cpu, supervisor);
     const operand = memoryOf(instruction.operands[0]);
     const header = new MemoryArea(cpu, operand, EXTENDED_AT, false, ALIGNMENT).read(
