@@ -178,9 +178,10 @@ describe('An instruction drops what it must, and nothing else', () => {
   );
 
   const HANDLER = 0xe800;
+  const NOP = { [HANDLER]: [0x90] };
   it.each([
     ['a page fault, outside non-root operation', host(), 0, false],
-    ['a page fault of a guest', guest(1, { handlers: { 14: HANDLER } }), 1, false],
+    ['a page fault of a guest', guest(1, { handlers: { 14: HANDLER }, memory: NOP }), 1, false],
     ['a page fault that causes a VM exit', guest(1, { fields: { exceptionBitmap: 1 << 14 } }), 1, true],
   ] as const)('%s', (_, state, vpid, exits) => {
     const { gone: dropped, events } = goneAfter(state, STORE, { [EAX]: LINEAR });
@@ -234,6 +235,32 @@ describe('An instruction drops what it must, and nothing else', () => {
     expect(dropped).toEqual(vmx(drops));
   });
 
+  const area = (index: number, value: bigint): Setting['memory'] & object => ({
+    [AT.msrArea]: words(BigInt(index), value),
+  });
+  it.each([
+    ['an MTRR', 0x200, 6n, 'MSR-load area that flushes'],
+    ['IA32_EFER with another NXE', 0xc000_0080, 0xd00n, 'MSR-load area that flushes'],
+    ['IA32_EFER with the same NXE', 0xc000_0080, 0x501n, 'vm entry with VPID'],
+    ['IA32_PAT', 0x277, 0x7040600n, 'vm entry with VPID'],
+  ] as const)('%s in the MSR-load area of VM entry and of VM exit', (_, number, value, drops) => {
+    const memory = area(number, value);
+    const enters = host({
+      controls: ['activateSecondaryControls', 'enableVpid'],
+      fields: { vpid: 1, vmEntryMsrLoadCount: 1, vmEntryMsrLoadAddress: AT.msrArea },
+      memory,
+    });
+    const exits = guest(1, {
+      fields: { vmExitMsrLoadCount: 1, vmExitMsrLoadAddress: AT.msrArea },
+      memory,
+    });
+    const entered = goneAfter(enters, CODE.vmlaunch);
+    const exited = goneAfter(exits, CODE.vmcall);
+    expect([entered.events, exited.events]).toEqual([['vm-entry'], ['vm-exit']]);
+    expect(entered.gone).toEqual(vmx(drops));
+    expect(exited.gone).toEqual(vmx(drops));
+  });
+
   it.each([
     ['eptp switching', 0],
     ['eptp switching with VPID', 1],
@@ -242,6 +269,23 @@ describe('An instruction drops what it must, and nothing else', () => {
     const { gone: dropped, events } = goneAfter(state, CODE.vmfunc, { [EAX]: 0n, [ECX]: 0n });
     expect(events).not.toContain('vm-exit');
     expect(dropped).toEqual(vmx(drops));
+  });
+
+  it('ept violation that is a virtualization exception', () => {
+    const state = guest(1, {
+      controls: ['eptViolationVe'],
+      fields: { virtualizationExceptionInfoAddress: 0x1_7000 },
+      handlers: { 20: HANDLER },
+      memory: { ...toPage(BigInt(GUEST_PHYSICAL) | 0x67n), ...NOP },
+    });
+    const { gone: dropped, events } = goneAfter(state, STORE, { [EAX]: LINEAR });
+    expect(events).toEqual(['delivered']);
+    expect(dropped).toEqual(whatGoes(cpuDrops({ vpid: 1, pcid: PCID })['ept violation'][1]));
+  });
+
+  it('an interrupt drops nothing', () => {
+    const state = guest(1, { handlers: { 3: HANDLER }, memory: NOP });
+    expect(goneAfter(state, [0xcc])).toMatchObject({ gone: [], events: ['delivered'] });
   });
 
   it.each([

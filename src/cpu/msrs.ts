@@ -308,6 +308,9 @@ export const readMsr = (cpu: ProcessorDraft, index: number): bigint | undefined 
   return find(cpu, number)?.read(cpu, number);
 };
 
+/** Whether any write of an MSR invalidates the TLBs. SDM Vol. 2, WRMSR */
+export const invalidatesTlbs = (index: number): boolean => BY_INDEX.get(index >>> 0)?.invalidates === true;
+
 /** Writes an MSR as WRMSR does; false where that is #GP(0), and nothing has changed. SDM Vol. 2, WRMSR */
 export const writeMsr = (cpu: ProcessorDraft, index: number, value: bigint): boolean => {
   const number = index >>> 0;

@@ -1,6 +1,6 @@
 import { shiftRight } from '../../core';
 import { MSR } from '../../cpu/msr-index';
-import { readMsr, writeMsr } from '../../cpu/msrs';
+import { invalidatesTlbs, readMsr, writeMsr } from '../../cpu/msrs';
 import type { ProcessorDraft } from '../../cpu/processor-draft';
 import { EFER, SLOT } from '../../cpu/slots';
 import type { UndefinedUse } from '../../cpu/undefined-use';
@@ -76,8 +76,9 @@ const load =
   (index: number, at: number): boolean => {
     const before = cpu.W[2 * SLOT.efer];
     const loaded = mayLoad(index) && writeMsr(cpu, index, cpu.mmu.readPhysical(at, 8));
-    // A load that flushes: after the transition nothing is used that was cached before it, whatever its VPID.
-    if (((before ^ cpu.W[2 * SLOT.efer]) & EFER.nxe) !== 0) cpu.mmu.invalidate(withoutLinear);
+    const flushes = invalidatesTlbs(index) || ((before ^ cpu.W[2 * SLOT.efer]) & EFER.nxe) !== 0;
+    // After the transition nothing is used that was cached before it, whatever its VPID.
+    if (loaded && flushes) cpu.mmu.invalidate(withoutLinear);
     return loaded;
   };
 
