@@ -15,15 +15,15 @@ import {
   words,
 } from '../vmx/dynamics/whole-machine';
 import {
-  cpuDrops,
+  cpuOperations,
   EP4TAS,
   EPTPS,
   GUEST_PHYSICAL,
   gone,
   KNOWN,
   LINEAR,
-  VMX_DROPS,
-  whatGoes,
+  mustGo,
+  VMX_OPERATIONS,
 } from './every-tag';
 
 /** Tables behind entry 1 of the PML4, down to one for the page `LINEAR`. */
@@ -121,7 +121,7 @@ const wrmsr = (number: number, low: bigint, high = 0n) => ({
 });
 
 type Action = readonly [
-  drops: keyof ReturnType<typeof cpuDrops> | undefined,
+  drops: keyof ReturnType<typeof cpuOperations> | undefined,
   bytes: readonly number[],
   registers: Registers,
   more?: Setting,
@@ -160,7 +160,7 @@ const NO_EXITS: Setting = {
 describe('An instruction drops what it must, and nothing else', () => {
   const rows = Object.entries(ACTIONS);
   const expected = (drops: Action[0], where: { vpid: number; pcid: number }): readonly string[] =>
-    drops === undefined ? [] : whatGoes(cpuDrops(where)[drops][1]);
+    drops === undefined ? [] : mustGo(cpuOperations(where)[drops]);
 
   it.each(rows)('%s, outside non-root operation', (_, [drops, bytes, registers, more]) => {
     const { gone: dropped, retired } = goneAfter(host(more), bytes, registers);
@@ -189,11 +189,11 @@ describe('An instruction drops what it must, and nothing else', () => {
     expect(dropped).toEqual(expected('page fault', { vpid, pcid: PCID }));
   });
 
-  const vmx = (drops: keyof typeof VMX_DROPS | 'failure'): readonly string[] =>
-    drops === 'failure' ? [] : whatGoes(VMX_DROPS[drops][1]);
+  const vmx = (drops: keyof typeof VMX_OPERATIONS | 'failure'): readonly string[] =>
+    drops === 'failure' ? [] : mustGo(VMX_OPERATIONS[drops]);
   const pointer = { [EAX]: BigInt(AT.operand) };
 
-  it.each<[keyof typeof VMX_DROPS | 'failure', readonly number[], Registers, readonly bigint[]]>([
+  it.each<[keyof typeof VMX_OPERATIONS | 'failure', readonly number[], Registers, readonly bigint[]]>([
     ['invept 1', CODE.invept, { ...pointer, [ECX]: 1n }, [EPTPS[1], 0n]],
     ['invept 2', CODE.invept, { ...pointer, [ECX]: 2n }, [0n, 0n]],
     ['invvpid 0', CODE.invvpid, { ...pointer, [ECX]: 0n }, [2n, LINEAR]],
@@ -280,7 +280,7 @@ describe('An instruction drops what it must, and nothing else', () => {
     });
     const { gone: dropped, events } = goneAfter(state, STORE, { [EAX]: LINEAR });
     expect(events).toEqual(['delivered']);
-    expect(dropped).toEqual(whatGoes(cpuDrops({ vpid: 1, pcid: PCID })['ept violation'][1]));
+    expect(dropped).toEqual(mustGo(cpuOperations({ vpid: 1, pcid: PCID })['ept violation']));
   });
 
   it('an interrupt drops nothing', () => {
@@ -295,6 +295,6 @@ describe('An instruction drops what it must, and nothing else', () => {
   ] as const)('%s', (drops, memory) => {
     const { gone: dropped, events } = goneAfter(guest(1, { memory }), STORE, { [EAX]: LINEAR });
     expect(events).toContain('vm-exit');
-    expect(dropped).toEqual(whatGoes(cpuDrops({ vpid: 1, pcid: PCID })[drops][1]));
+    expect(dropped).toEqual(mustGo(cpuOperations({ vpid: 1, pcid: PCID })[drops]));
   });
 });
