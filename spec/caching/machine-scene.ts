@@ -8,7 +8,7 @@ import {
   type VmxState,
   vmxCapabilities,
 } from '../../src/api/vmx';
-import { type Choice, choiceAt, type MemoryRoot, PAGE_BYTES, seededWord } from '../../src/core';
+import { type Choice, choiceAt, type MemoryRoot, PAGE_BYTES, seededWord, shiftRight } from '../../src/core';
 import { memoryDifference } from '../../src/machine';
 import { GUEST } from '../vmx/dynamics/guest';
 import {
@@ -17,6 +17,7 @@ import {
   CR4,
   EFER,
   EFER_LMA,
+  type FailingInstruction,
   frameName,
   Scene,
   type SceneContext,
@@ -25,6 +26,7 @@ import {
 import { APPARATUS, BASE_MEMORY, EPT_TABLES, FIRST_TABLE, type Program, programAt } from './scene-memory';
 
 type Policy = NonNullable<MachineConfig['caches']>;
+type Fields = Partial<Record<VmcsField, bigint | number>>;
 type Cpu = MachineState['processors'][number];
 
 interface MachineWorld extends SceneWorld {
@@ -42,7 +44,12 @@ const BLANK = createMachine({ processor: MODEL, memoryBytes: 1 << 29, board: { p
 const CR4_VMXE = 0x2000n;
 const RFLAGS_AC = 0x4_0000n;
 const IA32_EFER = 0xc000_0080n;
+const GENERAL_PROTECTION = 13;
 const PAGE_FAULT = 14;
+const VM_FAIL = 0x41n;
+/** The descriptor of the next TSS in the GDT, and its busy bit. */
+const NEXT_TASK = 32;
+const BUSY = 2n << 40n;
 const HERE = { code: 0, userCode: 1, descriptors: 2, stack: 3 } as const;
 const { regions, descriptors, frames } = APPARATUS;
 
@@ -84,6 +91,7 @@ export class MachineScene extends Scene {
   declare protected readonly world: MachineWorld;
   private readonly number: number;
   private marker = 0;
+  private entryFields: Fields = {};
 
   static under(policy: Policy, start: SceneContext = { cr3: 0n }): MachineScene {
     const seed = policy.kind === 'adversarial' ? policy.seed : 0;
@@ -136,6 +144,7 @@ export class MachineScene extends Scene {
       if (event.kind !== 'vm-exit') continue;
       if (event.exit.reason === 'eptViolation') return 'violation';
       if (event.exit.reason === 'eptMisconfiguration') return 'misconfiguration';
+      if (event.exit.reason === 'exceptionOrNmi' && event.exit.event.vector === PAGE_FAULT) return '#PF';
       return event.exit.reason;
     }
     return frameName(frame());
@@ -188,7 +197,7 @@ export class MachineScene extends Scene {
   /** In VMX root operation, perhaps of the host behind a guest. */
   private asHost(program: Program, registers: Readonly<Record<number, bigint>> = {}): void {
     this.execute({ program, registers, context: this.hostContext, vmx: this.now });
-    if ((this.cpu.rflags & 0x41n) !== 0n) throw new Error(`${program}: VMfail`);
+    if ((this.cpu.rflags & VM_FAIL) !== 0n) throw new Error(`${program}: VMfail`);
   }
   private get hostContext(): SceneContext {
     if (!this.isGuest(this.now)) return this.now;
@@ -230,6 +239,29 @@ export class MachineScene extends Scene {
     }
     return this;
   }
+  wrmsr(index: number, value: bigint): this {
+    const registers = { 0: value & 0xffff_ffffn, 1: BigInt(index), 2: shiftRight(value, 32n) };
+    this.execute({ program: 'wrmsr', registers });
+    return this;
+  }
+  returnFromSmm(): this {
+    throw new Error('SMM is not built');
+  }
+  reset(): this {
+    throw new Error('a machine without firmware stops at RESET');
+  }
+  failing(program: FailingInstruction): this {
+    const asHost = program === 'invept' || program === 'invvpid';
+    // A type that there is not; a reserved bit of CR3.
+    const registers = program === 'movCr3' ? { 0: 1n << 62n } : { ...this.operand(0n), 1: 7n };
+    const host = { context: this.hostContext, vmx: this.now };
+    const events = this.perform({ program, registers, ...(asHost ? host : {}) });
+    const fails = asHost
+      ? (this.cpu.rflags & VM_FAIL) !== 0n
+      : events.some((event) => event.kind === 'delivered' && event.event.vector === GENERAL_PROTECTION);
+    if (!fails) throw new Error(`${program} succeeds`);
+    return this;
+  }
   protected writeCr0(value: bigint): void {
     this.execute({ program: 'movCr0', registers: { 0: value } });
   }
@@ -255,6 +287,8 @@ export class MachineScene extends Scene {
       [80, 16n | (16n << 32n)],
     ] as const)
       this.put(tss + offset, selectors);
+    const next = frames.descriptors * PAGE_BYTES + descriptors.gdt + NEXT_TASK;
+    this.put(next, this.entry(next) & ~BUSY);
     this.execute({ program: 'taskSwitch' });
   }
   protected vmEntry(guest: SceneContext): void {
@@ -263,6 +297,14 @@ export class MachineScene extends Scene {
     throw new Error(
       `VM entry fails: error ${this.field('vmInstructionError')}, exit ${this.field('exitReason')}, ${this.field('exitQualification')}`,
     );
+  }
+  protected vmEntryLoadingEfer(guest: SceneContext): void {
+    const area = regions.msrArea * PAGE_BYTES;
+    this.put(area, IA32_EFER);
+    this.put(area + 8, guest.efer ?? EFER);
+    this.entryFields = { vmEntryMsrLoadCount: 1, vmEntryMsrLoadAddress: area };
+    this.vmEntry({ ...guest, efer: this.now.efer ?? EFER });
+    this.entryFields = {};
   }
   protected vmExit(): void {
     this.execute({ program: 'vmcall' });
@@ -386,8 +428,10 @@ export class MachineScene extends Scene {
     const is64 = (efer & EFER_LMA) !== 0n;
     const table = this.place('descriptors', guest);
     const data = new VmcsData();
-    const values: Partial<Record<VmcsField, bigint | number>> = {
+    const values: Fields = {
       ...GUEST,
+      ...this.entryFields,
+      exceptionBitmap: guest.exceptionBitmap ?? 0,
       msrBitmapAddress: regions.msrBitmaps * PAGE_BYTES,
       eptpListAddress: regions.eptpList * PAGE_BYTES,
       vpid,

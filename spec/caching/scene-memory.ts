@@ -40,9 +40,10 @@ const [
   VMCS,
   EPTP_LIST,
   MSR_BITMAPS,
+  MSR_AREA,
   AGENT_PML4,
   AGENT_PDPT,
-] = Array.from({ length: 14 }, (_, n) => 0x10 + n);
+] = Array.from({ length: 15 }, (_, n) => 0x10 + n);
 const at = (frame: number): bigint => BigInt(frame * PAGE_BYTES);
 
 /** What a processor runs, each at a multiple of 16 bytes of its page. */
@@ -99,7 +100,7 @@ export const APPARATUS = {
   linear: LINEAR,
   frames: { code: CODE, userCode: USER_CODE, descriptors: DESCRIPTORS, stack: STACK },
   descriptors: { idt64: 0, idt32: IDT_32, gdt: GDT, tss64: TSS_64, tss32: TSS_32, nextTss: NEXT_TSS },
-  regions: { vmxon: VMXON, vmcs: VMCS, eptpList: EPTP_LIST, msrBitmaps: MSR_BITMAPS },
+  regions: { vmxon: VMXON, vmcs: VMCS, eptpList: EPTP_LIST, msrBitmaps: MSR_BITMAPS, msrArea: MSR_AREA },
   /** Root of an agent that has the first GiB of memory at equal linear addresses. */
   agentRoot: at(AGENT_PML4),
   /** Entries of a root with so many levels, by index. */

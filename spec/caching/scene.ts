@@ -52,6 +52,9 @@ export const EFER_LMA = 0x400n;
 /** Bit 63 of the source of MOV to CR3: nothing is invalidated. */
 export const KEEPS = 1n << 63n;
 
+/** One that fails or faults. */
+export type FailingInstruction = 'invept' | 'invvpid' | 'invpcid' | 'movCr3';
+
 export type AccessKind = 'read' | 'write' | 'fetch';
 
 /** What selects translations on a logical processor. It is in non-root operation where `guest` says so, or where it has a VPID or EPT. */
@@ -68,7 +71,6 @@ export interface SceneWorld {
   nextEpt: number;
 }
 
-const NOT_HERE = 'this kind of scene has no such operation';
 const FRAME_BITS = 0xf_ffff_ffff_f000n;
 const BIT63 = 1n << 63n;
 const shiftOf = (level: number): bigint => BigInt(3 + 9 * level);
@@ -119,25 +121,15 @@ export abstract class Scene {
   protected abstract vmExit(): void;
   protected abstract switchEptp(eptp: bigint): void;
   /** VM entry whose MSR-load area holds IA32_EFER. */
-  protected vmEntryLoadingEfer(_guest: SceneContext): void {
-    throw new Error(NOT_HERE);
-  }
+  protected abstract vmEntryLoadingEfer(guest: SceneContext): void;
   /** VM entry that returns from SMM to the same context. */
-  returnFromSmm(): this {
-    throw new Error(NOT_HERE);
-  }
+  abstract returnFromSmm(): this;
   /** WRMSR to an MSR that selects no translation. */
-  wrmsr(_index: number, _value: bigint): this {
-    throw new Error(NOT_HERE);
-  }
+  abstract wrmsr(index: number, value: bigint): this;
   /** RESET, then the registers of before. */
-  reset(): this {
-    throw new Error(NOT_HERE);
-  }
+  abstract reset(): this;
   /** An instruction that fails or faults. */
-  failing(_instruction: 'invept' | 'invvpid' | 'invpcid' | 'movCr3'): this {
-    throw new Error(NOT_HERE);
-  }
+  abstract failing(instruction: FailingInstruction): this;
   /** Instructions of VMX root operation with nothing to invalidate. */
   abstract vmx(...instructions: readonly ('vmxoff' | 'vmxon' | 'vmclear' | 'vmptrld')[]): this;
 

@@ -174,17 +174,17 @@ export class ValueScene extends Scene {
     for (const kind of instructions) this.invalidate({ kind });
     return this;
   }
-  override returnFromSmm(): this {
+  returnFromSmm(): this {
     return this.invalidate({ kind: 'smm-return' });
   }
-  override wrmsr(index: number): this {
+  wrmsr(index: number): this {
     const isMtrr = index >= 0x200 && index < 0x270;
     return isMtrr ? this.invalidate({ kind: 'wrmsr-mtrr', vpid: this.tags.vpid }) : this;
   }
-  override reset(): this {
+  reset(): this {
     return this.invalidate({ kind: 'reset' });
   }
-  override failing(): this {
+  failing(): this {
     return this;
   }
   protected writeCr0(after: bigint): void {
@@ -207,7 +207,7 @@ export class ValueScene extends Scene {
   protected vmEntry({ vpid = 0 }: SceneContext): void {
     this.invalidate({ kind: 'vm-entry', enableVpid: vpid !== 0 });
   }
-  protected override vmEntryLoadingEfer(guest: SceneContext): void {
+  protected vmEntryLoadingEfer(guest: SceneContext): void {
     this.vmEntry(guest);
     if (((this.now.efer ?? EFER) ^ (guest.efer ?? EFER)) & EFER_NXE)
       this.invalidate({ kind: 'msr-load-flush' });

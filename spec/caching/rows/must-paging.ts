@@ -350,7 +350,6 @@ export const PAGING_ROWS: readonly Row[] = [
       return `${first} ${scene.taskSwitch(other).taskSwitch(cr3).read(L)}`;
     },
     legal: ['A B', 'B B'],
-    pure: 'the machine has no such operation yet',
   },
   {
     id: 'must.page-fault',
@@ -390,7 +389,6 @@ export const PAGING_ROWS: readonly Row[] = [
     },
     use: (scene) => reads(scene, L, M),
     legal: ['A D', 'B D'],
-    pure: 'the machine has no such operation yet',
     unconfirmed: true,
   },
   {

@@ -179,7 +179,6 @@ export const TRANSITION_ROWS: readonly Row[] = [
     },
     use: (scene) => scene.read(L),
     legal: OLD_OR_NEW,
-    pure: 'the machine has no such operation yet',
   },
   {
     id: 'must.msr-load-flush',
@@ -194,7 +193,6 @@ export const TRANSITION_ROWS: readonly Row[] = [
     },
     use: (scene) => scene.read(L),
     legal: ['B'],
-    pure: 'the machine has no such operation yet',
   },
   {
     id: 'must.smm-return',
@@ -220,7 +218,6 @@ export const TRANSITION_ROWS: readonly Row[] = [
     },
     use: (scene) => scene.read(L),
     legal: OLD_OR_NEW,
-    pure: 'the machine has no such operation yet',
   },
   {
     id: 'must.vmclear-vmptrld',
@@ -250,7 +247,7 @@ export const TRANSITION_ROWS: readonly Row[] = [
   },
   {
     id: 'must.reset',
-    rule: 'RESET drops everything; INIT nothing.',
+    rule: 'RESET drops everything.',
     section: 'SDM Vol. 3A, 10.1.1',
     example: (scene) => {
       scene.map(L, 'A').read(L);
@@ -258,7 +255,7 @@ export const TRANSITION_ROWS: readonly Row[] = [
     },
     use: (scene) => scene.read(L),
     legal: ['B'],
-    pure: 'the machine has no such operation yet',
+    pure: 'a machine without firmware stops at RESET',
   },
 ];
 
@@ -395,6 +392,5 @@ export const INVALIDATION_ROWS: readonly Row[] = [
     },
     use: (scene) => scene.read(L),
     legal: OLD_OR_NEW,
-    pure: 'the machine has no such operation yet',
   },
 ];
