@@ -23,17 +23,19 @@ const ownRemedies = (
   { vpid, pcid }: WaySetup,
   at: { readonly low: number; readonly high: number },
   { changed: [first], roots }: StaleCause,
+  isEnough: (remedy: Remedy) => boolean,
 ): readonly Remedy[] => {
   if (first !== undefined && first.write.vpid !== vpid) return [];
   const does = (operation: Remedy['operation']): boolean =>
     !cpu.nonRoot || cpu.virtualization!.invalidatesItself(cpu, operation);
+  const isOwn = first?.write.processor === cpu.number;
   const reload: Remedy = {
     operation: 'MOV to CR3',
     drop: (caches) => withoutPcid(caches, { vpid, pcid }),
   };
   const page: Remedy = {
     operation: 'INVLPG',
-    drop: (caches) => withoutPage(caches, at, { vpid, pcid: first?.write.pcid ?? pcid }),
+    drop: (caches) => withoutPage(caches, at, { vpid, pcid: isOwn ? first.write.pcid : pcid }),
   };
   const pageOfPcid: Remedy = {
     operation: 'INVPCID individual-address',
@@ -42,11 +44,11 @@ const ownRemedies = (
   const invpcid = announces(cpu.cpuid, 'invpcid');
   if (first !== undefined)
     return [page, ...(invpcid ? [pageOfPcid] : []), reload].filter(({ operation }) => does(operation));
-  // Without PCIDs a load of CR3 by the guest itself keeps global pages alone.
+  if (roots === undefined) return [];
+  // A guest without PCIDs cannot keep more than global pages when it loads CR3: the rest is its monitor's to drop.
   const keeps = !cpu.nonRoot || (cpu.W[2 * SLOT.cr4] & CR4.pcide) !== 0;
-  return roots === undefined
-    ? []
-    : [...(keeps ? [reload] : []), page].filter(({ operation }) => does(operation));
+  if (!keeps && isEnough(reload)) return [];
+  return [reload, page].filter(({ operation }) => does(operation));
 };
 
 /** Where EPT has changed INVEPT alone is sure to be enough; where the whole address space is another one, no single page is. */
@@ -76,6 +78,6 @@ export const smallestRemedy = (
     return true;
   };
   const others = cpu.nonRoot ? cpu.virtualization!.remedies(cpu, at) : [];
-  const own = ownRemedies(cpu, setup, at, why);
+  const own = ownRemedies(cpu, setup, at, why, isEnough);
   return [...own, ...others].find((one) => suits(one, why) && isEnough(one))?.operation;
 };
