@@ -1,4 +1,5 @@
 import { createMachine, type MachineConfig, type MachineState, processor, step } from '../../src/api';
+import type { StaleTranslation } from '../../src/api/caches';
 import {
   CONTROLS,
   revisionIdentifier,
@@ -35,6 +36,7 @@ interface MachineWorld extends SceneWorld {
   readonly processors: MachineScene[];
   hostRoot: bigint;
   speculates: boolean;
+  readonly reports: StaleTranslation[];
 }
 
 const MODEL = processor('everything');
@@ -107,6 +109,7 @@ export class MachineScene extends Scene {
       processors: [],
       hostRoot: 0n,
       speculates: false,
+      reports: [],
       get memory(): MemoryRoot {
         return this.state.memory;
       },
@@ -132,6 +135,11 @@ export class MachineScene extends Scene {
   /** Whether something depends on what the processor does by itself. */
   get speculates(): boolean {
     return this.world.speculates;
+  }
+
+  /** The uses of stale translations so far, on all processors. */
+  get reports(): readonly StaleTranslation[] {
+    return this.world.reports;
   }
 
   // Accesses
@@ -348,6 +356,7 @@ export class MachineScene extends Scene {
     const turn = { processor: number, until: Number.POSITIVE_INFINITY };
     const { state, events } = step({ ...world.state, processors, turn }, world.choice);
     world.state = state;
+    for (const event of events) if (event.kind === 'stale-translation') world.reports.push(event.report);
     return events;
   }
 

@@ -1,8 +1,10 @@
 // SDM Vol. 3A, 4.10.4.2 Recommended Invalidation
 import { describe, expect, it } from 'vitest';
 import type { StaleTranslation } from '../../src/api/caches';
+import type { Control } from '../../src/api/vmx';
 import { describeStale, run } from '../../src/machine';
 import { AT, entryOf, little, pagedGuest } from '../cpu/engine/paged-guest';
+import { beforeLaunch, TABLES, AT as VMX_AT } from '../vmx/dynamics/whole-machine';
 
 const PAGE = 0x2_0000;
 const OTHER = 0x2_1000;
@@ -147,5 +149,38 @@ describe('The smallest invalidation', () => {
     ];
     expect(enough(...code, backToFive, load(PAGE))).toEqual(['INVLPG']);
     expect(enough(...code, invlpg(PAGE), backToFive, load(PAGE))).toEqual([]);
+  });
+});
+
+// SDM Vol. 3C, 29.4.3.3 Guidelines for Use of the INVVPID Instruction
+describe('A guest with a VPID and without EPT', () => {
+  const ENTRY = TABLES + 0x2008;
+  const IN_PAGE = 0x20_5000;
+  /** VMREAD of instruction length and RIP, VMWRITE of their sum, VMRESUME. */
+  const SKIP = [
+    ...[0xb8, ...little(0x440c, 4), 0x0f, 0x78, 0xc3],
+    ...[0xb8, ...little(0x681e, 4), 0x0f, 0x78, 0xc2],
+    ...[0x48, 0x01, 0xda, 0x0f, 0x79, 0xc2, 0x0f, 0x01, 0xc3],
+  ];
+  const toldTo = (controls: readonly Control[]) => {
+    const state = beforeLaunch({
+      guest: [...load(IN_PAGE), ...store(ENTRY, 0x87), ...invlpg(IN_PAGE), ...load(IN_PAGE), HLT],
+      controls: ['activateSecondaryControls', 'enableVpid', ...controls],
+      fields: { vpid: 1 },
+      memory: { [VMX_AT.hostCode + 0x100]: SKIP },
+    });
+    const reports: StaleTranslation[] = [];
+    run(
+      { ...state, config: { ...state.config, caches: { kind: 'keep-all' } } },
+      { maxInstructions: 100, onStaleTranslation: (report) => reports.push(report) },
+    );
+    return reports.map((report) => report.enough);
+  };
+
+  it('whose INVLPG invalidates: none', () => {
+    expect(toldTo([])).toEqual([]);
+  });
+  it('whose INVLPG exits, and whose monitor forgets it: INVVPID', () => {
+    expect(toldTo(['invlpgExiting'])).toEqual(['INVVPID individual-address']);
   });
 });

@@ -28,22 +28,20 @@ const ownRemedies = (
   if (first !== undefined && first.write.vpid !== vpid) return [];
   const does = (operation: Remedy['operation']): boolean =>
     !cpu.nonRoot || cpu.virtualization!.invalidatesItself(cpu, operation);
-  const isOwn = first?.write.processor === cpu.number;
   const reload: Remedy = {
     operation: 'MOV to CR3',
     drop: (caches) => withoutPcid(caches, { vpid, pcid }),
   };
   const page: Remedy = {
     operation: 'INVLPG',
-    drop: (caches) => withoutPage(caches, at, { vpid, pcid: isOwn ? first.write.pcid : pcid }),
+    drop: (caches) => withoutPage(caches, at, { vpid, pcid: first?.write.pcid ?? pcid }),
   };
   const pageOfPcid: Remedy = {
     operation: 'INVPCID individual-address',
     drop: (caches) => withoutPageOfPcid(caches, at, { vpid, pcid }),
   };
-  const invpcid = announces(cpu.cpuid, 'invpcid');
-  if (first !== undefined)
-    return [page, ...(invpcid ? [pageOfPcid] : []), reload].filter(({ operation }) => does(operation));
+  const otherPcid = announces(cpu.cpuid, 'invpcid') ? pageOfPcid : reload;
+  if (first !== undefined) return [page, otherPcid].filter(({ operation }) => does(operation));
   if (roots === undefined) return [];
   // A guest without PCIDs cannot keep more than global pages when it loads CR3: the rest is its monitor's to drop.
   const keeps = !cpu.nonRoot || (cpu.W[2 * SLOT.cr4] & CR4.pcide) !== 0;
