@@ -15,11 +15,11 @@ export interface PagingFormat {
   readonly entryBytes: 4 | 8;
   /** Levels of tables; the walk starts at this level and level 1 maps 4-KiB pages. */
   readonly levels: number;
-  readonly classify: (low: number, high: number, level: number) => EntryKind;
+  classify(low: number, high: number, level: number): EntryKind;
   /** Rights before the first entry, as a bit mask of the format. */
   readonly allRights: number;
   /** Rights that remain after an entry. */
-  readonly restrict: (rights: number, low: number, high: number) => number;
+  restrict(rights: number, low: number, high: number): number;
 }
 
 /**

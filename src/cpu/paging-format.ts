@@ -37,13 +37,52 @@ const reservedHalf = (physicalAddressWidth: number, last: 51 | 62, noExecute: bo
   ((last === 51 ? 0xfffff : 0x7fffffff) & ~(2 ** Math.max(physicalAddressWidth - 32, 0) - 1)) |
   (noExecute ? 0 : -0x80000000);
 
-const restrictWide =
-  (noExecute: boolean): PagingFormat['restrict'] =>
-  (rights, low, high) =>
-    rights & (((low >> 1) & 3) | (noExecute && high < 0 ? 0 : RIGHTS.execute));
-
 // Bit 12 of a large-page entry is PAT; the other bits below the page frame are reserved.
 const LARGE_RESERVED = { 2: 0x1fe000, 3: 0x3fffe000 } as const;
+
+/** Formats are classes: a walk through two of them calls the methods of each directly, which it cannot where every format is a record of functions. */
+abstract class Wide {
+  readonly entryBytes = 8;
+  readonly allRights: number = ALL_RIGHTS;
+  protected readonly reservedHigh: number;
+
+  constructor(
+    physicalAddressWidth: number,
+    private readonly noExecute: boolean,
+    lastReserved: 51 | 62,
+  ) {
+    this.reservedHigh = reservedHalf(physicalAddressWidth, lastReserved, noExecute);
+  }
+
+  restrict(rights: number, low: number, high: number): number {
+    return rights & (((low >> 1) & 3) | (this.noExecute && high < 0 ? 0 : RIGHTS.execute));
+  }
+}
+
+class Ia32ePaging extends Wide implements PagingFormat {
+  readonly name: string;
+
+  constructor(
+    physicalAddressWidth: number,
+    noExecute: boolean,
+    readonly levels: 4 | 5,
+    private readonly gigabytePages: boolean,
+  ) {
+    super(physicalAddressWidth, noExecute, 51);
+    this.name = `${levels}-level paging`;
+  }
+
+  classify(low: number, high: number, level: number): EntryKind {
+    if ((low & PTE.present) === 0) return ENTRY.absent;
+    if ((high & this.reservedHigh) !== 0) return ENTRY.reserved;
+    if (level === 1) return ENTRY.leaf;
+    if ((low & PTE.pageSize) === 0) return ENTRY.table;
+    if (level === 2) return (low & LARGE_RESERVED[2]) === 0 ? ENTRY.leaf : ENTRY.reserved;
+    if (level === 3)
+      return this.gigabytePages && (low & LARGE_RESERVED[3]) === 0 ? ENTRY.leaf : ENTRY.reserved;
+    return ENTRY.reserved;
+  }
+}
 
 /**
  * 4-level and 5-level paging as a format: address bits from MAXPHYADDR are reserved; bit 63 is reserved unless IA32_EFER.NXE is 1.
@@ -54,86 +93,76 @@ export const ia32ePaging = (
   noExecute: boolean,
   levels: 4 | 5 = 4,
   gigabytePages = true,
-): PagingFormat => {
-  const reservedHigh = reservedHalf(physicalAddressWidth, 51, noExecute);
-  const classify = (low: number, high: number, level: number): EntryKind => {
+): PagingFormat => new Ia32ePaging(physicalAddressWidth, noExecute, levels, gigabytePages);
+
+class PaePaging extends Wide implements PagingFormat {
+  readonly name = 'PAE paging';
+  readonly levels = 2;
+  private readonly reservedLarge: number;
+  private readonly reservedSmall: number;
+
+  constructor({ physicalAddressWidth, pat }: PagingFeatures, noExecute: boolean) {
+    super(physicalAddressWidth, noExecute, 62);
+    this.reservedLarge = LARGE_RESERVED[2] | (pat ? 0 : PTE.largePat);
+    this.reservedSmall = pat ? 0 : PTE.pat;
+  }
+
+  classify(low: number, high: number, level: number): EntryKind {
     if ((low & PTE.present) === 0) return ENTRY.absent;
-    if ((high & reservedHigh) !== 0) return ENTRY.reserved;
-    if (level === 1) return ENTRY.leaf;
+    if ((high & this.reservedHigh) !== 0) return ENTRY.reserved;
+    if (level === 1) return (low & this.reservedSmall) === 0 ? ENTRY.leaf : ENTRY.reserved;
     if ((low & PTE.pageSize) === 0) return ENTRY.table;
-    if (level === 2) return (low & LARGE_RESERVED[2]) === 0 ? ENTRY.leaf : ENTRY.reserved;
-    if (level === 3) return gigabytePages && (low & LARGE_RESERVED[3]) === 0 ? ENTRY.leaf : ENTRY.reserved;
-    return ENTRY.reserved;
-  };
-  return {
-    name: `${levels}-level paging`,
-    levels,
-    entryBytes: 8,
-    classify,
-    allRights: ALL_RIGHTS,
-    restrict: restrictWide(noExecute),
-  };
-};
+    return (low & this.reservedLarge) === 0 ? ENTRY.leaf : ENTRY.reserved;
+  }
+}
 
 /**
  * PAE paging as a format, from the page directory that a PDPTE register names: address bits from MAXPHYADDR to 62 are reserved, bit 63 unless
  * IA32_EFER.NXE is 1, and the PAT bit without PAT. SDM Vol. 3A, 4.4.2 Linear-Address Translation with PAE Paging, Tables 4-9 to 4-11
  */
-export const paePaging = (
-  { physicalAddressWidth, pat }: PagingFeatures,
-  noExecute: boolean,
-): PagingFormat => {
-  const reservedHigh = reservedHalf(physicalAddressWidth, 62, noExecute);
-  const reservedLarge = LARGE_RESERVED[2] | (pat ? 0 : PTE.largePat);
-  const reservedSmall = pat ? 0 : PTE.pat;
-  const classify = (low: number, high: number, level: number): EntryKind => {
-    if ((low & PTE.present) === 0) return ENTRY.absent;
-    if ((high & reservedHigh) !== 0) return ENTRY.reserved;
-    if (level === 1) return (low & reservedSmall) === 0 ? ENTRY.leaf : ENTRY.reserved;
-    if ((low & PTE.pageSize) === 0) return ENTRY.table;
-    return (low & reservedLarge) === 0 ? ENTRY.leaf : ENTRY.reserved;
-  };
-  return {
-    name: 'PAE paging',
-    levels: 2,
-    entryBytes: 8,
-    classify,
-    allRights: ALL_RIGHTS,
-    restrict: restrictWide(noExecute),
-  };
-};
+export const paePaging = (features: PagingFeatures, noExecute: boolean): PagingFormat =>
+  new PaePaging(features, noExecute);
 
 const PSE36_FIRST_BIT = 13;
 const LARGE_FRAME_BIT = 22;
 const PSE36_WIDTH = 40;
 
+class Paging32 implements PagingFormat {
+  readonly name = '32-bit paging';
+  readonly levels = 2;
+  readonly entryBytes = 4;
+  readonly allRights: number = ALL_RIGHTS;
+  private readonly reservedLarge: number;
+  private readonly reservedSmall: number;
+
+  constructor(
+    { physicalAddressWidth, pse36, pat }: PagingFeatures,
+    private readonly pageSizeExtensions: boolean,
+  ) {
+    const addressBits = pse36 ? Math.min(PSE36_WIDTH, physicalAddressWidth) - 32 : 0;
+    const firstReserved = PSE36_FIRST_BIT + addressBits;
+    this.reservedLarge = (2 ** LARGE_FRAME_BIT - 2 ** firstReserved) | (pat ? 0 : PTE.largePat);
+    this.reservedSmall = pat || !pageSizeExtensions ? 0 : PTE.pat;
+  }
+
+  classify(low: number, _high: number, level: number): EntryKind {
+    if ((low & PTE.present) === 0) return ENTRY.absent;
+    if (level === 1) return (low & this.reservedSmall) === 0 ? ENTRY.leaf : ENTRY.reserved;
+    if (!this.pageSizeExtensions || (low & PTE.pageSize) === 0) return ENTRY.table;
+    return (low & this.reservedLarge) === 0 ? ENTRY.leaf : ENTRY.reserved;
+  }
+
+  restrict(rights: number, low: number): number {
+    return rights & (((low >> 1) & 3) | RIGHTS.execute);
+  }
+}
+
 /**
  * 32-bit paging as a format. While CR4.PSE is 0 the page-size bit is ignored and no bit is reserved; else bits 21:13 of the entry of a 4-MiB page are,
  * but for those that PSE-36 makes address bits, and the PAT bits without PAT. SDM Vol. 3A, 4.3 32-Bit Paging, Tables 4-4 to 4-6
  */
-export const paging32 = (
-  { physicalAddressWidth, pse36, pat }: PagingFeatures,
-  pageSizeExtensions: boolean,
-): PagingFormat => {
-  const addressBits = pse36 ? Math.min(PSE36_WIDTH, physicalAddressWidth) - 32 : 0;
-  const firstReserved = PSE36_FIRST_BIT + addressBits;
-  const reservedLarge = (2 ** LARGE_FRAME_BIT - 2 ** firstReserved) | (pat ? 0 : PTE.largePat);
-  const reservedSmall = pat || !pageSizeExtensions ? 0 : PTE.pat;
-  const classify = (low: number, _high: number, level: number): EntryKind => {
-    if ((low & PTE.present) === 0) return ENTRY.absent;
-    if (level === 1) return (low & reservedSmall) === 0 ? ENTRY.leaf : ENTRY.reserved;
-    if (!pageSizeExtensions || (low & PTE.pageSize) === 0) return ENTRY.table;
-    return (low & reservedLarge) === 0 ? ENTRY.leaf : ENTRY.reserved;
-  };
-  return {
-    name: '32-bit paging',
-    levels: 2,
-    entryBytes: 4,
-    classify,
-    allRights: ALL_RIGHTS,
-    restrict: (rights, low) => rights & (((low >> 1) & 3) | RIGHTS.execute),
-  };
-};
+export const paging32 = (features: PagingFeatures, pageSizeExtensions: boolean): PagingFormat =>
+  new Paging32(features, pageSizeExtensions);
 
 const PDPTE_RESERVED = 0x1e6;
 
