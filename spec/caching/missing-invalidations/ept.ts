@@ -287,8 +287,7 @@ const STATE_EDITS: readonly VmmProgram[] = [
     cached: host(PAGE.A),
     current: host(PAGE.D),
     roots: { cached: AT.pml4, current: TABLE.otherRoot },
-    // The guest loads CR3 without an exit: it might have been its own doing.
-    enough: 'INVLPG',
+    enough: 'INVVPID single-context',
   },
   {
     event: 'VPID used for another virtual processor',
@@ -300,8 +299,7 @@ const STATE_EDITS: readonly VmmProgram[] = [
     cached: host(PAGE.B),
     current: host(PAGE.E),
     roots: { cached: AT.pml4, current: TABLE.otherRoot },
-    // The guest loads CR3 without an exit: it might have been its own doing.
-    enough: 'INVLPG',
+    enough: 'INVVPID single-context',
   },
   {
     event: 'CR4.PGE cleared by the monitor for its guest',
