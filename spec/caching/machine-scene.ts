@@ -145,6 +145,9 @@ export class MachineScene extends Scene {
   // Accesses
 
   private reached(act: Act, frame: () => number): string {
+    return this.frames(act, () => [frame()]);
+  }
+  private frames(act: Act, frames: () => readonly number[]): string {
     const events = this.perform(act);
     for (const event of events) {
       if (event.kind === 'delivered' && event.event.vector === PAGE_FAULT) return '#PF';
@@ -155,7 +158,7 @@ export class MachineScene extends Scene {
       if (event.exit.reason === 'exceptionOrNmi' && event.exit.event.vector === PAGE_FAULT) return '#PF';
       return event.exit.reason;
     }
-    return frameName(frame());
+    return frames().map(frameName).join(' ');
   }
   private get eax(): number {
     return Number(this.cpu.registers[0] & 0xffff_ffffn);
@@ -163,6 +166,15 @@ export class MachineScene extends Scene {
   read = (linear: bigint): string =>
     this.reached({ program: 'read', registers: { 3: linear + 1n } }, () => this.eax);
   fetch = (linear: bigint): string => this.reached({ program: 'read', rip: linear }, () => this.eax);
+  readAcross(linear: bigint): string {
+    const registers = { 3: linear + BigInt(PAGE_BYTES - 4) };
+    const act: Act = { program: 'read8', registers };
+    // The frame ends with its number, the next one has it in bits 31:8 of its first bytes.
+    return this.frames(act, () => {
+      const value = this.cpu.registers[0];
+      return [Number(value & 0xffff_ffffn), Number((value >> 40n) & 0xff_ffffn)];
+    });
+  }
   write = (linear: bigint): string => {
     const before = this.memory;
     const marker = ++this.marker;
@@ -443,6 +455,8 @@ export class MachineScene extends Scene {
       exceptionBitmap: guest.exceptionBitmap ?? 0,
       msrBitmapAddress: regions.msrBitmaps * PAGE_BYTES,
       eptpListAddress: regions.eptpList * PAGE_BYTES,
+      pmlAddress: regions.log * PAGE_BYTES,
+      pmlIndex: 511,
       vpid,
       eptPointer: eptp ?? 0n,
       hostCr0: host.cr0 ?? CR0,
@@ -474,6 +488,7 @@ export class MachineScene extends Scene {
       ['activateSecondaryControls', true],
       ['enableInvpcid', true],
       ['modeBasedExecuteControl', guest.modeBased === true],
+      ['enablePml', guest.pml === true && eptp !== undefined],
       ['enableVpid', vpid !== 0],
       ['enableEpt', eptp !== undefined],
       ['unrestrictedGuest', eptp !== undefined],

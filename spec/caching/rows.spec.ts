@@ -10,6 +10,10 @@ type Policy = NonNullable<MachineConfig['caches']>;
 
 const sorted = (results: Iterable<string>): readonly string[] => [...new Set(results)].sort();
 
+/** What the model gives. */
+const given = ({ legal, beyond }: Row): readonly string[] =>
+  legal.filter((result) => beyond?.[result] === undefined);
+
 const staged = <S extends Scene>(scene: S, { example }: Row): S => {
   example(scene);
   return scene;
@@ -30,15 +34,13 @@ const POLICIES: readonly Policy[] = [
 
 describe('Rules about the translation caches', () => {
   it('have one row each', () => {
-    const ids = ROWS.map(({ id }) => id);
-    expect(ids.filter((id) => !(ROW_IDS as readonly string[]).includes(id))).toEqual([]);
-    expect(new Set(ids).size).toBe(ids.length);
+    expect(ROWS.map(({ id }) => id).sort()).toEqual([...ROW_IDS].sort());
   });
 
   describe.each(ROWS.map((row) => [row.id, row] as const))('%s', (_, row) => {
     it('legal results', () => {
       const scene = staged(new ValueScene(row.start), row);
-      expect(sorted(scene.results(row.use))).toEqual(sorted(row.legal));
+      expect(sorted(scene.results(row.use))).toEqual(sorted(given(row)));
       expect(row.use(scene)).toBe(row.legal[0]);
     });
 
@@ -49,7 +51,7 @@ describe('Rules about the translation caches', () => {
       // Where the example speculates: such a machine does nothing by itself.
       expect(kept.speculates ? row.legal : [row.legal[0]]).toContain(kept.result);
       const seen = new Set([kept.result]);
-      const wanted = row.legal.filter((result) => row.unseen?.[result] === undefined);
+      const wanted = given(row).filter((result) => row.unseen?.[result] === undefined);
       for (const [number, policy] of POLICIES.entries()) {
         if (number >= LEAST_POLICIES && wanted.every((result) => seen.has(result))) break;
         const { result } = onMachine(row, policy);

@@ -41,15 +41,18 @@ const [
   EPTP_LIST,
   MSR_BITMAPS,
   MSR_AREA,
+  LOG,
   AGENT_PML4,
   AGENT_PDPT,
-] = Array.from({ length: 15 }, (_, n) => 0x10 + n);
+] = Array.from({ length: 16 }, (_, n) => 0x10 + n);
 const at = (frame: number): bigint => BigInt(frame * PAGE_BYTES);
 
 /** What a processor runs, each at a multiple of 16 bytes of its page. */
 const PROGRAMS = {
   /** MOV EAX, [RBX] */
   read: [0x8b, 0x03],
+  /** MOV RAX, [RBX] */
+  read8: [0x48, 0x8b, 0x03],
   /** MOV [RBX], EAX */
   write: [0x89, 0x03],
   /** MOV [RBX], RAX */
@@ -100,7 +103,14 @@ export const APPARATUS = {
   linear: LINEAR,
   frames: { code: CODE, userCode: USER_CODE, descriptors: DESCRIPTORS, stack: STACK },
   descriptors: { idt64: 0, idt32: IDT_32, gdt: GDT, tss64: TSS_64, tss32: TSS_32, nextTss: NEXT_TSS },
-  regions: { vmxon: VMXON, vmcs: VMCS, eptpList: EPTP_LIST, msrBitmaps: MSR_BITMAPS, msrArea: MSR_AREA },
+  regions: {
+    vmxon: VMXON,
+    vmcs: VMCS,
+    eptpList: EPTP_LIST,
+    msrBitmaps: MSR_BITMAPS,
+    msrArea: MSR_AREA,
+    log: LOG,
+  },
   /** Root of an agent that has the first GiB of memory at equal linear addresses. */
   agentRoot: at(AGENT_PML4),
   /** Entries of a root with so many levels, by index. */
@@ -169,9 +179,13 @@ const baseMemory = (): MemoryRoot => {
   // RSP0 stands at byte 4.
   put(descriptors + TSS_64, BigInt.asUintN(64, stack << 32n));
   put(descriptors + TSS_64 + 8, stack >> 32n);
-  // Each frame of data says which one it is: MOV EAX, frame; HLT.
+  // Each frame of data says which one it is: MOV EAX, frame; HLT; and at its end.
   for (let frame = FRAMES.A; frame < MEMORY_BYTES / PAGE_BYTES; frame++)
-    put(frame * PAGE_BYTES, 0xb8n | (BigInt(frame) << 8n) | (0xf4n << 40n));
+    for (const [offset, value] of [
+      [0, 0xb8n | (BigInt(frame) << 8n) | (0xf4n << 40n)],
+      [PAGE_BYTES - 8, BigInt(frame) << 32n],
+    ] as const)
+      put(frame * PAGE_BYTES + offset, value);
   return draft.publish();
 };
 

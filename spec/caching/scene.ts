@@ -49,6 +49,7 @@ export const CR0_PG = 0x8000_0000n;
 export const CR0_WP = 0x1_0000n;
 export const EFER = 0xd00n;
 export const EFER_LMA = 0x400n;
+export const EFER_NXE = 0x800n;
 /** Bit 63 of the source of MOV to CR3: nothing is invalidated. */
 export const KEEPS = 1n << 63n;
 
@@ -62,6 +63,8 @@ export interface SceneContext extends TranslationContext {
   readonly guest?: boolean;
   /** Of the VMCS: exceptions that cause VM exits. */
   readonly exceptionBitmap?: number;
+  /** Page-modification logging. */
+  readonly pml?: boolean;
 }
 
 /** Memory that all processors of a scene share, and where its next tables come. */
@@ -71,6 +74,8 @@ export interface SceneWorld {
   nextEpt: number;
 }
 
+/** The first entry of the log. */
+export const LOG_ENTRY = APPARATUS.regions.log * PAGE_BYTES + 8 * 511;
 const FRAME_BITS = 0xf_ffff_ffff_f000n;
 const BIT63 = 1n << 63n;
 const shiftOf = (level: number): bigint => BigInt(3 + 9 * level);
@@ -100,6 +105,12 @@ export abstract class Scene {
   abstract read(linear: bigint): string;
   abstract write(linear: bigint): string;
   abstract fetch(linear: bigint): string;
+  /** One access of 8 bytes whose middle is the end of the page: what both parts reach. */
+  abstract readAcross(linear: bigint): string;
+  /** A read; PWT, PCD and PAT of what it used, as a number. */
+  typeBits(_linear: bigint): string {
+    throw new Error('the memory type of an access does not show here');
+  }
   /** The processor may walk for an address by itself now; on a machine its policy decides that, and when. */
   abstract speculate(linear: bigint): this;
   /** A store of 8 bytes by another agent. */
@@ -192,6 +203,17 @@ export abstract class Scene {
   vmfunc(eptp: bigint): this {
     this.switchEptp(eptp);
     return this.become({ eptp });
+  }
+
+  // Page-modification logging
+
+  /** Whether the last access of a guest was logged. */
+  get logged(): 'logged' | 'nothing' {
+    return this.entry(LOG_ENTRY) === 0n ? 'nothing' : 'logged';
+  }
+  clearLog(): this {
+    this.put(LOG_ENTRY, 0n);
+    return this;
   }
 
   // Tables

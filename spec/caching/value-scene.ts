@@ -10,12 +10,17 @@ import {
 } from '../../src/api/caches';
 import { gva, PAGE_BYTES } from '../../src/core';
 import {
+  ACCESSED,
   type AccessKind,
   CR0,
   CR4,
   CR4_BITS,
   EFER,
+  EFER_NXE,
+  EPT_ACCESSED,
+  EPT_DIRTY,
   frameName,
+  LOG_ENTRY,
   Scene,
   type SceneContext,
   type SceneWorld,
@@ -36,7 +41,7 @@ interface ValueWorld extends SceneWorld {
 }
 
 const BIT63 = 1n << 63n;
-const EFER_NXE = 0x800n;
+const ACCESSED_FLAGS = Number(ACCESSED | EPT_ACCESSED);
 
 /** A scene on the pure functions, under `keep-all`. */
 export class ValueScene extends Scene {
@@ -61,29 +66,43 @@ export class ValueScene extends Scene {
     return world.processors.find((one) => one !== this) ?? new ValueScene(this.now, world);
   }
 
-  private use(linear: bigint, kind: AccessKind): string {
+  private translated(linear: bigint, kind: AccessKind): Translation {
     const { world } = this;
     const request = { ...this.now, address: gva(linear), access: kind };
     if (world.pick === undefined) {
       const result = access(this.caches, world.memory, request);
       this.caches = result.caches;
       world.memory = result.memory;
-      return shown(result.translation);
+      this.log(result.translation);
+      return result.translation;
     }
     const answers = permittedTranslations(this.caches, world.memory, request);
     const answer = answers[world.pick(answers.length)];
-    for (const { address, bits } of answer.updates) {
-      const at = Math.floor(address / 8) * 8;
-      const shift = BigInt(8 * (address % 8));
-      this.put(at, this.entry(at) | (BigInt(bits) << shift));
-    }
-    this.speculate(linear);
+    this.setFlags(answer);
+    this.log(answer);
+    this.fill(linear);
     this.fault(answer, linear);
-    return shown(answer);
+    return answer;
   }
-  read = (linear: bigint): string => this.use(linear, 'read');
-  write = (linear: bigint): string => this.use(linear, 'write');
-  fetch = (linear: bigint): string => this.use(linear, 'fetch');
+  private setFlags({ updates }: Translation, which = ~0): void {
+    for (const { address, bits } of updates) {
+      const at = Math.floor(address / 8) * 8;
+      this.put(at, this.entry(at) | (BigInt(bits & which) << BigInt(8 * (address % 8))));
+    }
+  }
+  private log({ updates }: Translation): void {
+    const isLogged = updates.some(({ table, bits }) => table === 'ept' && (BigInt(bits) & EPT_DIRTY) !== 0n);
+    if (this.now.pml === true && isLogged) this.put(LOG_ENTRY, 1n);
+  }
+  read = (linear: bigint): string => shown(this.translated(linear, 'read'));
+  write = (linear: bigint): string => shown(this.translated(linear, 'write'));
+  fetch = (linear: bigint): string => shown(this.translated(linear, 'fetch'));
+  readAcross(linear: bigint): string {
+    return `${this.read(linear)} ${this.read(linear + BigInt(PAGE_BYTES))}`;
+  }
+  override typeBits(linear: bigint): string {
+    return `${this.translated(linear, 'read').memoryType}`;
+  }
 
   private fault({ outcome }: Translation, linear: bigint): void {
     if (outcome.ok || outcome.fault.kind === 'ept-misconfiguration') return;
@@ -118,7 +137,11 @@ export class ValueScene extends Scene {
   private copy(pick: (answers: number) => number): ValueScene {
     const { processors, ...shared } = this.world;
     const world: ValueWorld = { ...shared, processors: [], pick };
-    for (const one of processors) new ValueScene(one.now, world).caches = one.caches;
+    for (const one of processors) {
+      const copy = new ValueScene(one.now, world);
+      copy.caches = one.caches;
+      copy.host = one.host;
+    }
     return world.processors[processors.indexOf(this)];
   }
 
@@ -135,8 +158,14 @@ export class ValueScene extends Scene {
     return [...new Set(this.may(linear, kind).map(shown))].sort();
   }
 
-  speculate(linear: bigint): this {
+  private fill(linear: bigint): void {
     this.caches = speculate(this.caches, this.memory, { ...this.now, address: gva(linear) });
+  }
+  speculate(linear: bigint): this {
+    const { pick } = this.world;
+    // Such a walk may also set accessed flags.
+    if (pick?.(2) === 1) this.setFlags(this.may(linear).at(-1)!, ACCESSED_FLAGS);
+    this.fill(linear);
     return this;
   }
   store(at: number, value: bigint): this {

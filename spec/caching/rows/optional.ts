@@ -1,14 +1,8 @@
 import { ACCESSED, CR4, CR4_BITS, DIRTY, FRAMES, L, M, P, type SceneContext, U, USED, W, XD } from '../scene';
-import type { Row } from './row';
+import { type Row, retried } from './row';
 
 const OPTIONAL = 'SDM Vol. 3A, 4.10.4.3';
 const OPTIONAL_EPT = 'SDM Vol. 3C, 29.4.3.4';
-
-/** An access that is made again when it faults: a fault on remembered rights does not come twice. */
-const retried = (access: () => string): string => {
-  const first = access();
-  return first === '#PF' || first === 'violation' ? `${first} then ${access()}` : first;
-};
 
 /** A root whose entry of this index leads to the root itself: at these addresses entries of the root stand for pages. */
 const SELF = 200n;

@@ -18,19 +18,28 @@ export interface Row {
   readonly legal: readonly string[];
   /** Legal results that no policy of a machine gives, with the reason. */
   readonly unseen?: Readonly<Record<string, string>>;
+  /** Legal results that the model never gives, with the reason. */
+  readonly beyond?: Readonly<Record<string, string>>;
   /** Why the example does not run on a machine, where it does not. */
   readonly pure?: string;
   /** No source settles the rule: what the model does is its default. */
   readonly unconfirmed?: true;
 }
 
+/** An access that is made again when it faults: a fault on remembered rights does not come twice. */
+export const retried = (access: () => string): string => {
+  const first = access();
+  return first === '#PF' || first === 'violation' ? `${first} then ${access()}` : first;
+};
+
 /** The example of another row, with a use and results of its own where it gives them. */
 export const as = (
-  { start, example, use, legal, unseen, pure }: Row,
+  { start, example, use, legal, unseen, beyond, pure }: Row,
   own: Pick<Row, 'id' | 'rule' | 'section'> & Partial<Row>,
 ): Row => ({
   ...(start === undefined ? {} : { start }),
   ...(unseen === undefined ? {} : { unseen }),
+  ...(beyond === undefined ? {} : { beyond }),
   ...(pure === undefined ? {} : { pure }),
   example,
   use,
