@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { FULL_CAPABILITIES, SKYLAKE_CAPABILITIES } from '../../../src/vmx';
 import { checkVmEntry } from '../../../src/vmx/entry/check-vm-entry';
 import { VmEntryChecker } from '../../../src/vmx/entry/vm-entry-checker';
-import { VmcsData } from '../../../src/vmx/vmcs';
+import { FIELD_NAMES, VmcsData } from '../../../src/vmx/vmcs';
 import { ENTERING, entering } from './entering';
 import { CONTROL_EXAMPLES } from './examples-controls';
 
@@ -57,6 +57,18 @@ describe('checkVmEntry', () => {
     expect(count?.fields).toContainEqual({ field: 'cr3TargetCount', value: 9n });
     expect(count?.nearest).toEqual([{ field: 'cr3TargetCount', value: 1n }]);
     expect(cr4?.nearest).toEqual([{ field: 'hostCr4', value: 0x2020n }]);
+  });
+
+  it('gives a report that the next check of a state given by field leaves alone', () => {
+    const fields = Object.fromEntries(FIELD_NAMES.map((field) => [field, whole().get(field)]));
+    const { violations } = checkVmEntry({ vmcs: { ...fields, cr3TargetCount: 9n }, memory });
+    const { cr3TargetCount, ...rest } = fields;
+    const other = checkVmEntry({ vmcs: { ...rest, hostCr4: 0x20n }, memory });
+    expect(violations.map(({ id }) => id)).toEqual(['ctl.cr3-target-count']);
+    expect(violations[0]?.fields).toContainEqual({ field: 'cr3TargetCount', value: 9n });
+    expect(violations[0]?.nearest).toEqual([{ field: 'cr3TargetCount', value: 1n }]);
+    expect(other.violations.map(({ id }) => id)).toEqual(['host.cr4.fixed0']);
+    expect(other.notEvaluated).toContainEqual({ id: 'ctl.cr3-target-count', missing: ['cr3TargetCount'] });
   });
 
   it('never passes a rule whose input is missing', () => {

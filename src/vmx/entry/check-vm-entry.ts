@@ -1,5 +1,5 @@
 import type { Processor } from '../../cpu/presets';
-import { FIELD_NAMES, VMCS_FIELDS, VmcsData, type VmcsField } from '../vmcs';
+import { VMCS_FIELDS, VmcsData, type VmcsField } from '../vmcs';
 import type { VmEntryContext } from './context';
 import { contextOf, type VmEntryInput } from './entry-input';
 import { type FieldValue, nearestPassing } from './nearest';
@@ -66,7 +66,6 @@ const verdictsOf = (unconfirmed: boolean): Verdicts => {
   return known;
 };
 
-const NONE_MISSING: ReadonlySet<string> = new Set();
 const ENTERS: VmEntryReport = Object.freeze({
   violations: Object.freeze([]),
   notEvaluated: Object.freeze([]),
@@ -77,18 +76,8 @@ const ENTERS: VmEntryReport = Object.freeze({
 const mayApply = (row: VmEntryRow, context: VmEntryContext, absent: ReadonlySet<string>): boolean =>
   (row.appliesBy ?? row.reads).some((name) => absent.has(name)) || row.when(context);
 
-/** The fields that were not given. */
-const missingFields = (given: VmEntryInput['vmcs']): ReadonlySet<string> => {
-  if (given instanceof VmcsData) return NONE_MISSING;
-  let missing: Set<string> | undefined;
-  for (let index = 0; index < FIELD_NAMES.length; index++) {
-    const field = FIELD_NAMES[index];
-    if (given[field] !== undefined) continue;
-    missing ??= new Set();
-    missing.add(field);
-  }
-  return missing ?? NONE_MISSING;
-};
+/** A VMCS given by field, for the time of a check. */
+const SCRATCH = new VmcsData();
 
 /**
  * Which checks of VM entry fail, with what, and what the processor may do then. Never throws on any contents of the VMCS.
@@ -99,9 +88,10 @@ export const checkVmEntry = (
   processor: VmEntryPlatform | Processor = {},
 ): VmEntryReport => {
   const { checks, tables } = ruleIndex(input.unconfirmed === true);
-  const context = contextOf(input, processor);
+  const entry = contextOf(input, processor, SCRATCH);
+  const { context } = entry;
+  const absent: ReadonlySet<string> = entry.absent;
   const verdicts = verdictsOf(input.unconfirmed === true).of(context);
-  const absent = missingFields(input.vmcs);
   if (absent.size === 0 && verdicts.every((verdict) => verdict === PASSES)) return ENTERS;
 
   const violated = new Set<VmEntryRow>();

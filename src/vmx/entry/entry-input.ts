@@ -1,6 +1,6 @@
 import type { Processor } from '../../cpu/presets';
 import { SKYLAKE_CAPABILITIES } from '../preset-capabilities';
-import { FIELD_NAMES, VmcsData, type VmcsValues } from '../vmcs';
+import { FIELD_NAMES, VmcsData, type VmcsField, type VmcsValues } from '../vmcs';
 import type { PhysicalReader, VmEntryContext, VmEntryProcessor } from './context';
 import { PartialMemory } from './partial-memory';
 import { platformOf, type VmEntryPlatform } from './platform';
@@ -40,16 +40,24 @@ export const ORDINARY: VmEntryProcessor = {
   features: new Set(),
 };
 
-const vmcsOf = ({ vmcs: given, launched = false, shadow = false }: VmEntryInput): VmcsData => {
-  if (given instanceof VmcsData) return given;
-  const vmcs = new VmcsData();
+const NONE_MISSING: ReadonlySet<VmcsField> = new Set();
+
+/** Puts the VMCS that was given by field into `vmcs`, 0 where a field was not given: those are what comes back. */
+const takeFields = (
+  { vmcs: given, launched = false, shadow = false }: VmEntryInput,
+  vmcs: VmcsData,
+): ReadonlySet<VmcsField> => {
+  let missing: Set<VmcsField> | undefined;
   for (let index = 0; index < FIELD_NAMES.length; index++) {
-    const value = given[FIELD_NAMES[index]];
-    if (value !== undefined) vmcs.setAt(index, value);
+    const value = (given as Partial<VmcsValues>)[FIELD_NAMES[index]];
+    vmcs.setAt(index, value ?? 0n);
+    if (value !== undefined) continue;
+    missing ??= new Set();
+    missing.add(FIELD_NAMES[index]);
   }
   vmcs.launched = launched;
   vmcs.shadow = shadow;
-  return vmcs;
+  return missing ?? NONE_MISSING;
 };
 
 /** Bits of guest CR3 that locate the four PDPTEs. SDM Vol. 3A, 4.4.1 PDPTE Registers */
@@ -72,14 +80,21 @@ const memoryOf = ({ memory, pdptes, msrLoadArea }: VmEntryInput, vmcs: VmcsData)
   return all;
 };
 
-/** What rules look at. */
-export const contextOf = (input: VmEntryInput, processor: VmEntryPlatform | Processor): VmEntryContext => {
+/** What rules look at, and the fields that were not given. A VMCS given by field goes to `scratch`. */
+export const contextOf = (
+  input: VmEntryInput,
+  processor: VmEntryPlatform | Processor,
+  scratch: VmcsData = new VmcsData(),
+): { readonly context: VmEntryContext; readonly absent: ReadonlySet<VmcsField> } => {
   const { capabilities = SKYLAKE_CAPABILITIES, ...widthsAndFeatures } = platformOf(processor);
-  const vmcs = vmcsOf(input);
-  return {
+  const isWhole = input.vmcs instanceof VmcsData;
+  const vmcs = isWhole ? (input.vmcs as VmcsData) : scratch;
+  const absent = isWhole ? NONE_MISSING : takeFields(input, vmcs);
+  const context = {
     vmcs,
     capabilities,
     memory: memoryOf(input, vmcs),
     processor: { ...ORDINARY, ...widthsAndFeatures, ...input.state },
   };
+  return { context, absent };
 };

@@ -199,11 +199,11 @@ const putBack = (state: Repairs, original: VmcsData): void => {
 
 /** Every field, with those of a template where they were not given. */
 const filled = (input: VmEntryInput, processor: VmEntryPlatform | Processor): VmEntryContext => {
-  const context = contextOf(input, processor);
+  const { context, absent } = contextOf(input, processor);
   const vmcs = new VmcsData(context.vmcs);
-  if (!(input.vmcs instanceof VmcsData)) {
+  if (absent.size > 0) {
     const template = templateFor(context);
-    for (const field of FIELD_NAMES) if (input.vmcs[field] === undefined) vmcs.set(field, template[field]);
+    for (const field of absent) vmcs.set(field, template[field]);
   }
   return { ...context, vmcs };
 };
@@ -235,7 +235,7 @@ export const roundVmEntry = (
     violated = state.violated();
   }
   putBack(state, original);
-  const ordinary = contextOf({ vmcs: state.vmcs }, processor).processor;
+  const ordinary = contextOf({ vmcs: state.vmcs }, processor).context.processor;
   const different = Object.entries(state.processor).filter(
     ([name, value]) => value !== ordinary[name as keyof VmEntryProcessor],
   );
