@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { gva, type MemoryRoot } from '../src/core';
 import { COMMON_EPT, EPTP, type WalkRequest, walk } from '../src/ept';
+import { brokenWalks, type Walk } from './mutants/walks';
 import { holds, isRefuted, mustBeEqual } from './theorem';
 
 interface Case {
@@ -68,10 +69,12 @@ const entryOf = ({ seed, soundness }: Case, frame: number, index: number): bigin
     const leaf = frame === 1 || (frame < 4 && large);
     const target = BigInt(leaf ? EPT_FRAMES + (dice % GUEST_FRAMES) : frame - 1);
     const size = leaf ? 12n + 9n * BigInt(frame - 1) : 12n;
-    entry = (target << size) | 7n | (leaf ? 0x30n : 0n) | (leaf && frame > 1 ? 0x80n : 0n);
+    const rights = leaf && more % 37 === 0 ? 4n : 7n;
+    entry = (target << size) | rights | (leaf ? 0x30n : 0n) | (leaf && frame > 1 ? 0x80n : 0n);
   } else {
     const target = BigInt(dice % 0x7fff) << (large ? 21n : 12n);
-    entry = target | 7n | (large ? 0x80n : 0n) | (more % 11 === 0 ? 1n << 63n : 0n);
+    const rights = more % 7 === 0 ? 5n : 7n;
+    entry = target | rights | (large ? 0x80n : 0n) | (more % 11 === 0 ? 1n << 63n : 0n);
   }
   return dice % soundness === 0 ? broken(entry, more % 3, (more >>> 8) % 64) : entry;
 };
@@ -224,8 +227,8 @@ const requestOf = (one: Case): WalkRequest => {
   };
 };
 
-const ours = (one: Case): Result => {
-  const { references, outcome } = walk(requestOf(one));
+const resultOf = (one: Case, walked: Walk = walk): Result => {
+  const { references, outcome } = walked(requestOf(one));
   const read = references.map(({ address }) => BigInt(address));
   if (outcome.ok) return { ends: `at ${outcome.value}`, read };
   const { fault } = outcome;
@@ -233,23 +236,32 @@ const ours = (one: Case): Result => {
   return { ends: fault.kind === 'ept-violation' ? `violation ${fault.rights}` : 'misconfiguration', read };
 };
 
-const isTheirComposition = (breaks: ConstructorParameters<typeof Composition>[1] = 'nothing') =>
+const isTheirComposition = (
+  walked: Walk = walk,
+  breaks: ConstructorParameters<typeof Composition>[1] = 'nothing',
+) =>
   fc.property(cases(), (one) => {
-    mustBeEqual('nested and composed walk', ours(one), new Composition(one, breaks).result());
+    mustBeEqual('nested and composed walk', resultOf(one, walked), new Composition(one, breaks).result());
   });
+
+const numRuns = Number(process.env.VTMODEL_WALKS ?? 400);
 
 describe('a nested walk is the composition of two walks', () => {
   it('references and outcome agree', () => {
-    holds(isTheirComposition(), Number(process.env.VTMODEL_WALKS ?? 300));
+    holds(isTheirComposition(), numRuns);
   });
 
   it('the cases reach every outcome', () => {
-    const ends = fc.sample(cases(), 600).map((one) => ours(one).ends.replace(/ .*/, ''));
+    const ends = fc.sample(cases(), 600).map((one) => resultOf(one).ends.replace(/ .*/, ''));
     expect(new Set(ends)).toEqual(new Set(['at', 'page', 'violation', 'misconfiguration']));
     expect(ends.filter((one) => one === 'at').length).toBeGreaterThan(20);
   });
 
   it('is refuted where the last address is not translated', () => {
-    expect(isRefuted(isTheirComposition('final address untranslated'), 300)).toBe(true);
+    expect(isRefuted(isTheirComposition(walk, 'final address untranslated'), numRuns)).toBe(true);
+  });
+
+  it.each(Object.entries(brokenWalks))('is refuted by a walk that %s', (_, walked) => {
+    expect(isRefuted(isTheirComposition(walked), numRuns)).toBe(true);
   });
 });

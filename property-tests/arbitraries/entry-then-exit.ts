@@ -1,5 +1,13 @@
 import fc from 'fast-check';
-import { AT, type Setting, type Values, words } from '../../spec/vmx/dynamics/whole-machine';
+import {
+  AT,
+  PAE_TABLES,
+  PAGE_DIRECTORY,
+  type Setting,
+  type Values,
+  words,
+} from '../../spec/vmx/dynamics/whole-machine';
+import { processor } from '../../src/api';
 import type { Control } from '../../src/api/vmx';
 
 const KERNEL_GS_BASE = 0xc000_0102n;
@@ -40,10 +48,80 @@ const OPTIONAL = [
   'useTscOffsetting',
 ] as const satisfies readonly Control[];
 
-/** A 64-bit guest that VM entry accepts and that exits before it executes anything, by the preemption timer or the monitor trap flag; MSR areas of one entry each. */
+/** What the newest processors have beside. */
+const NEWER = [
+  'saveIa32PerfGlobalCtl',
+  'loadGuestIa32PerfGlobalCtrl',
+  'loadHostIa32PerfGlobalCtrl',
+  'loadGuestCetState',
+  'loadHostCetState',
+  'loadGuestPkrs',
+  'loadHostPkrs',
+] as const satisfies readonly Control[];
+const SKYLAKE = processor('skylake');
+const EVERYTHING = processor('everything');
+
+/** How the guest runs, and under which hosts. */
+const MODES = {
+  '64-bit': ['ia-32e'],
+  '32-bit': ['ia-32e', '32-bit', 'pae'],
+  pae: ['ia-32e', 'pae'],
+  'virtual-8086': ['ia-32e', '32-bit', 'pae'],
+  'real-address': ['ia-32e', '32-bit', 'pae'],
+} as const;
+type Mode = keyof typeof MODES;
+const guestAndHost = fc
+  .constantFrom(...(Object.keys(MODES) as Mode[]))
+  .chain((mode) => fc.record({ mode: fc.constant(mode), host: fc.constantFrom(...MODES[mode]) }));
+
+const LOW = 0xffff_ffffn;
+const SELECTORS = ['Es', 'Cs', 'Ss', 'Ds', 'Fs', 'Gs'] as const;
+
+/** What the checks on guest state want of a guest outside IA-32e mode. SDM Vol. 3C, 27.3.1 Checks on the Guest State Area */
+const narrowed = (mode: Mode, fields: Values, bases: readonly bigint[]): Values => {
+  if (mode === '64-bit') return fields;
+  const cr4 = BigInt(fields.guestCr4!) & ~0x2_0020n;
+  const narrow: Values = {
+    ...fields,
+    guestRip: bases[0] & LOW,
+    guestRsp: bases[1] & LOW,
+    guestCr4: mode === 'pae' ? cr4 | 0x20n : cr4,
+    guestCr3: mode === 'pae' ? PAE_TABLES : PAGE_DIRECTORY,
+    guestIa32Efer: BigInt(fields.guestIa32Efer!) & 1n,
+    guestCsAccessRights: 0xc09b,
+    guestCsBase: bases[2] & LOW,
+    guestSsBase: bases[3] & LOW,
+    guestPdpte0: PAE_TABLES + 0x1001,
+    guestPdpte1: (bases[4] & 0x3f_ffff_f000n) | 1n,
+    guestPdpte2: 0n,
+    guestPdpte3: (bases[5] & 0x3f_ffff_f000n) | 0x19n,
+  };
+  if (mode === '32-bit' || mode === 'pae') return narrow;
+  const rights = mode === 'virtual-8086' ? { data: 0xf3, code: 0xf3 } : { data: 0x93, code: 0x9b };
+  const segments = SELECTORS.map((name, n): Values => {
+    const selector = Number(bases[6 + n] & 0xfffcn);
+    return {
+      [`guest${name}Selector`]: selector,
+      [`guest${name}Base`]: 16 * selector,
+      [`guest${name}Limit`]: 0xffff,
+      [`guest${name}AccessRights`]: name === 'Cs' ? rights.code : rights.data,
+    };
+  });
+  return Object.assign(
+    { ...narrow },
+    ...segments,
+    mode === 'virtual-8086'
+      ? { guestRflags: BigInt(fields.guestRflags!) | 0x2_0000n }
+      : { guestCr0: BigInt(fields.guestCr0!) & ~0x8000_0001n },
+  );
+};
+
+/** A guest that VM entry accepts and that exits before it executes anything, by the preemption timer or the monitor trap flag; MSR areas of one entry each. */
 export const entryThenExit: fc.Arbitrary<Setting> = fc
   .record({
     controls: fc.subarray([...OPTIONAL]),
+    newer: fc.option(fc.subarray([...NEWER]), { nil: undefined }),
+    place: guestAndHost,
     exits: fc.constantFrom('timer' as const, 'trap' as const),
     virtual: fc.boolean(),
     ept: fc.boolean(),
@@ -66,6 +144,9 @@ export const entryThenExit: fc.Arbitrary<Setting> = fc
     msrs: fc.array(canonical, { minLength: 3, maxLength: 3 }),
     registers: fc.array(word, { minLength: 16, maxLength: 16 }),
     timer: fc.nat(3),
+    activity: fc.constantFrom(0, 1, 2),
+    supervisor: fc.array(fc.nat(0xffff), { minLength: 2, maxLength: 2 }),
+    counters: fc.array(fc.nat(15), { minLength: 2, maxLength: 2 }),
     sce: fc.boolean(),
   })
   .map((made): Setting => {
@@ -74,9 +155,17 @@ export const entryThenExit: fc.Arbitrary<Setting> = fc
       selectors,
       segments: [ds, es, gs],
       interruptibility,
+      place: { mode, host },
     } = made;
+    const wide = host === 'ia-32e';
+    const unrestricted = mode === 'real-address';
     const blocked = (interruptibility & 3) !== 0;
     const efer = 0x500n | (made.sce ? 1n : 0n);
+    const hostEfer = wide ? efer : efer & 1n;
+    // HLT needs CPL 0, an injected MTF a processor that could be active.
+    let activity = blocked ? 0 : made.activity;
+    if ((mode === 'virtual-8086' && activity === 1) || (made.exits === 'trap' && activity === 2))
+      activity = 0;
     const fieldsOf: Values = {
       // SDM Vol. 3C, 27.3.1 Checks on the Guest State Area
       guestCr0: 0x8000_0031n | made.cr0,
@@ -84,7 +173,7 @@ export const entryThenExit: fc.Arbitrary<Setting> = fc
       guestRflags: 2n | made.flags | ((interruptibility & 1) !== 0 ? 0x200n : 0n),
       guestInterruptibilityState: interruptibility,
       guestPendingDebugExceptions: made.pending,
-      guestActivityState: blocked ? 0 : made.timer & 1,
+      guestActivityState: activity,
       guestDr7: made.dr7,
       guestIa32Debugctl: made.debugctl,
       guestIa32Pat: made.pats[0],
@@ -117,7 +206,8 @@ export const entryThenExit: fc.Arbitrary<Setting> = fc
       guestLdtrLimit: made.unusable.limit,
       // SDM Vol. 3C, 27.2.2, 27.2.3
       hostCr0: 0x8000_0031n | made.hostCr0,
-      hostCr4: 0x2020n | made.hostCr4,
+      hostCr4:
+        0x2000n | (host === '32-bit' ? 0x10n : 0x20n) | (wide ? made.hostCr4 : made.hostCr4 & ~0x2_0000n),
       hostRsp: bases[10],
       hostFsBase: bases[11],
       hostGsBase: bases[12],
@@ -128,9 +218,19 @@ export const entryThenExit: fc.Arbitrary<Setting> = fc
       hostIa32SysenterEip: bases[17],
       hostIa32SysenterCs: made.limits[1],
       hostIa32Pat: made.pats[1],
-      hostIa32Efer: efer,
+      hostIa32Efer: hostEfer,
+      guestIa32PerfGlobalCtrl: made.counters[0],
+      hostIa32PerfGlobalCtrl: made.counters[1],
+      guestIa32Pkrs: made.supervisor[0],
+      hostIa32Pkrs: made.supervisor[1],
+      guestIa32SCet: made.counters[0] & 3,
+      hostIa32SCet: made.counters[1] & 3,
+      guestSsp: bases[16] & (mode === '64-bit' ? ~3n : 0xffff_fffcn),
+      hostSsp: bases[17] & (wide ? ~3n : 0xffff_fffcn),
+      guestIa32InterruptSspTableAddr: bases[18],
+      hostIa32InterruptSspTableAddr: bases[19],
       hostCsSelector: 8 * selectors[0],
-      hostSsSelector: 8 * (selectors[1] >> 6),
+      hostSsSelector: 8 * ((selectors[1] >> 6) + (wide ? 0 : 1)),
       hostDsSelector: 8 * selectors[2],
       hostEsSelector: 8 * (selectors[3] >> 8),
       hostFsSelector: 8 * selectors[4],
@@ -150,13 +250,21 @@ export const entryThenExit: fc.Arbitrary<Setting> = fc
       controls: [
         ...made.controls,
         ...(made.virtual ? (['nmiExiting', 'virtualNmis'] as const) : []),
-        ...(made.ept ? (['activateSecondaryControls', 'enableEpt'] as const) : []),
+        ...(made.newer ?? []),
+        ...(made.ept || unrestricted ? (['activateSecondaryControls', 'enableEpt'] as const) : []),
+        ...(unrestricted ? (['unrestrictedGuest'] as const) : []),
+        ...(mode === '64-bit' ? (['ia32eModeGuest'] as const) : []),
         'activateVmxPreemptionTimer',
       ],
-      without: OPTIONAL.filter(
-        (control) => !made.controls.includes(control) && !(made.virtual && control === 'nmiExiting'),
-      ),
-      fields: fieldsOf,
+      without: [
+        ...OPTIONAL.filter(
+          (control) => !made.controls.includes(control) && !(made.virtual && control === 'nmiExiting'),
+        ),
+        ...(mode === '64-bit' ? [] : (['ia32eModeGuest'] as const)),
+      ],
+      processor: made.newer === undefined ? SKYLAKE : EVERYTHING,
+      host,
+      fields: narrowed(mode, fieldsOf, bases),
       registers: Object.fromEntries(made.registers.map((value, n) => [n, value])),
       memory: {
         [AT.msrArea]: words(KERNEL_GS_BASE, made.msrs[0], KERNEL_GS_BASE, 0n, KERNEL_GS_BASE, made.msrs[1]),
