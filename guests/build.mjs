@@ -47,6 +47,7 @@ const guests = {
   sensitive: { sources: [...traps, 'sensitive/main.c', 'sensitive/registers.c', 'sensitive/tables.c', 'sensitive/user.c'] },
   loop: { sources: [...traps, 'loop/loop-db.c'] },
   'loop-ac': { sources: ['loop/loop-ac.asm'] },
+  'linear-tables': { sources: [...entry, 'linear-tables/main.c'] },
 };
 
 const gccFlags = [
