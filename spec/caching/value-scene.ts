@@ -158,6 +158,11 @@ export class ValueScene extends Scene {
     return [...new Set(this.may(linear, kind).map(shown))].sort();
   }
 
+  /** No processor remembers anything, as it may happen at any time. */
+  forget(): this {
+    for (const one of this.world.processors) one.caches = EMPTY_CACHES;
+    return this;
+  }
   private fill(linear: bigint): void {
     this.caches = speculate(this.caches, this.memory, { ...this.now, address: gva(linear) });
   }

@@ -70,8 +70,8 @@ export const ROWS: readonly Row[] = [
       scene.map(L, 'A', USED | key(1n)).read(L);
       scene.map(L, 'A', USED | key(2n));
     },
-    use: (scene) => scene.read(L),
-    legal: ['A', '#PF'],
+    use: (scene) => `${scene.read(L)} ${scene.become({ pkru: 0n }).read(L)}`,
+    legal: ['A A', '#PF A'],
   },
   {
     id: 'tlb-content.nxe',
