@@ -74,11 +74,10 @@ export const frameOfEntry = (low: number, high: number): number => (high & 0xfff
 /** Frames that a leaf at a level spans. */
 export const framesAt = (level: number): number => (level === 1 ? 1 : level === 2 ? 512 : 512 * 512);
 
-/** The 4-KiB frame behind a leaf of 8 bytes. */
+/** The 4-KiB frame behind a leaf of 8 bytes: below the frames that the leaf spans the address counts. */
 const wideLeafFrame = (low: number, high: number, level: number, addressLow: number): number => {
   const span = framesAt(level);
-  const frame = frameOfEntry(low, high);
-  return span === 1 ? frame : frame - (frame % span) + ((addressLow >>> 12) & (span - 1));
+  return (high & 0xfffff) * 0x100000 + (((low >>> 12) & -span) | ((addressLow >>> 12) & (span - 1)));
 };
 
 /** Of a leaf of 4 bytes: bits 20:13 of a 4-MiB page are 39:32 of its address. SDM Vol. 3A, 4.3 32-Bit Paging */

@@ -170,7 +170,7 @@ export class LinearMemory extends OperandMemory implements Mmu {
   }
 
   readPhysical(address: number, bytes: number): bigint {
-    const offset = address % 4096;
+    const offset = address & 4095;
     if (offset + bytes > 4096) {
       const first = 4096 - offset;
       return (
@@ -185,7 +185,7 @@ export class LinearMemory extends OperandMemory implements Mmu {
   }
 
   writePhysical(address: number, bytes: number, value: bigint): void {
-    const offset = address % 4096;
+    const offset = address & 4095;
     if (offset + bytes > 4096) {
       const first = 4096 - offset;
       this.writePhysical(address, first, value);

@@ -74,7 +74,7 @@ class BoardMemory implements TableMemory {
       return;
     }
     const { words } = memory.page(frame);
-    const index = (address % 4096) >> 2;
+    const index = (address & 4095) >> 2;
     this.low = words[index];
     this.high = bytes === 8 ? words[index + 1] : 0;
   }
@@ -153,7 +153,7 @@ export abstract class Translation extends DerivedPages {
     this.watch(frame);
     if (this.observer !== undefined && cpu.nonRoot) this.observer.frame(frame, 'paging-structure', false);
     const words = this.memory.page(frame).words;
-    const index = (physical % 4096) >> 2;
+    const index = (physical & 4095) >> 2;
     this.entries.low = words[index]!;
     this.entries.high = this.paging.format.entryBytes === 8 ? words[index + 1]! : 0;
   }
@@ -168,7 +168,7 @@ export abstract class Translation extends DerivedPages {
     if (!cpu.bus.isMemory(frame)) return 0xffff_ffff_ffff_ffffn;
     if (this.observer !== undefined && cpu.nonRoot) this.observer.frame(frame, 'paging-structure', false);
     const { words } = this.memory.page(frame);
-    const index = (physical % 4096) >> 2;
+    const index = (physical & 4095) >> 2;
     return join(words[index]!, words[index + 1]!);
   }
 
@@ -358,7 +358,7 @@ export abstract class Translation extends DerivedPages {
   setEntryFlags(address: number, flags: number): void {
     const frame = Math.floor(address / 4096);
     if (!this.cpu.bus.isRam(frame)) return;
-    const offset = address % 4096;
+    const offset = address & 4095;
     this.dropCode(frame, offset, 4);
     this.triggerMonitors(frame, offset, 4);
     this.own(frame).words[offset >> 2]! |= flags;
