@@ -102,6 +102,39 @@ describe('vtmodel walk --set', () => {
 });
 
 describe('vtmodel walk --compare', () => {
+  it('as a picture: a head, a count, numbered references and an outcome for each', async () => {
+    const shown = async (lesson: string) => {
+      const svg = await printed('--lesson', lesson, '--compare', 'native,shadow,ept', '--format', 'svg');
+      const texts = (style: string): readonly string[] =>
+        [...svg.matchAll(new RegExp(`<text class="${style}"[^>]*>([^<]*)<`, 'g'))].map(([, one]) => one);
+      const widest = Math.max(
+        ...[...svg.matchAll(/<rect class="\w+" x="([\d.]+)" y="[\d.]+" width="([\d.]+)"/g)].map(
+          ([, x, width]) => Number(x) + Number(width),
+        ),
+      );
+      return {
+        heads: texts('title').slice(1),
+        counts: texts('label').filter((one) => one.includes('ref')),
+        numbers: texts('number').length,
+        failing: svg.split('class="disc bad"').length - 1,
+        widest,
+      };
+    };
+    const { widest, ...drawn } = await shown('4x4');
+    expect(drawn).toEqual({
+      heads: ['native', 'shadow', 'ept'],
+      counts: ['4 references', '4 references', '24 references'],
+      numbers: 32,
+      failing: 0,
+    });
+    expect(widest).toBeLessThanOrEqual(1176);
+    // Shadow: its entry and the outcome; EPT likewise. What the bare machine would do is not known.
+    expect(await shown('write-only')).toMatchObject({
+      counts: ['1 reference', '4 references', '2 references'],
+      failing: 5,
+    });
+  });
+
   it.each([
     ['4x4', [4, 4, 24]],
     ['5x5', [5, 5, 35]],

@@ -4,6 +4,7 @@ import {
   compare,
   comparisonNotes,
   comparisonRows,
+  drawComparison,
   drawWalk,
   edited,
   type Ink,
@@ -88,7 +89,7 @@ const jsonText = (value: unknown): string => `${JSON.stringify(value, null, 2)}\
 
 const comparison = (io: CommandIo, walkCase: WalkCase, techniques: string, format: Format): string => {
   const columns = compare(walkCase, choices('--compare', techniques, TECHNIQUES));
-  if (format === 'svg') throw new BadInput('--compare: it has no picture; leave out --format svg');
+  if (format === 'svg') return drawComparison(columns);
   if (format === 'json')
     return jsonText(Object.fromEntries(columns.map(({ technique, view }) => [technique, walkJson(view)])));
   const { bold } = paint(io, io.stdout);

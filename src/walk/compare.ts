@@ -212,7 +212,8 @@ export const comparisonRows = (columns: readonly Compared[]): readonly (readonly
   ];
 };
 
-const outcomeIn = ({ view, technique, unknown }: Compared): string => {
+/** What a technique comes to, in a few words. */
+export const outcomeIn = ({ view, technique, unknown }: Compared): string => {
   if (unknown !== undefined) return `unknown: ${unknown}`;
   if (technique !== 'shadow') return explain(view).short;
   return view.outcome.ok ? `host-${explain(view).short}` : 'fault to the monitor';

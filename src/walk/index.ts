@@ -7,6 +7,7 @@ export { grade } from './exercise/grade';
 export { exerciseSheet, solvedSheet, staleText } from './exercise/sheet';
 export { walkJson } from './json';
 export { LESSONS, type LessonWalk } from './lessons';
+export { drawComparison } from './picture/comparison-picture';
 export { drawWalk } from './picture/walk-picture';
 export { type Ink, walkText } from './text';
 export { viewOf } from './view';

@@ -5,9 +5,9 @@ import { entryName } from '../names';
 import { indexLine, requestLines } from '../text';
 import type { ShownReference, WalkRow, WalkView } from '../view';
 import { BLANK, emptyCell, entryCell } from './cells';
-import { arrow, escaped, rect, sign, text, wrapped } from './elements';
-import { cellBox, type Layout, layoutOf, rowBox, WIDTH } from './layout';
-import { STYLE } from './style';
+import { svgDocument } from './document';
+import { arrow, rect, sign, text, wrapped } from './elements';
+import { cellBox, type Layout, layoutOf, rowBox } from './layout';
 
 interface Drawing {
   readonly view: WalkView;
@@ -196,18 +196,13 @@ export const drawWalk = (view: WalkView, { hidden = false }: { readonly hidden?:
   const { walkCase } = view;
   const [asks, registers] = requestLines(view);
   const rows = view.rows.map((_, index) => index);
-  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" width="${WIDTH}" height="${height}" role="img" aria-label="${escaped(walkCase.title)}">
-<style>${STYLE}
-</style>
-<defs><marker id="head" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto"><path d="M 0 0 L 8 4 L 0 8 z"/></marker></defs>
-<rect class="paper" width="${WIDTH}" height="${height}"/>
-${text(layout.left, 40, 'title', walkCase.title)}
-${text(layout.left, 64, 'request', `${asks} ${hidden ? '' : indexLine(view)}`)}
-${text(layout.left, 84, 'request', registers)}
-${headings(drawing)}
-${rows.map((index) => rowHead(drawing, index)).join('\n')}
-${rows.map((index) => rowCells(drawing, index)).join('\n')}
-${banner.svg}
-</svg>
-`;
+  return svgDocument(walkCase.title, height, [
+    text(layout.left, 40, 'title', walkCase.title),
+    text(layout.left, 64, 'request', `${asks} ${hidden ? '' : indexLine(view)}`),
+    text(layout.left, 84, 'request', registers),
+    headings(drawing),
+    ...rows.map((index) => rowHead(drawing, index)),
+    ...rows.map((index) => rowCells(drawing, index)),
+    banner.svg,
+  ]);
 };
