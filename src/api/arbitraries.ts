@@ -6,6 +6,7 @@ export {
   eptTrees,
   type InvalidationPool,
   invalidationSequences,
+  invalidations,
   type MappedPage,
   type NearlyValidVmcs,
   nearlyValidEptTrees,
