@@ -68,7 +68,7 @@ type Registers = Readonly<Record<number, bigint>>;
 /** With everything remembered that there is in the catalogue, about to execute bytes. */
 const about = (state: MachineState, bytes: readonly number[], registers: Registers = {}): MachineState => {
   const [cpu] = state.processors;
-  const remembered = remember(NOTHING_REMEMBERED, KNOWN, { table: () => {}, entry: () => {} });
+  const remembered = remember(NOTHING_REMEMBERED, KNOWN);
   return {
     ...state,
     config: { ...state.config, caches: { kind: 'keep-all' } },

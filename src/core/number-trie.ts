@@ -101,3 +101,28 @@ export function* trieEntries<Value>(trie: NumberTrie<Value>): Generator<readonly
   if (trie instanceof Leaf) yield [trie.key, trie.value];
   else for (const child of trie.children) yield* trieEntries(child);
 }
+
+/**
+ * Tells each key whose value differs between two maps, with both values, undefined where a map has none. What the maps share is not looked at: it costs
+ * what changed.
+ */
+export const eachTrieChange = <Value>(
+  before: NumberTrie<Value>,
+  after: NumberTrie<Value>,
+  tell: (key: number, before: Value | undefined, after: Value | undefined) => void,
+): void => {
+  if (before === after) return;
+  if (before instanceof Branch && after instanceof Branch) {
+    for (let slot = 0; slot < FAN; slot++)
+      if (before.children[slot] !== after.children[slot])
+        eachTrieChange<Value>(before.children[slot], after.children[slot], tell);
+    return;
+  }
+  const old = new Map(trieEntries(before));
+  for (const [key, value] of trieEntries(after)) {
+    const was = old.get(key);
+    old.delete(key);
+    if (was !== value) tell(key, was, value);
+  }
+  for (const [key, value] of old) tell(key, value, undefined);
+};

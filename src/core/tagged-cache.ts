@@ -1,4 +1,4 @@
-import { type NumberTrie, trieDelete, trieEntries, trieGet, trieSet } from './number-trie';
+import { eachTrieChange, type NumberTrie, trieDelete, trieEntries, trieGet, trieSet } from './number-trie';
 
 /**
  * A store of what a processor remembers of table walks: for each tag the pages that it knows, and the tables that it knows for the upper bits of an address.
@@ -106,6 +106,19 @@ export class CacheSpace<Tag extends CacheTag, Mapping extends StoredMapping> {
       for (const level of levels) for (const [, bucket] of trieEntries(level)) yield* bucket;
   }
 
+  /** Adds what differs in another state of the space; undefined: it is empty. */
+  addChanges(after: CacheSpace<Tag, Mapping> | undefined, to: CacheChange<Tag, Mapping>[]): void {
+    const { tag } = this;
+    const add = (_: number, old: readonly Mapping[] = NONE, now: readonly Mapping[] = NONE): void => {
+      const gone = old.filter((one) => !now.includes(one));
+      to.push({ tag, gone, come: now.filter((one) => !old.includes(one)) });
+    };
+    for (let level = 0; level < MAPPING_SHIFTS.length; level++) {
+      eachTrieChange<readonly Mapping[]>(this.pages[level], after?.pages[level], add);
+      eachTrieChange<readonly Mapping[]>(this.tables[level], after?.tables[level], add);
+    }
+  }
+
   /** With the mappings of one size for an address part changed. */
   private withBucket(
     kind: Mapping['kind'],
@@ -189,6 +202,13 @@ export class CacheSpace<Tag extends CacheTag, Mapping extends StoredMapping> {
   }
 }
 
+/** The mappings of one address part that went and that came. */
+export interface CacheChange<Tag, Mapping> {
+  readonly tag: Tag;
+  readonly gone: readonly Mapping[];
+  readonly come: readonly Mapping[];
+}
+
 /** Mappings by tag. */
 export class TaggedCache<Tag extends CacheTag, Mapping extends StoredMapping> {
   /** In the order of their keys. */
@@ -226,6 +246,19 @@ export class TaggedCache<Tag extends CacheTag, Mapping extends StoredMapping> {
     return new TaggedCache(
       Object.freeze(next.filter((space) => space !== undefined && !space.isEmpty) as typeof this.spaces),
     );
+  }
+
+  /** What differs in another state of the cache; it costs what changed. */
+  changesTo(after: TaggedCache<Tag, Mapping>): readonly CacheChange<Tag, Mapping>[] {
+    const changes: CacheChange<Tag, Mapping>[] = [];
+    for (const space of this.spaces) {
+      const now = after.space(space.tag.key);
+      if (now !== space) space.addChanges(now, changes);
+    }
+    for (const space of after.spaces)
+      if (this.space(space.tag.key) === undefined)
+        new CacheSpace<Tag, Mapping>(space.tag).addChanges(space, changes);
+    return changes;
   }
 
   *mappings(): Generator<readonly [Tag, Mapping]> {

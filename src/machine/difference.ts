@@ -83,7 +83,7 @@ const values = (before: unknown, after: unknown, path = ''): readonly ValueDiffe
   return found;
 };
 
-/** Mappings by their tag, size and address part; tables and writes by their number. */
+/** Mappings by their tag, size and address part; writes by their number. */
 const rememberedByName = (remembered: Remembered): unknown => {
   if (remembered === NOTHING_REMEMBERED) return undefined;
   const caches: Record<string, unknown> = {};
@@ -97,8 +97,6 @@ const rememberedByName = (remembered: Remembered): unknown => {
     caches,
     stores: remembered.stores,
     uses: remembered.uses,
-    tables: new Map(trieEntries(remembered.tables)),
-    entries: [...trieEntries(remembered.entries)].map(([slot]) => slot),
     writes: new Map(trieEntries(remembered.writes)),
   };
 };

@@ -3,5 +3,6 @@ export * from './mapping';
 export * from './policy';
 export * from './remembered';
 export * from './stale';
+export * from './table-index';
 export * from './way';
 export * from './ways';

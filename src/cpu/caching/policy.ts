@@ -15,3 +15,6 @@ export const samePolicy = (a: CachePolicy, b: CachePolicy): boolean =>
   a.kind === b.kind &&
   (a.kind !== 'lru' || a.entries === (b as typeof a).entries) &&
   (a.kind !== 'adversarial' || a.seed === (b as typeof a).seed);
+
+/** So many mappings a processor remembers at most, under every policy; with one more it drops all, which is always legal. SDM Vol. 3A, 4.10.4.1 Operations that Invalidate TLBs */
+export const MOST_MAPPINGS = 2 ** 15;

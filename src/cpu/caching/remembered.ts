@@ -1,4 +1,4 @@
-import { type NumberTrie, trieGet, trieSet } from '../../core';
+import { type NumberTrie, trieDelete, trieGet, trieSet } from '../../core';
 import {
   type CachedEntry,
   EMPTY_CACHES,
@@ -26,23 +26,10 @@ export interface TableWrite {
   readonly reported: boolean;
 }
 
-/** Where a table stands in the walks that are remembered. */
-export interface TablePlace {
-  readonly table: 'guest' | 'ept';
-  /** Address bits below those that select an entry of it. */
-  readonly shift: number;
-  /** The address bits above them. */
-  readonly number: number;
-}
-
 /** All that a processor remembers of tables, as part of its state. */
 export interface Remembered {
   readonly caches: TranslationCaches;
-  /** The frames of tables that something is remembered from. */
-  readonly tables: NumberTrie<readonly TablePlace[]>;
-  /** The entries that something is remembered from, by address divided by 8. */
-  readonly entries: NumberTrie<true>;
-  /** The last write to each of them, likewise. */
+  /** The last write to each entry that something is remembered from, by address divided by 8. */
   readonly writes: NumberTrie<TableWrite>;
   /** Stores counted. */
   readonly stores: number;
@@ -52,85 +39,18 @@ export interface Remembered {
 
 export const NOTHING_REMEMBERED: Remembered = Object.freeze({
   caches: EMPTY_CACHES,
-  tables: undefined,
-  entries: undefined,
   writes: undefined,
   stores: 0,
   uses: 0,
 });
 
-/** Told of frames of tables and of entries that nothing was remembered from before. */
-export interface Added {
-  table(frame: number): void;
-  entry(slot: number): void;
-}
-
-const NO_PLACES: readonly TablePlace[] = Object.freeze([]);
-
 const ENTRY_BYTES = 8;
-/** What an address is in `entries` and `writes`. */
+/** What an address is in `writes`. */
 export const slotOf = (address: number): number => Math.floor(address / ENTRY_BYTES);
-/** Address bits that select an entry: 9 in a table of 512 entries, 10 in one of 1024. */
-const indexBits = (bytes: 4 | 8): number => (bytes === 8 ? 9 : 10);
-const shiftOf = ({ level, bytes }: CachedEntry): number => 12 + (level - 1) * indexBits(bytes);
-
-const placeOf = (entry: CachedEntry, { number, shift }: Mapping): TablePlace => {
-  const bits = shiftOf(entry);
-  return {
-    table: entry.table,
-    shift: bits,
-    number: Math.floor(number * 2 ** (shift - bits - indexBits(entry.bytes))),
-  };
-};
-
-/** With the tables that a mapping came from; of combined mappings those of EPT are found by guest-physical ones. */
-const withTables = (
-  tables: Remembered['tables'],
-  { tag, mapping }: Fill,
-  added: Added,
-): Remembered['tables'] => {
-  let next = tables;
-  const own = tag.kind === 'guest-physical' ? 'ept' : 'guest';
-  for (const entry of mapping.from) {
-    const frame = Math.floor(entry.address / 4096);
-    const known = trieGet(next, frame);
-    if (known === undefined) added.table(frame);
-    const place = entry.table === own ? placeOf(entry, mapping) : undefined;
-    const isNew =
-      place !== undefined &&
-      known?.some((one) => one.table === own && one.shift === place.shift && one.number === place.number) !==
-        true;
-    if (known === undefined || isNew)
-      next = trieSet(next, frame, Object.freeze([...(known ?? NO_PLACES), ...(isNew ? [place] : [])]));
-  }
-  return next;
-};
-
-const withEntries = (
-  entries: Remembered['entries'],
-  { mapping }: Fill,
-  added: Added,
-): Remembered['entries'] => {
-  let next = entries;
-  for (const { address } of mapping.from) {
-    const slot = slotOf(address);
-    if (trieGet(next, slot) !== undefined) continue;
-    added.entry(slot);
-    next = trieSet(next, slot, true);
-  }
-  return next;
-};
-
-/** With mappings; `added` is told of what was not among that before. */
-export const remember = (before: Remembered, fills: readonly Fill[], added: Added): Remembered => {
+/** With mappings. */
+export const remember = (before: Remembered, fills: readonly Fill[]): Remembered => {
   const caches = withFills(before.caches, fills);
-  if (caches === before.caches) return before;
-  let { tables, entries } = before;
-  for (const fill of fills) {
-    tables = withTables(tables, fill, added);
-    entries = withEntries(entries, fill, added);
-  }
-  return Object.freeze({ ...before, caches, tables, entries });
+  return caches === before.caches ? before : Object.freeze({ ...before, caches });
 };
 
 /** With a mapping changed where it is kept. */
@@ -147,15 +67,10 @@ export const withUse = (before: Remembered, mapping: Mapping): Remembered => {
   return Object.freeze({ ...before, uses, caches: changed(before, mapping, { ...mapping, used: uses }) });
 };
 
-/** With a mapping that a walk of now agrees with in place of one that was remembered. */
-export const withAgreement = (before: Remembered, mapping: Mapping, fill: Fill, added: Added): Remembered => {
-  const again = { ...fill.mapping, used: mapping.used, since: before.stores };
-  return Object.freeze({
-    ...before,
-    caches: changed(before, mapping, again),
-    tables: withTables(before.tables, fill, added),
-    entries: withEntries(before.entries, fill, added),
-  });
+/** With what a walk of now gave in place of a mapping that agrees with it. */
+export const withAgreement = (before: Remembered, mapping: Mapping, now: Mapping): Remembered => {
+  const again = { ...now, used: mapping.used, since: before.stores };
+  return Object.freeze({ ...before, caches: changed(before, mapping, again) });
 };
 
 /** With the mappings of one origin, under some tags, taken for those of another: that they are not was told. */
@@ -206,6 +121,12 @@ export const withWrite = (before: Remembered, address: number, write: TableWrite
     writes: trieSet(before.writes, slotOf(address), Object.freeze(write)),
   });
 
+/** Without the writes to entries that nothing is remembered from any more. */
+export const withoutWrites = (before: Remembered, slots: readonly number[]): Remembered => {
+  const writes = slots.reduce((rest, slot) => trieDelete(rest, slot), before.writes);
+  return writes === before.writes ? before : Object.freeze({ ...before, writes });
+};
+
 /** The last write to an entry since something is remembered of its table. */
 export const writeTo = ({ writes }: Remembered, { address }: CachedEntry): TableWrite | undefined =>
   trieGet(writes, slotOf(address));
@@ -214,15 +135,3 @@ export const writeTo = ({ writes }: Remembered, { address }: CachedEntry): Table
 export const isTouched = (state: Remembered, mapping: Mapping): boolean =>
   state.stores > mapping.since &&
   mapping.from.some((entry) => (writeTo(state, entry)?.number ?? 0) > mapping.since);
-
-/** The addresses whose walks go through an entry of a table, as halves; guest-physical ones for a table of EPT. */
-export const addressesThrough = (
-  { tables }: Remembered,
-  address: number,
-  bytes: 4 | 8,
-): readonly { readonly table: 'guest' | 'ept'; readonly low: number; readonly high: number }[] =>
-  (trieGet(tables, Math.floor(address / 4096)) ?? NO_PLACES).map(({ table, shift, number }) => {
-    const index = (address % 4096) / bytes;
-    const linear = (number * 2 ** indexBits(bytes) + index) * 2 ** shift;
-    return { table, low: (linear % 2 ** 32) | 0, high: Math.floor(linear / 2 ** 32) | 0 };
-  });

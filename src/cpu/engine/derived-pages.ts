@@ -161,7 +161,7 @@ export abstract class DerivedPages {
 
   /** Whether something is remembered of a frame. */
   remembers(frame: number): boolean {
-    return this.remembered?.tables.has(frame) === true;
+    return this.remembered?.hasTable(frame) === true;
   }
 
   /** Whether a processor has derived something from a frame: then writes to it must be seen. */

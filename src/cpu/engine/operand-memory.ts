@@ -195,7 +195,7 @@ export abstract class OperandMemory extends Translation {
     const end = ((offset + bytes - 1) >> 3) + 1;
     for (const one of [this, ...this.peers])
       if (one.remembers(frame) && one.remembered!.speculates)
-        one.remembered!.beforeWrite(frame * 4096 + 8 * first, 8 * (end - first));
+        for (let at = first; at < end; at++) one.remembered!.beforeWrite(frame * 4096 + 8 * at);
     if (!this.isEntry(frame, offset, bytes)) return undefined;
     return Array.from(this.memory.page(frame).words.subarray(2 * first, 2 * end));
   }
@@ -223,10 +223,14 @@ export abstract class OperandMemory extends Translation {
     }
   }
 
-  /** Whether translations of some processor came from bytes of a frame: their write is made alone. */
+  /** Whether translations of some processor came from bytes of a frame, or may come from them just before they are written: their write is made alone. */
   private isEntry(frame: number, offset: number, bytes: number): boolean {
     if (this.cameFrom(frame, offset, bytes)) return true;
-    return this.remembered !== undefined && this.peers.some((peer) => peer.cameFrom(frame, offset, bytes));
+    if (this.remembered === undefined) return false;
+    return (
+      (this.remembered.speculates && [this, ...this.peers].some((one) => one.remembers(frame))) ||
+      this.peers.some((peer) => peer.cameFrom(frame, offset, bytes))
+    );
   }
 
   private readCrossing(low: number, high: number, bytes: number, forWrite: boolean): number {

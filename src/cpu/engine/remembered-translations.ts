@@ -1,7 +1,5 @@
-import { type CacheSpace, join, MAPPING_SHIFTS, numberAt, trieEntries } from '../../core';
+import { type CacheSpace, join, MAPPING_SHIFTS, numberAt } from '../../core';
 import {
-  type Added,
-  addressesThrough,
   agreeing,
   type CacheDrop,
   type CachedAccess,
@@ -20,6 +18,7 @@ import {
   linearTag,
   type Mapping,
   type MappingTag,
+  MOST_MAPPINGS,
   NO_TABLE,
   NOTHING_REMEMBERED,
   type Origin,
@@ -29,7 +28,7 @@ import {
   remember,
   type SecondStage,
   type StaleTranslation,
-  slotOf,
+  TableIndex,
   type TableMemory,
   type TableWrite,
   UNPAGED,
@@ -42,6 +41,7 @@ import {
   withCaches,
   withMost,
   withOrigin,
+  withoutWrites,
   withUse,
   withWrite,
 } from '../caching';
@@ -84,15 +84,10 @@ const FETCH: CachedAccess = { write: false, fetch: true };
 const NO_EPT = -1;
 /** Of the sizes, those that pages have. */
 const PAGE_LEVELS = 4;
-/** So much is remembered at most; then all is dropped, which is always legal. */
-const MOST_MAPPINGS = 1 << 20;
-
 /** What one processor remembers of its walks, as its policy says. SDM Vol. 3A, 4.10 Caching Translation Information */
 export class RememberedTranslations {
-  /** The frames of tables that something is remembered from: writes to them must be seen. */
-  readonly tables = new Set<number>();
-  /** Entries of them that something is remembered from, by address divided by 8. */
-  private readonly entries = new Set<number>();
+  /** What mappings came from: writes to that must be seen. */
+  private readonly index: TableIndex;
   /** The state has changed, perhaps by another processor's store. */
   onChanged: () => void = () => {};
   private own: Space | undefined;
@@ -112,54 +107,39 @@ export class RememberedTranslations {
   private readonly hotHighs = new Int32Array(FAST_ENTRIES);
   private readonly hotFrames = new Float64Array(FAST_ENTRIES);
   private readonly hotPages: Mapping[] = [];
-  private mappings = 0;
-  /** Stores to tables must be seen from now on. */
-  private readonly added: Added = {
-    table: (frame) => {
-      this.tables.add(frame);
-      this.host.dropWrites();
-    },
-    entry: (slot) => this.entries.add(slot),
-  };
 
   constructor(
     private readonly host: WalkingMemory,
     readonly policy: CachePolicy,
-  ) {}
+  ) {
+    this.index = new TableIndex(this.speculates);
+  }
 
   private get state(): Remembered {
     return this.host.cpu.remembered;
   }
   private set state(state: Remembered) {
-    if (state === this.host.cpu.remembered) return;
-    this.host.cpu.remembered = state;
+    const { cpu } = this.host;
+    if (state === cpu.remembered) return;
+    const { newTable, gone } = this.index.follow(state.caches);
+    cpu.remembered = gone.length === 0 ? state : withoutWrites(state, gone);
+    if (newTable) this.host.dropWrites();
     this.onChanged();
   }
 
   /** The processor was given another state. */
   loaded(): void {
-    this.forgetTables();
-    for (const [frame] of trieEntries(this.state.tables)) this.tables.add(frame);
-    for (const [slot] of trieEntries(this.state.entries)) this.entries.add(slot);
-    this.mappings = this.count();
+    if (this.index.follow(this.state.caches).newTable) this.host.dropWrites();
   }
 
-  private forgetTables(): void {
-    this.tables.clear();
-    this.entries.clear();
+  /** Whether something is remembered from entries in a frame. */
+  hasTable(frame: number): boolean {
+    return this.index.hasTable(frame);
   }
 
   /** Whether bytes of memory are part of an entry that something is remembered from. */
   hasEntry(address: number, bytes: number): boolean {
-    const last = slotOf(address + bytes - 1);
-    for (let slot = slotOf(address); slot <= last; slot++) if (this.entries.has(slot)) return true;
-    return false;
-  }
-
-  private count(): number {
-    let count = 0;
-    for (const _ of this.state.caches.mappings()) count++;
-    return count;
+    return this.index.hasEntry(address, bytes);
   }
 
   private stage(): SecondStage | undefined {
@@ -360,7 +340,7 @@ export class RememberedTranslations {
   private agree(mapping: Mapping, { fills }: Way, origin: Origin): void {
     if (!this.isDoubtful(mapping, origin)) return;
     const fill = agreeing(mapping, fills);
-    if (fill !== undefined) this.state = withAgreement(this.state, mapping, fill, this.added);
+    if (fill !== undefined) this.state = withAgreement(this.state, mapping, fill.mapping);
   }
 
   /** Processors walk anew before they fault on what they remember; the policy `adversarial` may not. */
@@ -392,15 +372,12 @@ export class RememberedTranslations {
     const { page } = way;
     const fills = this.counted(way);
     const before = this.state;
-    const state = remember(before, fills, this.added);
+    const state = remember(before, fills);
     if (state === before) return;
-    this.mappings += fills.length;
     this.state = this.policy.kind === 'lru' ? withMost(state, this.policy.entries) : state;
     // Where there are several answers now, the fast arrays may hold one that the caches would not give first.
     if (page !== undefined && this.knowsPage(before, low, high)) this.host.flush();
-    if (this.mappings <= MOST_MAPPINGS) return;
-    this.mappings = this.count();
-    if (this.mappings > MOST_MAPPINGS) this.drop(() => EMPTY_CACHES);
+    if (this.index.mappings > MOST_MAPPINGS) this.drop(() => EMPTY_CACHES);
   }
 
   /** With what is counted of stores, and under the policy `lru` of uses. */
@@ -495,7 +472,6 @@ export class RememberedTranslations {
     const caches = drop(before.caches, this.now());
     if (caches === before.caches) return false;
     this.state = withCaches(before, caches);
-    if (caches.spaces.length === 0) this.forgetTables();
     this.host.flush();
     return true;
   }
@@ -505,12 +481,10 @@ export class RememberedTranslations {
     return this.policy.kind === 'adversarial';
   }
 
-  /** Entries of a table are about to be written: the policy `adversarial` remembers what they still say. */
-  beforeWrite(address: number, bytes: number): void {
-    const { entryBytes } = this.host.pagingMode().format;
-    for (let at = address; at < address + bytes; at += entryBytes)
-      for (const { table, low, high } of addressesThrough(this.state, at, entryBytes))
-        if (table === 'guest' && this.decides('speculative-fill')) this.speculate(low, high);
+  /** 8 bytes of a table are about to be written: the policy `adversarial` remembers what they still say. */
+  beforeWrite(address: number): void {
+    for (const { table, low, high } of this.index.addressesThrough(address))
+      if (table === 'guest' && this.decides('speculative-fill')) this.speculate(low, high);
   }
 
   /** An entry of a table was written. */

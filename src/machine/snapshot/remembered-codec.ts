@@ -10,7 +10,6 @@ import {
   type MappingTag,
   type PcidTag,
   type Remembered,
-  type TablePlace,
   type TableWrite,
   type TranslationCaches,
   UNPAGED,
@@ -148,12 +147,6 @@ const trie = <Value>(inner: Codec<Value>): Codec<NumberTrie<Value>> =>
     },
   );
 
-const place: Codec<TablePlace> = record<TablePlace>({
-  table: oneOf('guest', 'ept'),
-  shift: integer(48, 12),
-  number: anyNumber,
-});
-
 const write: Codec<TableWrite> = record<TableWrite>({
   processor: byte,
   rip: word64,
@@ -164,21 +157,9 @@ const write: Codec<TableWrite> = record<TableWrite>({
   reported: flag,
 });
 
-const slots: Codec<NumberTrie<true>> = mapped(
-  list(anyNumber),
-  (all: NumberTrie<true>) => [...trieEntries(all)].map(([slot]) => slot),
-  (all) => {
-    let set: NumberTrie<true>;
-    for (const slot of all) set = trieSet(set, slot, true as const);
-    return set;
-  },
-);
-
 /** What a processor remembers of tables. */
 export const remembered: Codec<Remembered> = record<Remembered>({
   caches,
-  tables: trie(list(place)),
-  entries: slots,
   writes: trie(write),
   stores: anyNumber,
   uses: anyNumber,
