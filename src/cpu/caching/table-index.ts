@@ -16,6 +16,7 @@ interface TablePlace {
 /** An address whose walk goes through an entry; guest-physical for a table of EPT. */
 export interface AddressThrough {
   readonly table: 'guest' | 'ept';
+  readonly address: number;
   /** Its halves. */
   readonly low: number;
   readonly high: number;
@@ -130,7 +131,8 @@ export class TableIndex {
       (bytes === 8 ? [0] : [0, 4]).map((offset) => {
         const index = ((address % PAGE) + offset) / bytes;
         const through = (number * 2 ** indexBits(bytes) + index) * 2 ** shift;
-        return { table, low: (through % 2 ** 32) | 0, high: Math.floor(through / 2 ** 32) | 0 };
+        const high = Math.floor(through / 2 ** 32) | 0;
+        return { table, address: through, low: (through % 2 ** 32) | 0, high };
       }),
     );
   }

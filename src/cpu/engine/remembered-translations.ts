@@ -368,7 +368,7 @@ export class RememberedTranslations {
     if (next !== 0 && this.decides('speculative-fill')) this.speculate(next, high);
   }
 
-  private remember(way: Way, low: number, high: number): void {
+  private remember(way: Pick<Way, 'page' | 'fills' | 'used'>, low: number, high: number): void {
     const { page } = way;
     const fills = this.counted(way);
     const before = this.state;
@@ -381,7 +381,7 @@ export class RememberedTranslations {
   }
 
   /** With what is counted of stores, and under the policy `lru` of uses. */
-  private counted({ fills, used }: Way): readonly Fill[] {
+  private counted({ fills, used }: Pick<Way, 'fills' | 'used'>): readonly Fill[] {
     const { stores } = this.state;
     let { uses } = this.state;
     // What came by way of something remembered is no newer than that.
@@ -483,8 +483,21 @@ export class RememberedTranslations {
 
   /** 8 bytes of a table are about to be written: the policy `adversarial` remembers what they still say. */
   beforeWrite(address: number): void {
-    for (const { table, low, high } of this.index.addressesThrough(address))
-      if (table === 'guest' && this.decides('speculative-fill')) this.speculate(low, high);
+    const stage = this.stage();
+    for (const { table, address: through, low, high } of this.index.addressesThrough(address)) {
+      // While EPT is off, nothing comes of its tables.
+      if (table === 'ept' && stage === undefined) continue;
+      if (!this.decides('speculative-fill')) continue;
+      if (table === 'guest') this.speculate(low, high);
+      else this.speculateGuestPhysical(stage!, through);
+    }
+  }
+
+  /** The same for a guest-physical address. SDM Vol. 3C, 29.4.2 Creating and Using Cached Translation Information */
+  private speculateGuestPhysical(stage: SecondStage, address: number): void {
+    const { tableMemory } = this.host;
+    for (const { fills, used } of stage.ways(this.state.caches, tableMemory, address, READ, false))
+      this.remember({ page: undefined, fills, used }, 0, 0);
   }
 
   /** An entry of a table was written. */
