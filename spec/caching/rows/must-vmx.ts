@@ -93,8 +93,9 @@ export const FAULT_ROWS: readonly Row[] = [
     section: SECTION,
     start: GUEST,
     example: (scene) => {
-      scene.map(L, 'A').map(N, 'C').become({ eptp: scene.newEpt() }).read(L);
-      scene.mapEpt('C', 'C', WRITE_ALONE);
+      // Malformed from the beginning: what an entry said before, a processor may remember by itself.
+      const eptp = scene.map(L, 'A').map(N, 'C').newEpt();
+      scene.mapEpt('C', 'C', WRITE_ALONE, eptp).become({ eptp }).read(L);
       expectation('misconfiguration', scene.read(N));
       scene.mapEpt('A', 'B');
     },
