@@ -1,4 +1,4 @@
-import type { CacheDrop } from './caching';
+import type { CacheDrop, LinearHalves } from './caching';
 
 /** How memory is reached: who asks, and for what. SDM Vol. 3A, 4.6.1 Determination of Access Rights */
 export interface LinearAccess {
@@ -39,8 +39,8 @@ export interface Mmu {
   copy(from: bigint, to: bigint, bytes: number, count: number): number;
   /** Everything derived from translations is dropped; what is remembered stays. */
   flush(): void;
-  /** An operation invalidates: `drop` gives what is left of what is remembered. Everything derived is dropped (always legal, the manual allows more dropping than demanded). */
-  invalidate(drop: CacheDrop): void;
+  /** An operation invalidates: `drop` gives what is left of what is remembered. Everything derived is dropped (always legal, the manual allows more dropping than demanded). `again`: an address that may be remembered anew at once, as the policy says. */
+  invalidate(drop: CacheDrop, again?: LinearHalves): void;
   /** A fault invalidates: where something is remembered, `drop` gives what is left. */
   forget(drop: CacheDrop): void;
   /** CR0, CR4, EFER, CPL, RFLAGS.AC, CR3 or the EPT root changed: the right set of translations is selected anew. */

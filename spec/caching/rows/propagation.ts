@@ -99,9 +99,7 @@ export const ROWS: readonly Row[] = [
     section: PROPAGATION,
     example: (scene) => {
       const { other } = scene;
-      scene.map(L, 'A').map(M, 'C');
-      // Of the same table: at a store the machine speculates through tables that it remembers something of.
-      other.read(M);
+      scene.map(L, 'A');
       other.read(L);
       other.invlpg(L).speculate(L);
       scene.map(L, 'B').invlpg(L);

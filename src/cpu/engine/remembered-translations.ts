@@ -15,6 +15,7 @@ import {
   guestPhysicalTag,
   isOfOtherOrigin,
   isTouched,
+  type LinearHalves,
   linearTag,
   type Mapping,
   type MappingTag,
@@ -476,7 +477,12 @@ export class RememberedTranslations {
     return true;
   }
 
-  /** Whether `beforeWrite` does anything. */
+  /** An address was invalidated: the policy `adversarial` may remember at once what memory says of it. */
+  dropped({ low, high }: LinearHalves): void {
+    if (this.speculates && this.decides('speculative-fill')) this.speculate(low, high);
+  }
+
+  /** Whether `beforeWrite` and `dropped` do anything. */
   get speculates(): boolean {
     return this.policy.kind === 'adversarial';
   }

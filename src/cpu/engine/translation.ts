@@ -3,6 +3,7 @@ import {
   type CacheDrop,
   type CachePolicy,
   type EntryUpdate,
+  type LinearHalves,
   type TableMemory,
   type Way,
   withoutFaultingPage,
@@ -285,9 +286,10 @@ export abstract class Translation extends DerivedPages {
     this.cpu.raise(VECTOR.pf, errorCode, linear);
   }
 
-  invalidate(drop: CacheDrop): void {
+  invalidate(drop: CacheDrop, again?: LinearHalves): void {
     this.remembered?.drop(drop);
     this.flush();
+    if (again !== undefined) this.remembered?.dropped(again);
   }
 
   forget(drop: CacheDrop): void {

@@ -24,7 +24,7 @@ const invalidatePage = (cpu: ProcessorDraft, instruction: Instruction): void => 
   if (exits(cpu, instruction, { id: 'invlpg', address })) return;
   if (cpu.mode64 && !isCanonical(address, linearAddressBits(cpu))) return;
   const at = { low: low32(address), high: high32(address) };
-  cpu.mmu.invalidate((caches, now) => withoutPage(caches, at, now));
+  cpu.mmu.invalidate((caches, now) => withoutPage(caches, at, now), at);
 };
 
 /** Types of INVPCID: one address, one PCID, everything, everything but global translations. */
