@@ -84,7 +84,8 @@ export interface PageFault {
 }
 
 const KIND_NAMES = Object.keys(ENTRY) as readonly (keyof typeof ENTRY)[];
-const GUEST_BITS = [
+/** Bits 0 to 8 of a guest entry by name. SDM Vol. 3A, 4.5 4-Level Paging and 5-Level Paging */
+export const GUEST_BITS = [
   'present',
   'write',
   'user',

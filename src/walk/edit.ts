@@ -1,5 +1,5 @@
 import { fault, gva, hex, type Outcome, ok } from '../core';
-import { walk } from '../ept';
+import { GUEST_BITS, walk } from '../ept';
 import { tinyWalk } from './tiny';
 import { viewOf, type WalkView } from './view';
 import { changed, type EntryBytes, entryIn, MEMORY_LIMIT, type WalkCase } from './walk-case';
@@ -22,17 +22,6 @@ export interface Edit {
   readonly bytes: EntryBytes;
 }
 
-const GUEST_BITS = [
-  'present',
-  'write',
-  'user',
-  'pwt',
-  'pcd',
-  'accessed',
-  'dirty',
-  'page-size',
-  'global',
-] as const;
 const EPT_BITS = [
   'read',
   'write',
@@ -48,8 +37,10 @@ const EPT_BITS = [
 
 /** Bits of an entry that an edit may name. */
 export const bitNames = (table: 'ept' | 'guest' | undefined): Readonly<Record<string, number>> => {
-  const names = table === undefined ? [] : table === 'ept' ? EPT_BITS : GUEST_BITS;
-  const numbered = names.map((name, bit) => [name, bit] as const).filter(([name]) => name !== '');
+  const names: readonly string[] = table === undefined ? [] : table === 'ept' ? EPT_BITS : GUEST_BITS;
+  const numbered = names
+    .map((name, bit) => [name.replace('pageSize', 'page-size'), bit] as const)
+    .filter(([name]) => name !== '');
   return Object.fromEntries(table === 'guest' ? [...numbered, ['no-execute', 63]] : numbered);
 };
 
