@@ -1,6 +1,7 @@
 // SDM Vol. 3A, 4.10.4.2 Recommended Invalidation
 import { describe, expect, it } from 'vitest';
 import type { StaleTranslation } from '../../src/api/caches';
+import { describeStale } from '../../src/machine';
 import { MachineScene } from './machine-scene';
 import { ROWS, type Row } from './rows';
 import type { ROW_IDS } from './rows/ids';
@@ -142,6 +143,28 @@ describe.each(Object.entries(FORGOTTEN))('%s', (id, forgotten) => {
 });
 
 describe('The report', () => {
+  it('says which processor should have invalidated, where another one made the store', () => {
+    const scene = MachineScene.under(KEEP_ALL);
+    scene.map(L, 'A').read(L);
+    scene.map(L, 'B').read(L);
+    const [report] = scene.reports;
+    expect(report.changed[0].write.processor).not.toBe(report.processor);
+    expect(describeStale(report)).toMatch(/; INVLPG on processor 0 would have been enough$/);
+  });
+
+  it('says where paging was off when the mapping was made', () => {
+    const scene = MachineScene.under(KEEP_ALL);
+    const eptp = scene.newEpt();
+    const at = 0x30_0000n;
+    scene.map(at, 'B').enter({ vpid: 1, eptp, cr0: 0x31n, efer: 0n }).read(at);
+    scene.exit().enter({ vpid: 1, eptp });
+    expect(scene.read(at)).toBe('A');
+    expect(scene.reports).toMatchObject([{ enough: 'INVVPID single-context' }]);
+    expect(describeStale(scene.reports[0])).toContain(
+      'it was remembered of no tables, a walk now begins with the tables at',
+    );
+  });
+
   it('says that the mapping is of an EPTP without accessed and dirty flags', () => {
     const scene = MachineScene.under(KEEP_ALL);
     const eptp = scene.newEpt();
