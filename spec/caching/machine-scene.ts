@@ -1,34 +1,38 @@
 import { createMachine, type MachineConfig, type MachineState, processor, step } from '../../src/api';
 import type { StaleTranslation } from '../../src/api/caches';
 import {
-  CONTROLS,
   revisionIdentifier,
-  VMX_OFF,
   VmcsData,
   type VmcsField,
   type VmxState,
   vmxCapabilities,
 } from '../../src/api/vmx';
-import { type Choice, choiceAt, type MemoryRoot, PAGE_BYTES, seededWord, shiftRight } from '../../src/core';
-import { memoryDifference } from '../../src/machine';
-import { GUEST } from '../vmx/dynamics/guest';
 import {
-  CR0,
-  CR0_PG,
-  CR4,
+  type Choice,
+  choiceAt,
+  high32,
+  type MemoryRoot,
+  PAGE_BYTES,
+  seededWord,
+  shiftRight,
+} from '../../src/core';
+import { memoryDifference } from '../../src/machine';
+import {
   EFER,
   EFER_LMA,
   type FailingInstruction,
   frameName,
+  KEEPS,
   Scene,
   type SceneContext,
   type SceneWorld,
 } from './scene';
 import { APPARATUS, BASE_MEMORY, EPT_TABLES, FIRST_TABLE, type Program, programAt } from './scene-memory';
+import { type Act, type Cpu, CR4_VMXE, isGuest, placed, placeOf, type VmcsFields } from './scene-processor';
 
 type Policy = NonNullable<MachineConfig['caches']>;
-type Fields = Partial<Record<VmcsField, bigint | number>>;
-type Cpu = MachineState['processors'][number];
+/** An act in the context of the scene unless it has one. */
+type OwnAct = Omit<Act, 'context'> & Partial<Pick<Act, 'context'>>;
 
 interface MachineWorld extends SceneWorld {
   state: MachineState;
@@ -43,8 +47,6 @@ const MODEL = processor('everything');
 /** Two logical processors of the scene, and the agent that stores to memory. */
 const AGENT = 2;
 const BLANK = createMachine({ processor: MODEL, memoryBytes: 1 << 29, board: { processors: AGENT + 1 } });
-const CR4_VMXE = 0x2000n;
-const RFLAGS_AC = 0x4_0000n;
 const IA32_EFER = 0xc000_0080n;
 const GENERAL_PROTECTION = 13;
 const PAGE_FAULT = 14;
@@ -52,20 +54,10 @@ const VM_FAIL = 0x41n;
 /** The descriptor of the next TSS in the GDT, and its busy bit. */
 const NEXT_TASK = 32;
 const BUSY = 2n << 40n;
-const HERE = { code: 0, userCode: 1, descriptors: 2, stack: 3 } as const;
 const { regions, descriptors, frames } = APPARATUS;
-
-const HALT = BigInt(programAt('handler'));
 
 const word = (value: bigint): Uint8Array =>
   new Uint8Array(BigUint64Array.of(BigInt.asUintN(64, value)).buffer);
-const segment = (selector: number, accessRights: number) => ({
-  selector,
-  base: 0n,
-  limit: 0xffff_ffff,
-  accessRights,
-});
-
 const blankState = (caches: Policy): MachineState => ({
   ...BLANK,
   config: { ...BLANK.config, caches },
@@ -76,24 +68,12 @@ const blankState = (caches: Policy): MachineState => ({
   ),
 });
 
-/** What a processor is about to do. */
-interface Act {
-  readonly program: Program;
-  readonly rip?: bigint;
-  /** By number. */
-  readonly registers?: Readonly<Record<number, bigint>>;
-  /** Instead of that of the scene. */
-  readonly context?: SceneContext;
-  /** In VMX operation, with this guest in the current VMCS. */
-  readonly vmx?: SceneContext;
-}
-
 /** A scene on a machine: what accesses memory or invalidates is an executed instruction; `become` changes registers from outside. */
 export class MachineScene extends Scene {
   declare protected readonly world: MachineWorld;
   private readonly number: number;
   private marker = 0;
-  private entryFields: Fields = {};
+  private entryFields: VmcsFields = {};
 
   static under(policy: Policy, start: SceneContext = { cr3: 0n }): MachineScene {
     const seed = policy.kind === 'adversarial' ? policy.seed : 0;
@@ -144,10 +124,10 @@ export class MachineScene extends Scene {
 
   // Accesses
 
-  private reached(act: Act, frame: () => number): string {
+  private reached(act: OwnAct, frame: () => number): string {
     return this.frames(act, () => [frame()]);
   }
-  private frames(act: Act, frames: () => readonly number[]): string {
+  private frames(act: OwnAct, frames: () => readonly number[]): string {
     const events = this.perform(act);
     for (const event of events) {
       if (event.kind === 'delivered' && event.event.vector === PAGE_FAULT) return '#PF';
@@ -168,11 +148,11 @@ export class MachineScene extends Scene {
   fetch = (linear: bigint): string => this.reached({ program: 'read', rip: linear }, () => this.eax);
   readAcross(linear: bigint): string {
     const registers = { 3: linear + BigInt(PAGE_BYTES - 4) };
-    const act: Act = { program: 'read8', registers };
+    const act: OwnAct = { program: 'read8', registers };
     // The frame ends with its number, the next one has it in bits 31:8 of its first bytes.
     return this.frames(act, () => {
       const value = this.cpu.registers[0];
-      return [Number(value & 0xffff_ffffn), Number((value >> 40n) & 0xff_ffffn)];
+      return [Number(value & 0xffff_ffffn), high32(value) >>> 8];
     });
   }
   write = (linear: bigint): string => {
@@ -203,7 +183,7 @@ export class MachineScene extends Scene {
   // Instructions
 
   /** One instruction that ends well. */
-  private execute(act: Act): ReturnType<MachineScene['perform']> {
+  private execute(act: OwnAct): ReturnType<MachineScene['perform']> {
     const events = this.perform(act);
     for (const event of events) {
       if (event.kind === 'delivered') throw new Error(`${act.program}: exception ${event.event.vector}`);
@@ -220,14 +200,14 @@ export class MachineScene extends Scene {
     if ((this.cpu.rflags & VM_FAIL) !== 0n) throw new Error(`${program}: VMfail`);
   }
   private get hostContext(): SceneContext {
-    if (!this.isGuest(this.now)) return this.now;
+    if (!isGuest(this.now)) return this.now;
     return this.host ?? { cr3: this.world.hostRoot };
   }
   /** 16 bytes at the address that RAX gets. */
   private operand(low: bigint, high = 0n): Readonly<Record<number, bigint>> {
     this.put(frames.stack * PAGE_BYTES, low);
     this.put(frames.stack * PAGE_BYTES + 8, high);
-    return { 0: this.place('stack', this.now) };
+    return { 0: placeOf('stack', this.now) };
   }
 
   invlpg(linear: bigint): this {
@@ -282,14 +262,19 @@ export class MachineScene extends Scene {
     if (!fails) throw new Error(`${program} succeeds`);
     return this;
   }
+  private load(program: 'movCr0' | 'movCr3' | 'movCr4', source: bigint, value = source): void {
+    this.execute({ program, registers: { 0: source } });
+    const register = program.slice(3).toLowerCase() as 'cr0' | 'cr3' | 'cr4';
+    if (this.cpu.control[register] !== value) throw new Error(`${program}: another value`);
+  }
   protected writeCr0(value: bigint): void {
-    this.execute({ program: 'movCr0', registers: { 0: value } });
+    this.load('movCr0', value);
   }
   protected writeCr3(value: bigint): void {
-    this.execute({ program: 'movCr3', registers: { 0: value } });
+    this.load('movCr3', value, value & ~KEEPS);
   }
   protected writeCr4(value: bigint): void {
-    this.execute({ program: 'movCr4', registers: { 0: value | CR4_VMXE } });
+    this.load('movCr4', value | CR4_VMXE);
   }
   protected writeEfer(value: bigint): void {
     // LMA is no bit to write.
@@ -298,7 +283,7 @@ export class MachineScene extends Scene {
   }
   protected switchTask(cr3: bigint): void {
     const tss = frames.descriptors * PAGE_BYTES + descriptors.nextTss;
-    const here = BigInt.asUintN(32, this.place('code', this.now));
+    const here = BigInt.asUintN(32, placeOf('code', this.now));
     // CR3 and EIP; EFLAGS; ES and CS, SS and DS.
     this.put(tss + 24, cr3 << 32n);
     this.put(tss + 32, here | (2n << 32n));
@@ -347,17 +332,13 @@ export class MachineScene extends Scene {
     return data.get(name);
   }
 
-  private isGuest({ guest, vpid = 0, eptp }: SceneContext): boolean {
-    return guest ?? (vpid !== 0 || eptp !== undefined);
+  /** The processor about to act. */
+  private placed(act: OwnAct = { program: 'read' }, number = this.number): Cpu {
+    const cpu = this.world.state.processors[number];
+    const vmcs = { host: this.hostContext, fields: this.entryFields };
+    return placed(cpu, { context: this.now, ...act }, vmcs);
   }
-  /** Linear address of a page of the apparatus: physical without paging, of 32 bits outside 64-bit mode. */
-  private place(page: keyof typeof HERE, { cr0 = CR0, efer = EFER }: SceneContext): bigint {
-    if ((cr0 & CR0_PG) === 0n) return BigInt(frames[page] * PAGE_BYTES);
-    const linear = APPARATUS.linear + BigInt(HERE[page] * PAGE_BYTES);
-    return (efer & EFER_LMA) === 0n ? BigInt.asUintN(32, linear) : linear;
-  }
-
-  private perform(act: Act) {
+  private perform(act: OwnAct) {
     return this.step(this.number, this.placed(act));
   }
   private step(number: number, cpu: Cpu) {
@@ -370,139 +351,5 @@ export class MachineScene extends Scene {
     world.state = state;
     for (const event of events) if (event.kind === 'stale-translation') world.reports.push(event.report);
     return events;
-  }
-
-  /** The processor with the registers of a context, about to act. */
-  private placed(
-    { program, rip, registers = {}, context = this.now, vmx }: Act = { program: 'read' },
-    number = this.number,
-  ): Cpu {
-    const cpu = this.world.state.processors[number];
-    const {
-      cr0 = CR0,
-      cr3,
-      cr4 = CR4,
-      efer = EFER,
-      pdptes,
-      pkru = 0n,
-      pkrs = 0n,
-      user = false,
-      ac = false,
-    } = context;
-    const nonRoot = this.isGuest(context);
-    const is64 = (efer & EFER_LMA) !== 0n;
-    const code = this.place(user ? 'userCode' : 'code', context);
-    const table = this.place('descriptors', context);
-    const cs = user ? segment(0x2b, 0xa0fb) : is64 ? segment(8, 0xa09b) : segment(24, 0xc09b);
-    const data = user ? segment(0x33, 0xc0f3) : segment(16, 0xc093);
-    const tss = is64 ? descriptors.tss64 : descriptors.tss32;
-    return {
-      ...cpu,
-      rip: rip ?? code + BigInt(programAt(program)),
-      rflags: 2n | (ac ? RFLAGS_AC : 0n),
-      registers: cpu.registers.map(
-        (value, n) => registers[n] ?? (n === 4 ? this.place('stack', context) + 0x1000n : value),
-      ),
-      segments: {
-        ...{ cs, ss: data, ds: data, es: data, fs: data, gs: data, ldtr: segment(0, 0x1_0082) },
-        tr: { selector: 40, base: table + BigInt(tss), limit: 0x67, accessRights: 0x8b },
-      },
-      tables: {
-        gdtr: { base: table + BigInt(descriptors.gdt), limit: 47 },
-        idtr: is64
-          ? { base: table + BigInt(descriptors.idt64), limit: 0x1ff }
-          : { base: table + BigInt(descriptors.idt32), limit: 0xff },
-      },
-      control: { ...cpu.control, cr0, cr3, cr4: cr4 | CR4_VMXE, efer, pkru },
-      modelSpecific: { ...cpu.modelSpecific, featureControl: 5n, pkrs },
-      hidden: { ...cpu.hidden, activity: 0, pdptes: pdptes ?? [0n, 0n, 0n, 0n] },
-      nonRoot,
-      virtualization:
-        nonRoot || (vmx !== undefined && program !== 'vmxon')
-          ? this.operation(nonRoot ? context : vmx!, nonRoot)
-          : VMX_OFF,
-    };
-  }
-
-  /** VMX operation with a guest in the current VMCS. */
-  private operation(guest: SceneContext, nonRoot: boolean): VmxState {
-    return {
-      ...VMX_OFF,
-      vmxonPointer: regions.vmxon * PAGE_BYTES,
-      currentVmcs: regions.vmcs * PAGE_BYTES,
-      nonRoot,
-      active: [
-        {
-          address: regions.vmcs * PAGE_BYTES,
-          launched: true,
-          shadow: false,
-          vmxoffSinceLaunch: false,
-          words: Array.from(this.vmcsOf(guest).words),
-        },
-      ],
-    };
-  }
-
-  private vmcsOf(guest: SceneContext): VmcsData {
-    const { cr0 = CR0, cr3, cr4 = CR4, efer = EFER, vpid = 0, eptp, pdptes = [0n, 0n, 0n, 0n] } = guest;
-    const host = this.hostContext;
-    const is64 = (efer & EFER_LMA) !== 0n;
-    const table = this.place('descriptors', guest);
-    const data = new VmcsData();
-    const values: Fields = {
-      ...GUEST,
-      ...this.entryFields,
-      exceptionBitmap: guest.exceptionBitmap ?? 0,
-      msrBitmapAddress: regions.msrBitmaps * PAGE_BYTES,
-      eptpListAddress: regions.eptpList * PAGE_BYTES,
-      pmlAddress: regions.log * PAGE_BYTES,
-      pmlIndex: 511,
-      vpid,
-      eptPointer: eptp ?? 0n,
-      hostCr0: host.cr0 ?? CR0,
-      hostCr3: host.cr3,
-      hostCr4: (host.cr4 ?? CR4) | CR4_VMXE,
-      hostIa32Efer: host.efer ?? EFER,
-      // A step goes on to the next instruction that retires.
-      hostRip: this.place('code', host) + HALT,
-      hostRsp: this.place('stack', host) + 0x1000n,
-      guestCr0: cr0,
-      guestCr3: cr3,
-      guestCr4: cr4 | CR4_VMXE,
-      guestIa32Efer: efer,
-      guestPdpte0: pdptes[0],
-      guestPdpte1: pdptes[1],
-      guestPdpte2: pdptes[2],
-      guestPdpte3: pdptes[3],
-      guestRip: this.place('code', guest) + HALT,
-      guestRsp: this.place('stack', guest) + 0x1000n,
-      guestCsAccessRights: is64 ? 0xa09b : 0xc09b,
-      guestTrBase: table + BigInt(is64 ? descriptors.tss64 : descriptors.tss32),
-      guestGdtrBase: table + BigInt(descriptors.gdt),
-      guestIdtrBase: table + BigInt(is64 ? descriptors.idt64 : descriptors.idt32),
-    };
-    for (const [name, value] of Object.entries(values))
-      data.set(name as VmcsField, BigInt.asUintN(64, BigInt(value)));
-    const controls: readonly (readonly [keyof typeof CONTROLS, boolean])[] = [
-      ['useMsrBitmaps', true],
-      ['activateSecondaryControls', true],
-      ['enableInvpcid', true],
-      ['modeBasedExecuteControl', guest.modeBased === true],
-      ['enablePml', guest.pml === true && eptp !== undefined],
-      ['enableVpid', vpid !== 0],
-      ['enableEpt', eptp !== undefined],
-      ['unrestrictedGuest', eptp !== undefined],
-      ['enableVmFunctions', eptp !== undefined],
-      ['eptpSwitching', eptp !== undefined],
-      ['loadGuestIa32Efer', true],
-      ['loadHostIa32Efer', true],
-      ['ia32eModeGuest', is64],
-    ];
-    for (const [control, on] of controls) {
-      const { field, bit } = CONTROLS[control];
-      const mask = 1n << BigInt(bit);
-      data.set(field, on ? data.get(field) | mask : data.get(field) & ~mask);
-    }
-    return data;
   }
 }

@@ -1,4 +1,13 @@
-import { EMPTY_MEMORY, gpa, hpa, MemoryDraft, type MemoryRoot, PAGE_BYTES } from '../../src/core';
+import {
+  EMPTY_MEMORY,
+  gpa,
+  high32,
+  hpa,
+  low32,
+  MemoryDraft,
+  type MemoryRoot,
+  PAGE_BYTES,
+} from '../../src/core';
 import { EptTables } from '../../src/ept';
 
 /** Frames of data by name; each is of 4 KiB, and `LARGE_A` and `LARGE_B` begin pages of 2 MiB. */
@@ -138,8 +147,8 @@ const baseMemory = (): MemoryRoot => {
   const draft = new MemoryDraft(memory);
   const put = (address: number, value: bigint): void => {
     const { words } = draft.ownedPage(Math.floor(address / PAGE_BYTES));
-    words[(address % PAGE_BYTES) / 4] = Number(BigInt.asIntN(32, value));
-    words[(address % PAGE_BYTES) / 4 + 1] = Number(BigInt.asIntN(32, value >> 32n));
+    words[(address % PAGE_BYTES) / 4] = low32(value);
+    words[(address % PAGE_BYTES) / 4 + 1] = high32(value);
   };
   for (const [table, index, entry] of [
     [PML4, 511, at(PDPT) | TABLE_BITS],
