@@ -1,7 +1,7 @@
 // Changes of EPT by a monitor. SDM Vol. 3C, 29.4.3.4 Guidelines for Use of the INVEPT Instruction
 import { AT } from '../../cpu/engine/paged-guest';
 import { words } from '../../vmx/dynamics/whole-machine';
-import { fetch, read, type Store, store, write } from './code';
+import { access, fetch, read, type Store, store, write } from './code';
 import { ALL, BIT, CR4, entry, L, LARGE, M, N, PAGE, reloadCr3, TABLE, to } from './paged';
 import { EPT, EPT_LARGE, EPT_PAGE, EPT_TABLE, EPTP, host, invept, invvpid, VPID, vmwrite } from './virtual';
 import { type VmmProgram, vmmCell } from './vmm';
@@ -16,6 +16,7 @@ const largeOf = (gpa: number): number => EPT.pd + (gpa / LARGE_BYTES) * 8;
 const mapped = (gpa: number, flags = EPT_PAGE): bigint => BigInt(host(gpa)) | flags;
 
 /** N, which was not touched yet, is in the same page of the guest's memory as L. */
+const GLOBAL: Store = { address: entry(L, 1), value: to(PAGE.A, ALL | BIT.G) };
 const ALIAS: Store = { address: entry(N, 2), value: to(TABLE.pt) };
 
 type Change = Pick<VmmProgram, 'event' | 'before' | 'current'> &
@@ -62,20 +63,22 @@ const CHANGES: readonly Change[] = [
 ];
 
 /** The entry of the page of L is changed; L is used again, or N, which only shares what came from EPT. */
-const leafChanges = (['combined page', 'guest-physical page'] as const).flatMap((mapping) =>
-  CHANGES.map(
-    ({ to: value, kind, ...change }): VmmProgram => ({
-      ...change,
-      mapping,
-      entries: [ALIAS],
-      change: { address: leafOf(PAGE.A), value },
-      correctly: INVEPT,
-      use: [kind, mapping === 'combined page' ? L : N],
-      cached: host(PAGE.A),
-      level: 1,
-      enough: ENOUGH,
-    }),
-  ),
+const leafChanges = (['combined page', 'combined global page', 'guest-physical page'] as const).flatMap(
+  (mapping) =>
+    CHANGES.map(
+      ({ to: value, kind, ...change }): VmmProgram => ({
+        ...change,
+        mapping,
+        entries: mapping === 'combined global page' ? [GLOBAL] : [ALIAS],
+        cr4: mapping === 'combined global page' ? CR4.PGE : 0n,
+        change: { address: leafOf(PAGE.A), value },
+        correctly: INVEPT,
+        use: [kind, mapping === 'guest-physical page' ? N : L],
+        cached: host(PAGE.A),
+        level: 1,
+        enough: ENOUGH,
+      }),
+    ),
 );
 
 /** Tables that the cells build; the first two map pages C and D, E and F. */
@@ -148,6 +151,8 @@ const TABLE_PAGE = {
   level: 1,
 } as const;
 
+const FREED = 'EPT table freed and used for data';
+
 const PROGRAMS: readonly VmmProgram[] = [
   {
     ...SPLIT,
@@ -193,7 +198,7 @@ const PROGRAMS: readonly VmmProgram[] = [
   },
   {
     ...PDE,
-    event: 'EPT table freed and used for data',
+    event: FREED,
     change: { address: largeOf(SMALL), value: 0n },
     besides: store({ address: FREE.ptOfC + 8, value: mapped(PAGE.F) }),
     cached: host(PAGE.F),
@@ -256,6 +261,7 @@ const PROGRAMS: readonly VmmProgram[] = [
     instead: ['INVVPID individual-address', invvpid(0, VPID, L)],
     correctly: ['INVEPT all-context', invept(2, 0)],
   },
+  { ...TABLE_PAGE, mapping: 'combined page', use: ['read', L], cached: host(PAGE.A), current: host(PAGE.D) },
   { ...TABLE_PAGE, mapping: 'combined table', use: ['read', M], cached: host(PAGE.B), current: host(PAGE.E) },
   {
     ...TABLE_PAGE,
@@ -264,16 +270,40 @@ const PROGRAMS: readonly VmmProgram[] = [
     cached: host(PAGE.A),
     current: host(PAGE.D),
   },
-  {
-    ...TABLE_PAGE,
-    event: 'page of a page table made absent by EPT',
-    mapping: 'combined table',
-    change: { address: leafOf(TABLE.pt), value: 0n },
-    use: ['read', M],
-    cached: host(PAGE.B),
-    current: 'ept-violation',
-  },
+  ...(
+    [
+      ['combined page', L, PAGE.A],
+      ['combined table', M, PAGE.B],
+      ['guest-physical page', N, PAGE.A],
+    ] as const
+  ).map(
+    ([mapping, address, page]): VmmProgram => ({
+      ...TABLE_PAGE,
+      event: 'page of a page table made absent by EPT',
+      mapping,
+      change: { address: leafOf(TABLE.pt), value: 0n },
+      use: ['read', address],
+      cached: host(page),
+      current: 'ept-violation',
+    }),
+  ),
 ];
+
+/** The same changes of tables, and the page of L is remembered; N only shares what came from EPT. */
+const ofPages = PROGRAMS.filter(({ mapping }) => mapping === 'guest-physical table')
+  .filter(({ event }) => ![JOINED.event, FREED].includes(event))
+  .flatMap(({ use: [kind], current, ...program }) =>
+    (['combined page', 'guest-physical page'] as const).map(
+      (mapping): VmmProgram => ({
+        ...program,
+        mapping,
+        before: access(kind, L),
+        use: [kind, mapping === 'combined page' ? L : N],
+        cached: host(PAGE.C),
+        current: typeof current === 'number' ? host(PAGE.E) : current,
+      }),
+    ),
+  );
 
 /** What a guest may expect of a register that its monitor writes for it. SDM Vol. 3C, 29.4.3.3 Guidelines for Use of the INVVPID Instruction */
 const STATE_EDITS: readonly VmmProgram[] = [
@@ -291,6 +321,21 @@ const STATE_EDITS: readonly VmmProgram[] = [
   },
   {
     event: 'VPID used for another virtual processor',
+    mapping: 'combined global page',
+    entries: [GLOBAL],
+    cr4: CR4.PGE,
+    before: read(L),
+    besides: vmwrite('guestCr3', TABLE.otherRoot),
+    instead: ['INVVPID single-context, retaining globals', invvpid(3, VPID)],
+    correctly: ['INVVPID single-context', invvpid(1, VPID)],
+    use: ['read', L],
+    cached: host(PAGE.A),
+    current: host(PAGE.D),
+    roots: { cached: AT.pml4, current: TABLE.otherRoot },
+    enough: 'INVLPG',
+  },
+  {
+    event: 'VPID used for another virtual processor',
     mapping: 'combined table',
     before: read(L),
     besides: vmwrite('guestCr3', TABLE.otherRoot),
@@ -304,7 +349,7 @@ const STATE_EDITS: readonly VmmProgram[] = [
   {
     event: 'CR4.PGE cleared by the monitor for its guest',
     mapping: 'combined global page',
-    entries: [{ address: entry(L, 1), value: to(PAGE.A, ALL | BIT.G) }],
+    entries: [GLOBAL],
     cr4: CR4.PGE,
     before: read(L),
     besides: vmwrite('guestCr4', 0x2020n),
@@ -318,4 +363,4 @@ const STATE_EDITS: readonly VmmProgram[] = [
   },
 ];
 
-export const EPT_CELLS = [...leafChanges, ...PROGRAMS, ...STATE_EDITS].map(vmmCell);
+export const EPT_CELLS = [...leafChanges, ...PROGRAMS, ...ofPages, ...STATE_EDITS].map(vmmCell);

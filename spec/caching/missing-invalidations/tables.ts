@@ -1,8 +1,9 @@
 // Changes of entries that name tables. SDM Vol. 3A, 4.10.3.1 Caches for Paging Structures, 4.10.4.2 Recommended Invalidation
-import { read } from './code';
+import { access, read, togglePge } from './code';
 import { type GuestProgram, guestCells } from './guest';
-import { ALL, BIT, entry, indexOf, L, LARGE, M, N, O, PAGE, reloadCr3, TABLE, to } from './paged';
+import { ALL, BIT, CR4, entry, indexOf, L, LARGE, M, N, O, PAGE, reloadCr3, TABLE, to } from './paged';
 
+const JOINED = '4-KiB pages replaced by a large page';
 const COMMON = {
   mapping: 'table',
   before: read(L),
@@ -51,7 +52,7 @@ const PROGRAMS: readonly GuestProgram[] = [
   },
   {
     ...COMMON,
-    event: '4-KiB pages replaced by a large page',
+    event: JOINED,
     change: { address: entry(L, 2), value: to(LARGE.A, ALL | BIT.LARGE) },
     use: ['read', M],
     current: LARGE.A + indexOf(M, 1) * 0x1000,
@@ -94,4 +95,27 @@ const PROGRAMS: readonly GuestProgram[] = [
   },
 ];
 
-export const TABLE_CELLS = PROGRAMS.flatMap(guestCells);
+/** The same changes, and the page of L itself is remembered. */
+const ofPages = PROGRAMS.filter(({ event }) => event !== JOINED).flatMap(
+  ({ use: [kind], current, ...program }) =>
+    (['page', 'global page'] as const).map((mapping): GuestProgram => {
+      const isGlobal = mapping === 'global page';
+      return {
+        ...program,
+        mapping,
+        before: access(kind, L),
+        use: [kind, L],
+        cached: PAGE.A,
+        current: typeof current === 'number' ? PAGE.D : current,
+        ...(isGlobal
+          ? {
+              cr4: CR4.PGE,
+              entries: [{ address: entry(L, 1), value: to(PAGE.A, ALL | BIT.G) }],
+              correctly: ['MOV CR4 that changes PGE, twice', togglePge],
+            }
+          : {}),
+      };
+    }),
+);
+
+export const TABLE_CELLS = [...PROGRAMS, ...ofPages].flatMap(guestCells);
