@@ -7,6 +7,10 @@ import { MemoryIo } from '../cli/memory-io';
 
 const text = readFileSync(DOCUMENT, 'utf8');
 
+/** It depends on how long the name of the image is. */
+const withoutClock = (shown: string): string =>
+  shown.trimEnd().replace(/machine clock \d+/, 'machine clock N');
+
 describe(DOCUMENT, () => {
   it('is what its generator makes now', () => {
     expect(text).toBe(document());
@@ -17,7 +21,7 @@ describe(DOCUMENT, () => {
     const io = new MemoryIo();
     const image = command.replace('linear-tables', 'guests/images/linear-tables.elf');
     await io.command(...image.split(' '), '--quiet');
-    expect((io.out + io.err).trimEnd()).toBe(output.trimEnd());
+    expect(withoutClock(io.out + io.err)).toBe(withoutClock(output));
   });
 });
 
