@@ -307,12 +307,12 @@ describe('bad snapshots', () => {
     [
       'a later version',
       Uint8Array.from([...snapshot.subarray(0, 8), 9, ...snapshot.subarray(9)]),
-      /^header version: 9 is not 3/,
+      /^header version: 9 is not 4/,
     ],
     [
       'an earlier version',
-      Uint8Array.from([...snapshot.subarray(0, 8), 2, ...snapshot.subarray(9)]),
-      /^header version: 2 is not 3, the version that this program reads; save the snapshot again/,
+      Uint8Array.from([...snapshot.subarray(0, 8), 3, ...snapshot.subarray(9)]),
+      /^header version: 3 is not 4, the version that this program reads; save the snapshot again/,
     ],
   ])('%s', (_, bytes, expected) => {
     expect(problem(bytes)).toMatch(expected);

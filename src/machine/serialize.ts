@@ -17,7 +17,7 @@ export interface SnapshotError {
 }
 
 /** The layout of snapshots; raised by every change that older readers would misread. */
-export const SNAPSHOT_VERSION = 3;
+export const SNAPSHOT_VERSION = 4;
 
 /*
  * A file: 8 bytes of magic, the version (32 bits), a word of zeros, the length of the body (64 bits), its SHA-256 (32 bytes), and the body deflated.
