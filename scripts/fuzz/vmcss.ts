@@ -19,7 +19,7 @@ import {
   type VmcsField,
   type VmxState,
 } from '../../src/api/vmx';
-import { words } from './flat-machine';
+import { rootOperation, words } from './flat-machine';
 import { attempted, type Part, Wrong } from './part';
 import { Random } from './random';
 import { isListed } from './unbuilt';
@@ -169,25 +169,7 @@ const attempt = (seed: number, index: number): readonly string[] => {
   const vmcs = vmcsOf(random);
   const movSsBlocking = random.once(64);
   const [cpu] = base.processors;
-  const virtualization: VmxState = {
-    vmxonPointer: AT.vmxon,
-    currentVmcs: AT.vmcs,
-    nonRoot: false,
-    timerDeadline: Number.POSITIVE_INFINITY,
-    virtualNmiBlocking: false,
-    monitorTrap: 'none',
-    pauseLoop: undefined,
-    abortIndicator: 0,
-    active: [
-      {
-        address: AT.vmcs,
-        launched: false,
-        shadow: false,
-        vmxoffSinceLaunch: false,
-        words: Array.from(vmcs.words),
-      },
-    ],
-  };
+  const virtualization = rootOperation(AT, vmcs);
   const hidden = { ...cpu.hidden, blockingByMovSs: movSsBlocking };
   const state: MachineState = { ...base, processors: [{ ...cpu, hidden, virtualization }] };
   const reproduction = (): string =>

@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
-import { flatSegment, words } from '../../../scripts/fuzz/flat-machine';
+import { flatSegment, rootOperation, words } from '../../../scripts/fuzz/flat-machine';
 import { createMachine, type MachineState, type Processor, processor, run, step } from '../../../src/api';
 import type { HiddenState } from '../../../src/api/cpu';
 import {
@@ -93,27 +93,6 @@ const vmcsOf = ({ fields = {}, controls = [], without = [], host = 'ia-32e' }: S
   return data;
 };
 
-/** VMX operation with these words in the current VMCS. */
-const operation = (data: Pick<VmcsData, 'words'>): VmxState => ({
-  vmxonPointer: AT.vmxon,
-  currentVmcs: AT.vmcs,
-  nonRoot: false,
-  timerDeadline: Number.POSITIVE_INFINITY,
-  virtualNmiBlocking: false,
-  pauseLoop: undefined,
-  monitorTrap: 'none',
-  abortIndicator: 0,
-  active: [
-    {
-      address: AT.vmcs,
-      launched: false,
-      shadow: false,
-      vmxoffSinceLaunch: false,
-      words: Array.from(data.words),
-    },
-  ],
-});
-
 const HLT = 0xf4;
 const VMLAUNCH = [0x0f, 0x01, 0xc2];
 const bytes32 = (value: number): readonly number[] => [...new Uint8Array(Uint32Array.of(value).buffer)];
@@ -192,7 +171,7 @@ export const beforeLaunch = (setting: Setting = {}): MachineState => {
         modelSpecific: { ...cpu.modelSpecific, featureControl: 5n },
         segments: { ...cpu.segments, cs: flatSegment(8, code), ss: data, ds: data, es: data },
         hidden: { ...cpu.hidden, ...(setting.host === 'pae' ? { pdptes: PDPTES } : {}), ...setting.hidden },
-        virtualization: operation(vmcsOf(setting)),
+        virtualization: rootOperation(AT, vmcsOf(setting)),
       },
     ],
   };
