@@ -1,10 +1,10 @@
 import { CR0, CR4, CR4_BITS, G, L, M, USED } from '../scene';
+import { OLD_OR_NEW } from './phrases';
 import type { Row } from './row';
 
 const CR0_CD = 0x4000_0000n;
 const CR0_NW = 0x2000_0000n;
 const CR4_PSE = 0x10n;
-const OLD_OR_NEW = ['A', 'B'] as const;
 
 export const ROWS: readonly Row[] = [
   {
