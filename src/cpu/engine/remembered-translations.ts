@@ -1,17 +1,12 @@
-import { type CacheSpace, join, MAPPING_SHIFTS, numberAt } from '../../core';
+import { type CacheSpace, MAPPING_SHIFTS, numberAt } from '../../core';
 import {
   agreeing,
-  type CacheDrop,
   type CachedAccess,
-  type CachePolicy,
   type CurrentTags,
-  changedEntries,
   combinedTag,
   contradicts,
   currentPcid,
   EMPTY_CACHES,
-  type EntryUpdate,
-  type Fill,
   guestPhysicalTag,
   isOfOtherOrigin,
   isTouched,
@@ -19,82 +14,36 @@ import {
   linearTag,
   type Mapping,
   type MappingTag,
-  MOST_MAPPINGS,
-  NO_TABLE,
   NOTHING_REMEMBERED,
   type Origin,
   originOf,
   preferredWay,
-  type Remembered,
-  remember,
   type SecondStage,
-  type StaleTranslation,
-  TableIndex,
-  type TableMemory,
-  type TableWrite,
   UNPAGED,
-  viewOf,
-  type WalkRoot,
   type Way,
   type WaySetup,
   waysOf,
   withAgreement,
-  withCaches,
-  withMost,
-  withOrigin,
-  withoutWrites,
-  withUse,
-  withWrite,
 } from '../caching';
 import { accessAllowed, keyDenies, type PagingRights, supervisorKeys, userKeys } from '../page-fault';
-import type { PagingMode } from '../paging-mode';
-import type { ProcessorDraft } from '../processor-draft';
 import { SLOT } from '../slots';
 import { FAST_ENTRIES, fastIndex } from './fast-pages';
-import { type StaleCause, smallestRemedy } from './stale-remedy';
-
-/** What the memory of a processor does for its caches. */
-export interface WalkingMemory {
-  readonly cpu: ProcessorDraft;
-  readonly tableMemory: TableMemory;
-  /** The paging mode in use; CR0.PG is 1. */
-  pagingMode(): PagingMode;
-  /** What governs the rights of an access. */
-  governing(implicit: boolean): PagingRights;
-  /** The walk through memory, with all that it does. */
-  walk(low: number, high: number, write: boolean, fetch: boolean, implicit: boolean): number;
-  /** Ends the instruction with the fault of a translation. */
-  refuse(way: Way, low: number, high: number, write: boolean, fetch: boolean): never;
-  /** Sets the flags of a walk that was made in part; may leave with a VM exit. */
-  setFlags(updates: readonly EntryUpdate[]): void;
-  /** A frame was reached without a walk. */
-  reached(frame: number, write: boolean, fetch: boolean): void;
-  dropWrites(): void;
-  /** Drops what the fast arrays and links were derived from. */
-  flush(): void;
-}
+import { NO_EPT, RememberedState } from './remembered-state';
+import { staleReport } from './stale-report';
 
 type Space = CacheSpace<MappingTag, Mapping>;
 
 const CR3_LOW = 2 * SLOT.cr3;
 const FRAME_BYTES = 4096;
-const walkRoot = (frame: number): WalkRoot => (frame < 0 ? undefined : frame * FRAME_BYTES);
 const READ: CachedAccess = { write: false, fetch: false };
 const WRITE: CachedAccess = { write: true, fetch: false };
 const FETCH: CachedAccess = { write: false, fetch: true };
-const NO_EPT = -1;
 /** Of the sizes, those that pages have. */
 const PAGE_LEVELS = 4;
 /** What one processor remembers of its walks, as its policy says. SDM Vol. 3A, 4.10 Caching Translation Information */
-export class RememberedTranslations {
-  /** What mappings came from: writes to that must be seen. */
-  private readonly index: TableIndex;
-  /** The state has changed, perhaps by another processor's store. */
-  onChanged: () => void = () => {};
+export class RememberedTranslations extends RememberedState {
   private own: Space | undefined;
   private global: Space | undefined;
-  private ownKey = '';
-  private globalKey = '';
   private keysOf: CurrentTags = { vpid: -1, pcid: -1, ep4ta: NO_EPT };
   private selected = NOTHING_REMEMBERED;
   // Of what is derived: how it would be walked for now
@@ -108,59 +57,6 @@ export class RememberedTranslations {
   private readonly hotHighs = new Int32Array(FAST_ENTRIES);
   private readonly hotFrames = new Float64Array(FAST_ENTRIES);
   private readonly hotPages: Mapping[] = [];
-
-  constructor(
-    private readonly host: WalkingMemory,
-    readonly policy: CachePolicy,
-  ) {
-    this.index = new TableIndex(this.speculates);
-  }
-
-  private get state(): Remembered {
-    return this.host.cpu.remembered;
-  }
-  private set state(state: Remembered) {
-    const { cpu } = this.host;
-    if (state === cpu.remembered) return;
-    const { newTable, gone } = this.index.follow(state.caches);
-    cpu.remembered = gone.length === 0 ? state : withoutWrites(state, gone);
-    if (newTable) this.host.dropWrites();
-    this.onChanged();
-  }
-
-  /** The processor was given another state. */
-  loaded(): void {
-    if (this.index.follow(this.state.caches).newTable) this.host.dropWrites();
-  }
-
-  /** Whether something is remembered from entries in a frame. */
-  hasTable(frame: number): boolean {
-    return this.index.hasTable(frame);
-  }
-
-  /** Whether bytes of memory are part of an entry that something is remembered from. */
-  hasEntry(address: number, bytes: number): boolean {
-    return this.index.hasEntry(address, bytes);
-  }
-
-  private stage(): SecondStage | undefined {
-    const { cpu } = this.host;
-    return cpu.nonRoot ? cpu.virtualization!.secondStage(cpu) : undefined;
-  }
-
-  private vpid(): number {
-    const { cpu } = this.host;
-    return cpu.nonRoot ? cpu.virtualization!.currentVpid(cpu) : 0;
-  }
-
-  /** What selects mappings now. */
-  now(): CurrentTags {
-    return {
-      vpid: this.vpid(),
-      pcid: currentPcid(this.host.cpu.W),
-      ep4ta: this.stage()?.ep4ta ?? NO_EPT,
-    };
-  }
 
   /** Registers may have changed that select tables, and no tag. */
   originChanged(): void {
@@ -354,11 +250,6 @@ export class RememberedTranslations {
     return preferredWay(setup, low, high);
   }
 
-  private decides(site: 'spurious-fault' | 'speculative-fill'): boolean {
-    const seed = this.policy.kind === 'adversarial' ? this.policy.seed : 0;
-    return this.host.cpu.decide(site, 2n, BigInt(seed)) === 1n;
-  }
-
   /** What the walk just made may be remembered of. */
   private learn(setup: WaySetup, low: number, high: number): void {
     const { caches } = this.state;
@@ -367,44 +258,6 @@ export class RememberedTranslations {
     // The next page, as processors that prefetch do.
     const next = ((low & -4096) + 4096) | 0;
     if (next !== 0 && this.decides('speculative-fill')) this.speculate(next, high);
-  }
-
-  private remember(way: Pick<Way, 'page' | 'fills' | 'used'>, low: number, high: number): void {
-    const { page } = way;
-    const fills = this.counted(way);
-    const before = this.state;
-    const state = remember(before, fills);
-    if (state === before) return;
-    this.state = this.policy.kind === 'lru' ? withMost(state, this.policy.entries) : state;
-    // Where there are several answers now, the fast arrays may hold one that the caches would not give first.
-    if (page !== undefined && this.knowsPage(before, low, high)) this.host.flush();
-    if (this.index.mappings > MOST_MAPPINGS) this.drop(() => EMPTY_CACHES);
-  }
-
-  /** With what is counted of stores, and under the policy `lru` of uses. */
-  private counted({ fills, used }: Pick<Way, 'fills' | 'used'>): readonly Fill[] {
-    const { stores } = this.state;
-    let { uses } = this.state;
-    // What came by way of something remembered is no newer than that.
-    const since = used.reduce((least, mapping) => Math.min(least, mapping.since), stores);
-    if (this.policy.kind !== 'lru')
-      return since === 0 ? fills : fills.map(({ tag, mapping }) => ({ tag, mapping: { ...mapping, since } }));
-    const counted = fills.map(({ tag, mapping }) => ({ tag, mapping: { ...mapping, since, used: ++uses } }));
-    this.state = Object.freeze({ ...this.state, uses });
-    return counted;
-  }
-
-  /** Mappings are used; the last one anew costs nothing. */
-  private use(mappings: readonly Mapping[]): void {
-    for (const mapping of mappings) {
-      if (mapping.used !== this.state.uses) this.state = withUse(this.state, mapping);
-    }
-  }
-
-  private knowsPage({ caches }: Remembered, low: number, high: number): boolean {
-    return [this.ownKey, this.globalKey].some(
-      (key) => caches.space(key)?.covering('page', low, high).next().done === false,
-    );
   }
 
   /** Remembers an address that no program touched. SDM Vol. 3A, 4.10.2.3 Details of TLB Use */
@@ -419,7 +272,12 @@ export class RememberedTranslations {
   private useStale(way: Way, current: Way, low: number, high: number, setup: WaySetup): number {
     const { host } = this;
     const { write, fetch } = setup.access;
-    this.report(way, current, low, high, setup);
+    const { cpu } = host;
+    const stale = staleReport(cpu, this.state, this.keysNow(setup), setup, low, high, way, current);
+    if (stale !== undefined) {
+      this.state = stale.told;
+      cpu.watcher?.staleTranslation?.(cpu, stale.report);
+    }
     host.setFlags(way.updates);
     if (way.frame === undefined) return host.refuse(way, low, high, write, fetch);
     this.remember(preferredWay({ ...setup, caches: this.state.caches }, low, high), low, high);
@@ -427,64 +285,14 @@ export class RememberedTranslations {
     return way.frame;
   }
 
-  private report(way: Way, current: Way, low: number, high: number, setup: WaySetup): void {
-    const { cpu } = this.host;
-    const changed = changedEntries(this.state, way);
-    const origin = originOf(setup, low);
-    const moved = way.used.filter((mapping) => isOfOtherOrigin(mapping, origin));
-    if (moved.length === 0 && changed.every(({ write }) => write.reported)) return;
-    const { vpid, pcid, stage, access } = setup;
-    const root = moved.find((mapping) => mapping.root !== NO_TABLE && mapping.root !== origin.root)?.root;
-    const why: StaleCause = {
-      changed,
-      roots: root === undefined ? undefined : { cached: walkRoot(root), current: walkRoot(origin.root) },
-      unflagged: moved.some(({ flagged }) => origin.flagged && !flagged),
-    };
-    const report: StaleTranslation = Object.freeze({
-      processor: cpu.number,
-      address: join(low, high),
-      access: access.write ? 'write' : access.fetch ? 'fetch' : 'read',
-      vpid,
-      pcid,
-      ep4ta: stage?.ep4ta,
-      cached: viewOf(way),
-      current: viewOf(current),
-      ...why,
-      enough: smallestRemedy(cpu, { ...setup, caches: this.state.caches }, low, high, why),
-    });
-    for (const { address, write } of changed)
-      this.state = withWrite(this.state, address, { ...write, reported: true });
-    for (const mapping of moved)
-      this.state = withOrigin(this.state, this.keysNow(setup), mapping, {
-        ...origin,
-        root: mapping.root === NO_TABLE ? NO_TABLE : origin.root,
-      });
-    cpu.watcher?.staleTranslation?.(cpu, report);
-  }
-
   private keysNow({ stage }: WaySetup): readonly string[] {
     const keys = [this.ownKey, this.globalKey];
     return stage === undefined ? keys : [...keys, guestPhysicalTag(stage.ep4ta).key];
   }
 
-  /** An operation invalidates; whether anything was dropped. */
-  drop(drop: CacheDrop): boolean {
-    const before = this.state;
-    const caches = drop(before.caches, this.now());
-    if (caches === before.caches) return false;
-    this.state = withCaches(before, caches);
-    this.host.flush();
-    return true;
-  }
-
   /** An address was invalidated: the policy `adversarial` may remember at once what memory says of it. */
   dropped({ low, high }: LinearHalves): void {
     if (this.speculates && this.decides('speculative-fill')) this.speculate(low, high);
-  }
-
-  /** Whether `beforeWrite` and `dropped` do anything. */
-  get speculates(): boolean {
-    return this.policy.kind === 'adversarial';
   }
 
   /** 8 bytes of a table are about to be written: the policy `adversarial` remembers what they still say. */
@@ -504,11 +312,5 @@ export class RememberedTranslations {
     const { tableMemory } = this.host;
     for (const { fills, used } of stage.ways(this.state.caches, tableMemory, address, READ, false))
       this.remember({ page: undefined, fills, used }, 0, 0);
-  }
-
-  /** An entry of a table was written. */
-  written(address: number, write: Omit<TableWrite, 'number' | 'reported'>): void {
-    const number = this.state.stores + 1;
-    this.state = withWrite(this.state, address, { ...write, number, reported: false });
   }
 }
