@@ -34,7 +34,7 @@ export const vmcallRoundTrip: Row = async ({ smoke, runs }) => {
       row,
       variant: 'monitor reads the exit reason',
       unit,
-      target: atLeast(200_000),
+      target: atLeast(500_000),
       runs: repeated(runs, () => roundTrips(count, true)),
     },
     {
