@@ -66,7 +66,7 @@ export const document = (): string => {
     'The bundled guest `linear-tables` is such a monitor with such a guest, written from that description; `fixed=0` takes the flush away. `spec/caching/linear-tables.spec.ts` holds what it does:',
     '',
     '```',
-    '$ vtmodel run linear-tables --caches keep-all --append fixed=0',
+    '$ vtmodel run linear-tables --quiet --caches keep-all --append fixed=0',
     'linear-tables: first table 0x7001000, second table 0x0',
     'linear-tables: FAILED, the monitor has written to a page that is no page table any more',
     'vtmodel: stale translation: write of 0xffff810080000000 used physical page 0x10d000 from the translation caches, memory says physical page 0x10c000 (VPID 0, PCID 0); the paging entry of level 2 at 0x110000 was written by the instruction at 0x1004ef of processor 0, machine clock 8418; INVLPG would have been enough',

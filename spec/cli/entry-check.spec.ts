@@ -206,3 +206,20 @@ describe('bad input names the place in the file, the value and the fix', () => {
     expect(await io.command('entry-check', '--template', 'real-mode', '--processor', 'nehalem')).toBe(2);
   });
 });
+
+describe('hostile JSON is refused with one short line', () => {
+  it.each([
+    ['deep arrays', `{"vmcs":${'['.repeat(200_000)}${']'.repeat(200_000)}}`, /\/vmcs: \[{60}\.{3}: not what/],
+    [
+      'deep objects',
+      `${'{"a":'.repeat(100_000)}1${'}'.repeat(100_000)}`,
+      /\/: \{"a":.*\.{3}: "vmcs" is missing/,
+    ],
+    ['a long name', { vmcs: { ['k'.repeat(200_000)]: 1 } }, /\/vmcs\/k+\.{3}: 1: unknown name/],
+  ])('%s', async (_, state, says) => {
+    const { status, err } = await checked(state);
+    expect(status).toBe(2);
+    expect(err).toMatch(says);
+    expect(err.length).toBeLessThan(500);
+  });
+});

@@ -17,12 +17,22 @@ const validatorOf = (schema: JsonSchema): ValidateFunction => {
 };
 
 const LONGEST_SHOWN = 60;
+const LONGEST_PATH = 120;
+
+const shortened = (text: string, longest: number): string =>
+  text.length <= longest ? text : `${text.slice(0, longest)}...`;
+
+/** Without what stands too deep to be shown: each level takes a character at least. */
+const shallow = (value: unknown, levels = LONGEST_SHOWN): unknown => {
+  if (typeof value !== 'object' || value === null) return value;
+  if (levels === 0) return [];
+  if (Array.isArray(value)) return value.map((one) => shallow(one, levels - 1));
+  return Object.fromEntries(Object.entries(value).map(([name, one]) => [name, shallow(one, levels - 1)]));
+};
 
 /** A value as it stands in the file, shortened. */
-const shown = (value: unknown): string => {
-  const text = JSON.stringify(value) ?? 'nothing';
-  return text.length <= LONGEST_SHOWN ? text : `${text.slice(0, LONGEST_SHOWN)}...`;
-};
+const shown = (value: unknown): string =>
+  shortened(JSON.stringify(shallow(value)) ?? 'nothing', LONGEST_SHOWN);
 
 /** A JSON pointer for people: the whole document is "/". RFC 6901 */
 export const jsonPath = (...keys: readonly (string | number)[]): string =>
@@ -30,7 +40,7 @@ export const jsonPath = (...keys: readonly (string | number)[]): string =>
 
 /** A file's contents that cannot be used: where, what stands there, what is wrong, and the fix. */
 export const badJson = (file: string, path: string, value: unknown, problem: string, fix: string): never => {
-  throw new BadInput(`${file}: ${path}: ${shown(value)}: ${problem}; ${fix}`);
+  throw new BadInput(`${file}: ${shortened(path, LONGEST_PATH)}: ${shown(value)}: ${problem}; ${fix}`);
 };
 
 const describedBy = (schema: unknown): string =>

@@ -18,7 +18,10 @@ const distance = (a: string, b: string): number => {
 
 /** The word of a list that a mistyped one most probably means; undefined where none is near. */
 export const nearest = (word: string, words: readonly string[]): string | undefined => {
-  const ranked = words.map((one) => [distance(word, one), one] as const).sort(([a], [b]) => a - b);
-  const [first] = ranked;
-  return first !== undefined && first[0] <= Math.max(1, Math.floor(word.length / 3)) ? first[1] : undefined;
+  const farthest = Math.max(1, Math.floor(word.length / 3));
+  const [first] = words
+    .filter((one) => Math.abs(one.length - word.length) <= farthest)
+    .map((one) => [distance(word, one), one] as const)
+    .sort(([a], [b]) => a - b);
+  return first !== undefined && first[0] <= farthest ? first[1] : undefined;
 };
