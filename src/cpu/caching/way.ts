@@ -27,19 +27,11 @@ export interface EntryUpdate {
   readonly gpa: number | undefined;
 }
 
-/** One way in which a guest-physical address is translated; rights are not looked at. */
-export interface StageWay {
-  /** `absent`: an EPT violation, whatever the access. */
-  readonly end: 'mapped' | 'absent' | 'misconfiguration';
-  /** After `mapped`: the 4-KiB frame of the address. */
-  readonly frame: number;
-  /** Address bits below the page of EPT. */
-  readonly shift: MappingShift;
-  /** `EPT_RIGHTS`. */
+/** What a walk has gathered. */
+export interface WalkPath {
   readonly rights: number;
-  readonly dirty: boolean;
+  /** Accessed flags are 1 so far: what comes of the walk may be remembered. */
   readonly accessed: boolean;
-  readonly memoryType: number;
   /** Tells walks apart that would set flags in entries; empty where there are none. */
   readonly unset: string;
   /** The flags that it sets where rights allow the access, from the top table down. */
@@ -47,6 +39,18 @@ export interface StageWay {
   readonly from: readonly CachedEntry[];
   readonly used: readonly Mapping[];
   readonly fills: readonly Fill[];
+}
+
+/** One way in which a guest-physical address is translated, with `EPT_RIGHTS`; those are not looked at. */
+export interface StageWay extends WalkPath {
+  /** `absent`: an EPT violation, whatever the access. */
+  readonly end: 'mapped' | 'absent' | 'misconfiguration';
+  /** After `mapped`: the 4-KiB frame of the address. */
+  readonly frame: number;
+  /** Address bits below the page of EPT. */
+  readonly shift: MappingShift;
+  readonly dirty: boolean;
+  readonly memoryType: number;
 }
 
 /** The second dimension of a walk, as the core sees it. SDM Vol. 3C, 29.3.1 EPT Overview */

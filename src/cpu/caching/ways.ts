@@ -9,51 +9,29 @@ import {
   type PagingFormat,
   shiftAt,
 } from '../../core';
-import {
-  accessAllowed,
-  keyDenies,
-  pageFaultErrorCode,
-  protectionKey,
-  supervisorKeys,
-  userKeys,
-} from '../page-fault';
-import { PTE, RIGHTS } from '../paging-format';
+import { protectionKey } from '../page-fault';
+import { PTE } from '../paging-format';
 import { NO_ROOT, type PagingMode } from '../paging-mode';
 import { CR4, SLOT } from '../slots';
 import {
   type CachedEntry,
   combinedTag,
-  type Fill,
   linearTag,
   type Mapping,
   type MappingTag,
   NO_TABLE,
   type Origin,
-  UNPAGED,
 } from './mapping';
-import type { CachedAccess, EntryUpdate, StageWay, Way, WayFault, WaySetup } from './way';
-
-const FRAME_BYTES = 4096;
+import { denial, FAULT_FREE, ofEpt, pageFault, pagingDenial, stageFault } from './refusal';
+import { joined, NOTHING, originOf, START } from './walk-path';
+import type { CachedAccess, StageWay, WalkPath, Way, WaySetup } from './way';
 
 /** A walk on its way to a table. */
 interface Place {
   readonly level: number;
   /** Frame of the table, host-physical. */
   readonly table: number;
-  readonly path: Path;
-}
-
-/** What a walk has gathered. */
-interface Path {
-  readonly rights: number;
-  /** Accessed flags are 1 so far: what comes of the walk may be remembered. */
-  readonly accessed: boolean;
-  /** Addresses of entries in which it would set flags. */
-  readonly unset: string;
-  readonly updates: readonly EntryUpdate[];
-  readonly from: readonly CachedEntry[];
-  readonly used: readonly Mapping[];
-  readonly fills: readonly Fill[];
+  readonly path: WalkPath;
 }
 
 /** A leaf of the tables that the linear address selects. */
@@ -66,17 +44,6 @@ interface Leaf {
   readonly protectionKey: number;
 }
 
-const NOTHING: readonly never[] = Object.freeze([]);
-const ALL_RIGHTS = RIGHTS.write | RIGHTS.user | RIGHTS.execute;
-const START: Path = {
-  rights: ALL_RIGHTS,
-  accessed: true,
-  unset: '',
-  updates: NOTHING,
-  from: NOTHING,
-  used: NOTHING,
-  fills: NOTHING,
-};
 /** Without paging, linear addresses are guest-physical. */
 const unpaged = (low: number): Leaf => ({
   frame: low >>> 12,
@@ -87,24 +54,7 @@ const unpaged = (low: number): Leaf => ({
   protectionKey: 0,
 });
 const READ: CachedAccess = { write: false, fetch: false };
-const FAULT_FREE = {
-  frame: undefined,
-  fault: undefined,
-  spurious: false,
-  page: undefined,
-  updates: NOTHING,
-  fills: NOTHING,
-};
-/** What is set before the tables of the guest have been walked to their end: flags of EPT. */
-const ofEpt = (updates: readonly EntryUpdate[]): readonly EntryUpdate[] =>
-  updates.filter(({ table }) => table === 'ept');
 const TYPE_BITS = PTE.pwt | PTE.pcd;
-
-/** What a mapping made now comes of. */
-export const originOf = ({ mode, stage, W }: WaySetup, low: number): Origin => ({
-  root: mode === undefined ? UNPAGED : mode.root(W, low) / FRAME_BYTES,
-  flagged: stage?.accessedDirty ?? true,
-});
 
 /** The ways to translate one linear address. */
 class Ways {
@@ -163,12 +113,12 @@ class Ways {
 
   private *fromRoot(mode: PagingMode): Generator<Way> {
     const root = mode.root(this.setup.W, this.low);
-    if (root === NO_ROOT) yield this.pageFault(false, false, START);
+    if (root === NO_ROOT) yield pageFault(this.setup, false, false, START);
     else yield* this.toTable(root / 4096, mode.format.levels, START);
   }
 
   /** To a table whose frame the guest names. */
-  private *toTable(frame: number, level: number, path: Path): Generator<Way> {
+  private *toTable(frame: number, level: number, path: WalkPath): Generator<Way> {
     const { stage, caches, memory, mode } = this.setup;
     if (stage === undefined) {
       yield* this.from({ level, table: frame, path });
@@ -176,23 +126,11 @@ class Ways {
     }
     const gpa = entryAddress(mode!.format, frame * 4096, this.low, this.high, level);
     for (const way of stage.ways(caches, memory, gpa, READ, true)) {
-      const next = this.joined(path, way);
+      const next = joined(path, way);
       if (way.end === 'mapped' && stage.allows(way.rights, READ, undefined))
         yield* this.from({ level, table: way.frame, path: this.tableFill(next, way, level) });
-      else yield this.stageFault(way, gpa, next, ofEpt(path.updates), true);
+      else yield stageFault(way, gpa, next, ofEpt(path.updates), true);
     }
-  }
-
-  private joined(path: Path, way: StageWay): Path {
-    return {
-      ...path,
-      accessed: path.accessed && way.accessed,
-      unset: path.unset + way.unset,
-      updates: [...path.updates, ...way.updates],
-      from: [...path.from, ...way.from],
-      used: [...path.used, ...way.used],
-      fills: [...path.fills, ...way.fills],
-    };
   }
 
   /** Walks that come to the same table with the same rights have the same end; one that used memory alone is told apart. */
@@ -217,7 +155,7 @@ class Ways {
     const entry: CachedEntry = Object.freeze({ table: 'guest', level, address, low, high, bytes });
     const wanted = PTE.accessed | (kind === ENTRY.leaf && this.setup.access.write ? PTE.dirty : 0);
     const bits = wanted & ~low;
-    const next: Path = {
+    const next: WalkPath = {
       ...path,
       unset: bits === 0 ? path.unset : `${path.unset} ${address}`,
       updates:
@@ -227,7 +165,7 @@ class Ways {
       from: [...path.from, entry],
     };
     if (kind === ENTRY.absent || kind === ENTRY.reserved)
-      yield this.pageFault(kind !== ENTRY.absent, kind === ENTRY.reserved, next);
+      yield pageFault(this.setup, kind !== ENTRY.absent, kind === ENTRY.reserved, next);
     else if (kind === ENTRY.leaf) yield* this.final(this.leafOf(format, low, high, level), next);
     else {
       const frame = frameOfEntry(low, high);
@@ -247,7 +185,7 @@ class Ways {
   }
 
   /** With an entry of a paging-structure cache for the entry just read, where it may be remembered. */
-  private learned(path: Path, frame: number, level: number): Path {
+  private learned(path: WalkPath, frame: number, level: number): WalkPath {
     const { format } = this.setup.mode!;
     const shift = shiftAt(format, level) as MappingShift;
     if (!path.accessed) return path;
@@ -273,7 +211,7 @@ class Ways {
   }
 
   /** Under EPT an entry is known by where the next table is in host memory: known when that was translated. */
-  private tableFill(path: Path, way: StageWay, level: number): Path {
+  private tableFill(path: WalkPath, way: StageWay, level: number): WalkPath {
     const { format } = this.setup.mode!;
     // Where accesses to tables count as writes, who uses the entry no longer sees that the table's page is to become dirty.
     return level === format.levels || !way.dirty ? path : this.learned(path, way.frame, level + 1);
@@ -293,13 +231,13 @@ class Ways {
   }
 
   /** The final address: through EPT where it is on. */
-  private *final(leaf: Leaf, path: Path): Generator<Way> {
+  private *final(leaf: Leaf, path: WalkPath): Generator<Way> {
     const { stage, caches, memory, access } = this.setup;
     if (stage === undefined) {
       yield this.known(leaf, path, leaf.frame, leaf.shift as MappingShift, 0, leaf.dirty, leaf.memoryType);
       return;
     }
-    const refused = this.pagingDenial(path.rights, leaf.protectionKey);
+    const refused = pagingDenial(this.setup, path.rights, leaf.protectionKey);
     if (refused !== undefined) {
       yield {
         ...FAULT_FREE,
@@ -313,12 +251,12 @@ class Ways {
     }
     const gpa = leaf.frame * 4096 + (this.low & 4095);
     for (const way of stage.ways(caches, memory, gpa, access, false)) {
-      const next = this.joined(path, way);
+      const next = joined(path, way);
       const { frame, rights, memoryType } = way;
       const known = next.used.length > 0;
       const to = ['to', leaf.frame, leaf.shift, path.rights, leaf.memoryType, next.unset, known] as const;
       if (!this.isNew(...to, way.end, frame, rights, memoryType)) continue;
-      if (way.end !== 'mapped') yield this.stageFault(way, gpa, next, path.updates, false);
+      if (way.end !== 'mapped') yield stageFault(way, gpa, next, path.updates, false);
       else {
         const shift = Math.min(way.shift, leaf.shift) as MappingShift;
         const type = leaf.memoryType | (way.memoryType << 8);
@@ -331,7 +269,7 @@ class Ways {
   /** A page that was walked to. */
   private known(
     leaf: Leaf,
-    path: Path,
+    path: WalkPath,
     frame: number,
     shift: MappingShift,
     eptRights: number,
@@ -363,78 +301,12 @@ class Ways {
     return this.ofPage(page, { ...path, fills });
   }
 
-  private ofPage(page: Mapping, { updates, from, used, fills }: Path): Way {
-    const fault = this.denial(page);
+  private ofPage(page: Mapping, { updates, from, used, fills }: WalkPath): Way {
+    const fault = denial(this.setup, this.low, this.high, page);
     if (fault !== undefined)
       return { ...FAULT_FREE, fault, spurious: used.length > 0, page, from, used, fills };
     const offset = numberAt(this.low, this.high, 12) % 2 ** (page.shift - 12);
     return { ...FAULT_FREE, frame: page.frame + offset, page, updates, from, used, fills };
-  }
-
-  private denial({
-    rights,
-    eptRights,
-    protectionKey: key,
-    guestFrame,
-    shift,
-  }: Mapping): WayFault | undefined {
-    const refused = this.pagingDenial(rights, key);
-    const { stage, access } = this.setup;
-    if (refused !== undefined || stage === undefined || stage.allows(eptRights, access, rights))
-      return refused;
-    const offset = (numberAt(this.low, this.high, 12) % 2 ** (shift - 12)) * 4096 + (this.low & 4095);
-    return {
-      kind: 'ept-violation',
-      gpa: guestFrame * 4096 + offset,
-      rights: eptRights,
-      pagingStructure: false,
-      linearRights: rights,
-    };
-  }
-
-  /** Why the rights of paging refuse the access. SDM Vol. 3A, 4.6.1 Determination of Access Rights */
-  private pagingDenial(rights: number, key: number): WayFault | undefined {
-    const { mode, by, W, access } = this.setup;
-    if (mode === undefined) return undefined;
-    const { write, fetch } = access;
-    const denied = mode.keys && !fetch && keyDenies(rights, key, write, by, userKeys(W), supervisorKeys(W));
-    if (!denied && accessAllowed(rights, write, fetch, by)) return undefined;
-    return { kind: 'page-fault', errorCode: pageFaultErrorCode(true, false, write, fetch, by, denied) };
-  }
-
-  private pageFault(present: boolean, reserved: boolean, { updates, from, used, fills }: Path): Way {
-    const { access, by } = this.setup;
-    const errorCode = pageFaultErrorCode(present, reserved, access.write, access.fetch, by);
-    return {
-      ...FAULT_FREE,
-      fault: { kind: 'page-fault', errorCode },
-      updates: ofEpt(updates),
-      from,
-      used,
-      fills,
-    };
-  }
-
-  private stageFault(
-    way: StageWay,
-    gpa: number,
-    path: Path,
-    updates: readonly EntryUpdate[],
-    pagingStructure: boolean,
-  ): Way {
-    const { from, used, fills } = path;
-    const fault: WayFault =
-      way.end === 'misconfiguration'
-        ? { kind: 'ept-misconfiguration', gpa }
-        : {
-            kind: 'ept-violation',
-            gpa,
-            rights: way.end === 'absent' ? 0 : way.rights,
-            pagingStructure,
-            linearRights: path.rights,
-          };
-    const spurious = way.end === 'mapped' && used.length > 0;
-    return { ...FAULT_FREE, fault, spurious, updates, from, used, fills };
   }
 }
 

@@ -11,8 +11,6 @@ import {
 import {
   type CachedAccess,
   type CachedEntry,
-  type EntryUpdate,
-  type Fill,
   type GuestPhysicalTag,
   guestPhysicalTag,
   type Mapping,
@@ -21,6 +19,7 @@ import {
   type StageWay,
   type TableMemory,
   type TranslationCaches,
+  type WalkPath,
 } from '../../cpu/caching';
 import { EPT_ENTRY, EPT_RIGHTS } from '../entry';
 import { highHalf, lowHalf } from '../nested-walk';
@@ -41,16 +40,6 @@ export interface EptInUse {
   readonly accessedDirty: boolean;
   /** Mode-based execute control is on. */
   readonly modeBased: boolean;
-}
-
-interface Path {
-  readonly rights: number;
-  readonly accessed: boolean;
-  readonly unset: string;
-  readonly updates: readonly EntryUpdate[];
-  readonly from: readonly CachedEntry[];
-  readonly used: readonly Mapping[];
-  readonly fills: readonly Fill[];
 }
 
 const NO_WAY = { frame: 0, shift: 12, dirty: false, memoryType: 0, unset: '', updates: NOTHING } as const;
@@ -111,7 +100,7 @@ class GuestPhysicalWays {
 
   private ofPage(
     { frame, shift, eptRights: rights, dirty, memoryType }: Mapping,
-    path: Pick<Path, 'from' | 'used' | 'fills' | 'unset' | 'updates'>,
+    path: Pick<WalkPath, 'from' | 'used' | 'fills' | 'unset' | 'updates'>,
   ): StageWay {
     const offset = numberAt(this.low, this.high, 12) % 2 ** (shift - 12);
     return {
@@ -127,7 +116,7 @@ class GuestPhysicalWays {
   }
 
   /** Down the tables as memory has them. SDM Vol. 3C, 29.3.2 EPT Translation Mechanism */
-  private walk(first: number, top: number, start: Path): StageWay {
+  private walk(first: number, top: number, start: WalkPath): StageWay {
     const { format, accessedDirty } = this.ept;
     const { memory, low: addressLow, high: addressHigh } = this;
     let table = top;
