@@ -12,6 +12,7 @@ export interface ChoiceQuestion {
   readonly preferred: bigint;
 }
 
+/** What answers the questions that the manual leaves open: a number below `alternatives`. */
 export interface Choice {
   (question: ChoiceQuestion): bigint;
   /** The sites whose questions it answers; elsewhere the preferred answer is taken unasked. All sites when left out; 'undefined-flags' costs speed. */
@@ -56,6 +57,7 @@ export const CHOICE_SITES = {
     'the value of RDRAND and RDSEED, the last answer being failure (default: a fixed sequence that never fails)',
 } as const;
 
+/** A place where the manual leaves a result open, by name. */
 export type ChoiceSite = keyof typeof CHOICE_SITES;
 
 const WEYL = 0x9e37_79b9_7f4a_7c15n;

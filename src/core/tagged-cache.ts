@@ -7,6 +7,7 @@ import { eachTrieChange, type NumberTrie, trieDelete, trieEntries, trieGet, trie
 
 /** Sizes of what one mapping covers, as the number of address bits below it: pages of 4 KiB, 2 and 4 MiB and 1 GiB; the rest is for tables alone. */
 export const MAPPING_SHIFTS = [12, 21, 22, 30, 39, 48] as const;
+/** Address bits below what one mapping covers. */
 export type MappingShift = (typeof MAPPING_SHIFTS)[number];
 
 /** What a store needs to know of a mapping. */

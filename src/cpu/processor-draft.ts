@@ -12,6 +12,7 @@ import type { Virtualization } from './virtualization';
 
 /** Activity state; what MWAIT, UMWAIT (`mwait`) and TPAUSE bring about is active for the VMCS. SDM Vol. 3C, 25.4.2 Guest Non-Register State */
 export const ACTIVITY = { active: 0, hlt: 1, shutdown: 2, waitForSipi: 3, mwait: 4, tpause: 5 } as const;
+/** Number of an activity state, as `ACTIVITY` names it. SDM Vol. 3C, 25.4.2 Guest Non-Register State */
 export type ActivityState = (typeof ACTIVITY)[keyof typeof ACTIVITY];
 
 /** Whether a processor waits in MWAIT, UMWAIT or TPAUSE. */

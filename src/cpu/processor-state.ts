@@ -21,6 +21,7 @@ export interface SegmentRegister {
 
 /** Segment registers of the published state, those of the VMCS in its order. SDM Vol. 3C, 25.4.1 Guest Register State */
 export const SEGMENT_REGISTERS = ['es', 'cs', 'ss', 'ds', 'fs', 'gs', 'ldtr', 'tr'] as const;
+/** Name of a segment register, LDTR or TR. */
 export type SegmentRegisterName = (typeof SEGMENT_REGISTERS)[number];
 
 /** GDTR or IDTR: linear base, limit in bytes. */

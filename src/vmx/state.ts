@@ -40,6 +40,7 @@ export interface VmxState {
   readonly active: readonly VmcsState[];
 }
 
+/** Outside VMX operation, no VMCS active. */
 export const VMX_OFF: VmxState = Object.freeze({
   vmxonPointer: undefined,
   currentVmcs: undefined,

@@ -112,6 +112,7 @@ export const isOfOtherOrigin = ({ root, flagged }: Mapping, now: Origin): boolea
 /** All that one logical processor remembers. SDM Vol. 3A, 4.10 Caching Translation Information; SDM Vol. 3C, 29.4 Caching Translation Information */
 export type TranslationCaches = TaggedCache<MappingTag, Mapping>;
 
+/** Nothing is remembered, as after a reset. */
 export const EMPTY_CACHES: TranslationCaches = new TaggedCache<MappingTag, Mapping>();
 
 const sameEntries = (a: readonly CachedEntry[], b: readonly CachedEntry[]): boolean =>

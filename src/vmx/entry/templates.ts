@@ -3,6 +3,7 @@ import { CONTROLS, type Control, FIELD_NAMES, type VmcsField, type VmcsValues } 
 
 /** Guests of which there is a state that enters. */
 export const VM_ENTRY_GUESTS = ['64-bit', '32-bit', 'real-mode'] as const;
+/** Mode of a guest of which there is a state that enters. */
 export type VmEntryGuest = (typeof VM_ENTRY_GUESTS)[number];
 
 type Fields = Partial<VmcsValues>;

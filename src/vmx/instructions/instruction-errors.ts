@@ -103,6 +103,7 @@ export const INSTRUCTION_ERRORS = {
   },
 } as const satisfies Record<string, InstructionErrorRow>;
 
+/** Name of a VM-instruction error. SDM Vol. 3C, 31.4 VM Instruction Error Numbers */
 export type InstructionError = keyof typeof INSTRUCTION_ERRORS;
 
 const byNumber = new Map<number, InstructionError>(

@@ -207,4 +207,5 @@ export const CONTROLS = {
   eptpSwitching: { field: 'vmFunctionControls', bit: 0, name: 'EPTP switching' },
 } as const satisfies Record<string, ControlRow>;
 
+/** Name of a bit of the control fields. */
 export type Control = keyof typeof CONTROLS;

@@ -807,4 +807,5 @@ export const VMCS_FIELDS = {
   },
 } as const satisfies Record<string, FieldRow>;
 
+/** Name of a field of the VMCS. */
 export type VmcsField = keyof typeof VMCS_FIELDS;
