@@ -215,6 +215,11 @@ describe('hostile JSON is refused with one short line', () => {
       `${'{"a":'.repeat(100_000)}1${'}'.repeat(100_000)}`,
       /\/: \{"a":.*\.{3}: "vmcs" is missing/,
     ],
+    [
+      'one word of memory twice',
+      { vmcs: {}, memory: { '0x10': 1, 16: 2 } },
+      /"16" is the same word; give each word once/,
+    ],
     ['a long name', { vmcs: { ['k'.repeat(200_000)]: 1 } }, /\/vmcs\/k+\.{3}: 1: unknown name/],
   ])('%s', async (_, state, says) => {
     const { status, err } = await checked(state);

@@ -85,7 +85,7 @@ describe('vtmodel walk --set', () => {
     expect(out).toContain('This would mend it: --set guest.l2=-bit3');
     expect(out).toMatch(/Set ept\.l2@guest\.l1 at 0x\w+: 0x\w{3}7 is 0x\w{3}1 now\.\n/);
     expect(out).toMatch(/Before: host-physical 0x\w+\. Now: page fault, error code 0x9\.\n/);
-    expect(out).toContain('8 references before, 3 now; 1 of them differ (*).');
+    expect(out).toContain('8 references before, 3 now; 1 of them differs (*).');
   });
 
   it('what mends a walk is what --set takes', async () => {

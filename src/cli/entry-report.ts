@@ -102,7 +102,9 @@ export const printReport = (io: CommandIo, report: VmEntryReport): void => {
     io.stdout.write(`${table([header, ...violations.map(row)])}\n`);
   }
   if (notEvaluated.length > 0) {
-    io.stdout.write(`${bold(`${notEvaluated.length} rules are not evaluated, for lack of`)}\n`);
+    io.stdout.write(
+      `${bold(`${notEvaluated.length} ${notEvaluated.length === 1 ? 'rule is' : 'rules are'} not evaluated, for lack of`)}\n`,
+    );
     io.stdout.write(`${table(lacking(report).map(([what, ids]) => [`  ${what}`, ids]))}\n`);
   }
   const [only] = permitted;

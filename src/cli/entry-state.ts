@@ -97,8 +97,19 @@ class Reader {
 
   memory(words: Numbers): PartialMemory {
     const memory = new PartialMemory();
+    const names = new Map<number, string>();
     for (const [name, value] of Object.entries(words)) {
       const address = this.address(name, 'memory', name);
+      const other = names.get(address);
+      if (other !== undefined)
+        badJson(
+          this.file,
+          jsonPath('memory', name),
+          value,
+          `"${other}" is the same word`,
+          'give each word once',
+        );
+      names.set(address, name);
       if (address % 8 !== 0)
         badJson(this.file, jsonPath('memory', name), value, 'not a multiple of 8', 'give whole words');
       memory.put64(address, this.number(value, WORD, 'a word', 'memory', name));

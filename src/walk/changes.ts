@@ -36,7 +36,7 @@ export const changesText = (
   const outcome = was === is ? `As before: ${is}.` : `Before: ${was}. Now: ${is}.`;
   const count =
     before.references.length === after.references.length
-      ? `${after.references.length} references, as before; ${marked.size} of them differ (*).`
-      : `${before.references.length} references before, ${after.references.length} now; ${marked.size} of them differ (*).`;
+      ? `${after.references.length} references, as before; ${marked.size} of them ${marked.size === 1 ? 'differs' : 'differ'} (*).`
+      : `${before.references.length} references before, ${after.references.length} now; ${marked.size} of them ${marked.size === 1 ? 'differs' : 'differ'} (*).`;
   return `${walkText(after, ink, marked)}\n${[...list, outcome, count].join('\n')}\n`;
 };

@@ -34,6 +34,8 @@ export const parseHex = (text: string): bigint | undefined =>
   /^(?:0x)?[0-9a-f]{1,16}$/i.test(text) ? BigInt(`0x${text.replace(/^0x/i, '')}`) : undefined;
 
 const OUTCOMES = ['address', 'page-fault', 'ept-violation', 'ept-misconfiguration'] as const;
+/** Of what begins a line, as an error shows it. */
+const LONGEST_WORD = 40;
 const HOW_REFERENCE =
   'write number, address and entry, as in "3 0x1c8f05000 0x8fb2e5007", or "3 - -" where nothing is read';
 const HOW_OUTCOME =
@@ -116,7 +118,7 @@ const take = (draft: Draft, words: readonly string[], line: number): Outcome<nul
       draft.invalidation = { name: second as Invalidation, line };
       return ok(null);
     default:
-      return bad(line, `"${first}" begins no line of an answer; ${HOW_REFERENCE}`);
+      return bad(line, `"${first.slice(0, LONGEST_WORD)}" begins no line of an answer; ${HOW_REFERENCE}`);
   }
 };
 

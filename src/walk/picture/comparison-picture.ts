@@ -60,7 +60,7 @@ const cell = (box: Box, one: ShownReference, { technique }: Compared): string =>
     circle(box.x + PAD + 9, box.y + 18, 11, `badge-${style}`),
     text(box.x + PAD + 9, box.y + 22.2, 'number', `${one.number}`),
     text(
-      box.x + PAD + 26,
+      box.x + PAD + 23,
       box.y + 22,
       'label',
       technique === 'ept' ? one.name : one.name.replace('guest ', ''),
