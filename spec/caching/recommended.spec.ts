@@ -184,3 +184,28 @@ describe('A guest with a VPID and without EPT', () => {
     expect(toldTo(['invlpgExiting'])).toEqual(['INVVPID individual-address']);
   });
 });
+
+// SDM Vol. 3C, 29.4.3.1 Operations that Invalidate Cached Mappings: VM exits, while VPIDs are off
+describe('A guest without a VPID and without EPT, whose INVLPG exits', () => {
+  const ENTRY = TABLES + 0x2008;
+  const IN_PAGE = 0x20_5000;
+  const told = (controls: readonly Control[], forgotten: readonly number[]) => {
+    const state = beforeLaunch({
+      guest: [...load(IN_PAGE), ...store(ENTRY, 0x87), ...forgotten, ...load(IN_PAGE), HLT],
+      controls,
+    });
+    const reports: StaleTranslation[] = [];
+    run(
+      { ...state, config: { ...state.config, caches: { kind: 'keep-all' } } },
+      { maxInstructions: 100, onStaleTranslation: (report) => reports.push(report) },
+    );
+    return reports.map((report) => report.enough);
+  };
+
+  it('forgets it: INVLPG, for INVVPID takes no VPID of 0000H and the VM exit drops all there is', () => {
+    expect(told(['invlpgExiting'], [])).toEqual(['INVLPG']);
+  });
+  it('executes it: none', () => {
+    expect(told(['invlpgExiting'], invlpg(IN_PAGE))).toEqual([]);
+  });
+});

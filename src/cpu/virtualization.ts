@@ -121,7 +121,7 @@ export interface Virtualization {
     access: PhysicalAccess,
     entryHigh: number,
   ): never;
-  /** Non-root operation: whether an operation of the guest invalidates, and neither exits instead nor is undefined. */
+  /** Non-root operation: whether an operation of the guest invalidates, itself or by the VM exit that it causes; false where it is undefined. */
   invalidatesItself(cpu: ProcessorDraft, operation: Remedy['operation']): boolean;
   /** Non-root operation: what software outside it can do to drop remembered translations of an address, smallest first. */
   remedies(cpu: ProcessorDraft, at: LinearHalves): readonly Remedy[];

@@ -124,11 +124,11 @@ export class Vmx extends VmxOperation implements Virtualization {
     return refuseTranslation(this, cpu, fault, access, entryHigh);
   }
 
-  /** SDM Vol. 3C, 26.1.3 Instructions That Cause VM Exits Conditionally */
+  /** SDM Vol. 3C, 26.1.3 Instructions That Cause VM Exits Conditionally; 29.4.3.1 Operations that Invalidate Cached Mappings: while VPIDs are off, the VM exit invalidates */
   invalidatesItself(cpu: ProcessorDraft, operation: Remedy['operation']): boolean {
-    if (operation === 'MOV to CR3') return (this.primary & CR3_LOAD_EXITING) === 0;
     if (operation === 'INVPCID individual-address' && !this.instructionEnabled(cpu, 'invpcid')) return false;
-    return (this.primary & INVLPG_EXITING) === 0;
+    if ((this.secondary & ENABLE_VPID) === 0) return true;
+    return (this.primary & (operation === 'MOV to CR3' ? CR3_LOAD_EXITING : INVLPG_EXITING)) === 0;
   }
 
   setStageFlags(cpu: ProcessorDraft, gpa: number, updates: readonly EntryUpdate[]): void {
@@ -138,13 +138,19 @@ export class Vmx extends VmxOperation implements Virtualization {
   remedies(cpu: ProcessorDraft, at: LinearHalves): readonly Remedy[] {
     const vpid = this.currentVpid(cpu);
     const { root } = this.eptWalk;
+    const invept: Remedy = {
+      operation: 'INVEPT single-context',
+      drop: (caches) => withoutEp4ta(caches, root),
+    };
+    // INVVPID takes no VPID of 0000H.
+    if (vpid === 0) return [invept];
     return [
       {
         operation: 'INVVPID individual-address',
         drop: (caches) => withoutAddressOfVpid(caches, at, vpid),
       },
       { operation: 'INVVPID single-context', drop: (caches) => withoutVpid(caches, vpid) },
-      { operation: 'INVEPT single-context', drop: (caches) => withoutEp4ta(caches, root) },
+      invept,
     ];
   }
 
