@@ -199,4 +199,14 @@ describe('vtmodel walk --format', () => {
       /class="failed"|class="disc bad"/,
     );
   });
+
+  it('svg of stale-entry says what was cached, and as an exercise not what is enough', async () => {
+    const svg = await printed('--lesson', 'stale-entry', '--format', 'svg');
+    expect(svg).toMatch(
+      /Cached: linear 0x\w+ is host-physical 0x\w+\..*The processor may answer .* after inv/s,
+    );
+    const exercise = await printed('--lesson', 'stale-entry', '--hide', '--format', 'svg');
+    expect(exercise).toMatch(/Cached: linear 0x\w+ is host-physical/);
+    expect(exercise).not.toMatch(/inv(lpg|ept|vpid|pcid)|\(ept\.|\(guest\./i);
+  });
 });

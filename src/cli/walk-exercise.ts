@@ -1,4 +1,13 @@
-import { drawWalk, exerciseSheet, grade, type LessonWalk, parseAnswer, solvedSheet, viewOf } from '../walk';
+import {
+  drawWalk,
+  exerciseSheet,
+  grade,
+  type LessonWalk,
+  parseAnswer,
+  solvedSheet,
+  staleNotes,
+  viewOf,
+} from '../walk';
 import { BadInput, EXIT_STATUS } from './exit-status';
 import { readInput } from './files';
 import type { CommandIo } from './io';
@@ -78,7 +87,7 @@ export const exerciseCommand = (
   if (format === 'svg') {
     const { title } = lesson.walkCase;
     const planned = hidden ? { ...(lesson.meant ?? lesson.walkCase), title } : lesson.walkCase;
-    io.stdout.write(drawWalk(viewOf(planned), { hidden }));
+    io.stdout.write(drawWalk(viewOf(planned), { hidden, notes: staleNotes(lesson, hidden) }));
   } else io.stdout.write(hidden ? exerciseSheet(lesson) : solvedSheet(lesson));
   return EXIT_STATUS.success;
 };

@@ -9,7 +9,7 @@ import {
   edited,
   type Ink,
   LESSONS,
-  staleText,
+  staleNotes,
   TECHNIQUES,
   viewOf,
   type WalkCase,
@@ -98,13 +98,19 @@ const comparison = (io: CommandIo, walkCase: WalkCase, techniques: string, forma
   return `${bold(walkCase.title)}\n\n${table(lines, [])}\n${comparisonNotes(columns).join('\n')}\n`;
 };
 
-const shown = (io: CommandIo, walkCase: WalkCase, { set }: WalkArguments, format: Format): string => {
+const shown = (
+  io: CommandIo,
+  walkCase: WalkCase,
+  { set }: WalkArguments,
+  format: Format,
+  notes: readonly string[],
+): string => {
   const before = viewOf(walkCase);
   const result = edited(walkCase, set ?? []);
   if (!result.ok) throw new BadInput(`--set ${result.fault.says}`);
   const { edits } = result.value;
   const after = viewOf(result.value.walkCase);
-  if (format === 'svg') return drawWalk(after);
+  if (format === 'svg') return drawWalk(after, { notes });
   if (format === 'json')
     return jsonText(edits.length === 0 ? walkJson(after) : { ...walkJson(after), before: walkJson(before) });
   return edits.length === 0 ? walkText(after, inkOf(io)) : changesText(before, after, edits, inkOf(io));
@@ -146,9 +152,9 @@ export const walkCommand = async (
   if (exercise !== undefined) return exerciseOn(io, file, options, exercise, format);
   const { walkCase, lesson } = await walkSource(io, file, options);
   if (options.compare === undefined) {
-    io.stdout.write(shown(io, walkCase, options, format));
-    if (lesson !== undefined && format === 'text' && options.set === undefined)
-      io.stdout.write(staleText(lesson));
+    const notes = lesson === undefined || options.set !== undefined ? [] : staleNotes(lesson);
+    io.stdout.write(shown(io, walkCase, options, format, notes));
+    if (format === 'text' && notes.length > 0) io.stdout.write(`\n${notes.join('\n')}\n`);
   } else {
     const result = edited(walkCase, options.set ?? []);
     if (!result.ok) throw new BadInput(`--set ${result.fault.says}`);

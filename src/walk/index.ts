@@ -4,7 +4,7 @@ export { compare, comparisonNotes, comparisonRows, TECHNIQUES } from './compare'
 export { edited, parseNumber } from './edit';
 export { parseAnswer } from './exercise/answer';
 export { grade } from './exercise/grade';
-export { exerciseSheet, solvedSheet, staleText } from './exercise/sheet';
+export { exerciseSheet, solvedSheet, staleNotes } from './exercise/sheet';
 export { walkJson } from './json';
 export { LESSONS, type LessonWalk } from './lessons';
 export { drawComparison } from './picture/comparison-picture';

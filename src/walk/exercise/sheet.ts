@@ -24,16 +24,18 @@ const staleLines = (
   `Then the entry at host-physical ${hex(edit.address)}${hidden ? '' : ` (${edit.entry})`} was changed from ${hex(edit.before)} to ${hex(edit.after)}.`,
 ];
 
-/** What a processor may answer in a lesson about a stale translation; empty in any other. */
-export const staleText = ({ stale, walkCase }: LessonWalk): string =>
+/** What a processor may answer in a lesson about a stale translation, in lines; none in any other. The exercise does not tell the answer. */
+export const staleNotes = ({ stale, walkCase }: LessonWalk, hidden = false): readonly string[] =>
   stale === undefined
-    ? ''
+    ? []
     : [
-        '',
-        ...staleLines(stale, walkCase, false),
-        `The processor may answer ${hex(stale.cached)} or ${hex(stale.fresh)}; only ${hex(stale.fresh)} after ${stale.enough.join(' or ')}.`,
-        '',
-      ].join('\n');
+        ...staleLines(stale, walkCase, hidden),
+        ...(hidden
+          ? []
+          : [
+              `The processor may answer ${hex(stale.cached)} or ${hex(stale.fresh)}; only ${hex(stale.fresh)} after ${stale.enough.join(' or ')}.`,
+            ]),
+      ];
 
 const HOW = [
   'Fill in, after each number, the host-physical address of the entry that is read and what it holds: 1 0x1000 0x2007',
@@ -102,8 +104,8 @@ export const solvedSheet = (lesson: LessonWalk): string => {
   const { walkCase, stale } = lesson;
   const view = viewOf(walkCase);
   const told = [
-    ...`${walkText(view)}${staleText(lesson)}`.trimEnd().split('\n'),
-    ...(stale === undefined ? [] : ['What follows is what a walk finds now.']),
+    ...walkText(view).trimEnd().split('\n'),
+    ...(stale === undefined ? [] : ['', ...staleNotes(lesson), 'What follows is what a walk finds now.']),
   ];
   const outcome = outcomeWords(view)
     .map((word) => (typeof word === 'bigint' ? hex(word) : word))

@@ -187,12 +187,16 @@ const outcomeBanner = ({
   };
 };
 
-/** A walk as an SVG document of 1200 pixels: levels of the guest downwards, levels of EPT across. With `hidden` what is to be found out is blank. */
-export const drawWalk = (view: WalkView, { hidden = false }: { readonly hidden?: boolean } = {}): string => {
+/** A walk as an SVG document of 1200 pixels: levels of the guest downwards, levels of EPT across. With `hidden` what is to be found out is blank; `notes` are lines below. */
+export const drawWalk = (
+  view: WalkView,
+  { hidden = false, notes = [] }: { readonly hidden?: boolean; readonly notes?: readonly string[] } = {},
+): string => {
   const layout = layoutOf(view);
   const drawing = { view, layout, hidden };
   const banner = outcomeBanner(drawing);
-  const height = Math.round(layout.bottom + banner.height + 24);
+  const below = Math.round(layout.bottom + banner.height + 24);
+  const height = below + (notes.length === 0 ? 0 : 20 * notes.length + 10);
   const { walkCase } = view;
   const [asks, registers] = requestLines(view);
   const rows = view.rows.map((_, index) => index);
@@ -204,5 +208,6 @@ export const drawWalk = (view: WalkView, { hidden = false }: { readonly hidden?:
     ...rows.map((index) => rowHead(drawing, index)),
     ...rows.map((index) => rowCells(drawing, index)),
     banner.svg,
+    ...notes.map((note, at) => text(layout.left, below + 16 + 20 * at, 'line', note)),
   ]);
 };
