@@ -329,7 +329,6 @@ export const EPT_INVALIDATION: readonly Account[] = [
       'must.ept-violation',
       'must.ept-violation-scope',
       'must.ept-violation-not-final',
-      'must.ve',
     ),
   },
   {
