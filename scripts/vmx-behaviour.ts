@@ -8,7 +8,7 @@ const cell = (text: string): string => text.replaceAll('|', '\\|');
 
 /** With the title of the section. */
 const cited = (section: string): string => {
-  const [, volume, number] = /^SDM Vol\. (\w+), ([\d.]+)$/.exec(section) ?? [];
+  const [, volume, number] = /^SDM Vol\. (\w+), ((?:Table )?[\w.-]+)$/.exec(section) ?? [];
   const sections = (SECTIONS as Readonly<Record<string, Readonly<Record<string, string>>>>)[volume ?? ''];
   const title = sections?.[number ?? ''];
   if (title === undefined) throw new Error(`${section}: no such section in src/core/manual.ts`);
