@@ -235,6 +235,15 @@ describe('An instruction drops what it must, and nothing else', () => {
     expect(dropped).toEqual(vmx(drops));
   });
 
+  it.each([
+    ['INVEPT', CODE.invept],
+    ['INVVPID', CODE.invvpid],
+  ])('%s of a guest exits, and drops nothing', (_, bytes) => {
+    const { gone: dropped, events } = goneAfter(guest(1), bytes, { ...pointer, [ECX]: 2n });
+    expect(events).toContain('vm-exit');
+    expect(dropped).toEqual([]);
+  });
+
   const area = (index: number, value: bigint): Setting['memory'] & object => ({
     [AT.msrArea]: words(BigInt(index), value),
   });

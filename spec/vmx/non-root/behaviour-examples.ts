@@ -11,50 +11,51 @@ export interface Shown extends Setting {
   readonly general?: Readonly<Record<number, bigint>>;
   readonly control?: Partial<Record<'cr0' | 'cr2' | 'cr3' | 'cr4' | 'efer', bigint>>;
   readonly modelSpecific?: Readonly<Record<string, bigint>>;
+  readonly breakpoints?: Readonly<Record<string, bigint>>;
 }
 
-const RAX = 0;
-const RCX = 1;
-const RDX = 2;
-const RBX = 3;
-const VMCALL = [0x0f, 0x01, 0xc1];
-const CR0 = 0x8000_0031n;
+export const RAX = 0;
+export const RCX = 1;
+export const RDX = 2;
+export const RBX = 3;
+export const VMCALL = [0x0f, 0x01, 0xc1];
+export const CR0 = 0x8000_0031n;
 const UMIP = 0x800n;
 const TSD = 4n;
 const everything = processor('everything');
 
 /** The program and a VMCALL. */
-const runs = (guest: readonly number[], more: Omit<Shown, 'exit'> = {}): Shown => ({
+export const runs = (guest: readonly number[], more: Omit<Shown, 'exit'> = {}): Shown => ({
   ...more,
   guest: [...guest, ...VMCALL],
   exit: 'vmcall',
 });
-const faults = (vector: number, guest: readonly number[], more: Omit<Shown, 'exit'> = {}): Shown => ({
+export const faults = (vector: number, guest: readonly number[], more: Omit<Shown, 'exit'> = {}): Shown => ({
   ...more,
   guest,
   exit: 'exceptionOrNmi',
   vector,
 });
-const exits = (exit: ExitReason, guest: readonly number[], more: Omit<Shown, 'exit'> = {}): Shown => ({
+export const exits = (exit: ExitReason, guest: readonly number[], more: Omit<Shown, 'exit'> = {}): Shown => ({
   ...more,
   guest,
   exit,
 });
-const GP = 13;
-const UD = 6;
+export const GP = 13;
+export const UD = 6;
 
-const user = {
+export const user = {
   guestCsSelector: 0x0b,
   guestSsSelector: 0x13,
   guestCsAccessRights: 0xa0fb,
   guestSsAccessRights: 0xc0f3,
 } as const;
 /** A 32-bit guest without paging, unrestricted. */
-const unpaged = {
+export const unpaged = {
   controls: ['activateSecondaryControls', 'enableEpt', 'unrestrictedGuest'],
   without: ['ia32eModeGuest'],
 } as const satisfies Pick<Setting, 'controls' | 'without'>;
-const UNPAGED = { guestCr0: 0x31n, guestCsAccessRights: 0xc09b } as const;
+export const UNPAGED = { guestCr0: 0x31n, guestCsAccessRights: 0xc09b } as const;
 const REAL = {
   guestCr0: 0x30n,
   guestCsAccessRights: 0x9b,
@@ -71,31 +72,31 @@ const REAL = {
   guestEsLimit: 0xffff,
 } as const;
 /** RDMSR and WRMSR without exits. */
-const msrs = { controls: ['useMsrBitmaps'], fields: { msrBitmapAddress: AT.msrBitmap } } as const;
+export const msrs = { controls: ['useMsrBitmaps'], fields: { msrBitmapAddress: AT.msrBitmap } } as const;
 
 const bytes32 = (value: number): readonly number[] => [0, 8, 16, 24].map((at) => (value >>> at) & 0xff);
 const movEcx = (value: number): readonly number[] => [0xb9, ...bytes32(value)];
 const RDMSR = [0x0f, 0x32];
-const rdmsr = (index: number): readonly number[] => [...movEcx(index), ...RDMSR];
-const wrmsr = (index: number, low: number, high = 0): readonly number[] => [
+export const rdmsr = (index: number): readonly number[] => [...movEcx(index), ...RDMSR];
+export const wrmsr = (index: number, low: number, high = 0): readonly number[] => [
   ...movEcx(index),
   ...[0xb8, ...bytes32(low)],
   ...[0xba, ...bytes32(high)],
   ...[0x0f, 0x30],
 ];
 
-const MOV_RBX_CR0 = [0x0f, 0x20, 0xc3];
-const MOV_CR0_RBX = [0x0f, 0x22, 0xc3];
+export const MOV_RBX_CR0 = [0x0f, 0x20, 0xc3];
+export const MOV_CR0_RBX = [0x0f, 0x22, 0xc3];
 const MOV_RBX_CR4 = [0x0f, 0x20, 0xe3];
-const MOV_CR4_RBX = [0x0f, 0x22, 0xe3];
+export const MOV_CR4_RBX = [0x0f, 0x22, 0xe3];
 const MOV_CR3_RBX = [0x0f, 0x22, 0xdb];
 const CLTS = [0x0f, 0x06];
 const LMSW_BX = [0x0f, 0x01, 0xf3];
 const RDTSC = [0x0f, 0x31];
 const TS = 8n;
 
-const cr0 = (mask: bigint, shadow: bigint) => ({ cr0GuestHostMask: mask, cr0ReadShadow: shadow });
-const cr4 = (mask: bigint, shadow: bigint) => ({ cr4GuestHostMask: mask, cr4ReadShadow: shadow });
+export const cr0 = (mask: bigint, shadow: bigint) => ({ cr0GuestHostMask: mask, cr0ReadShadow: shadow });
+export const cr4 = (mask: bigint, shadow: bigint) => ({ cr4GuestHostMask: mask, cr4ReadShadow: shadow });
 
 const REGISTERS = {
   'MOV from CR0 shows the shadow where the mask is 1': runs(MOV_RBX_CR0, {

@@ -2,8 +2,8 @@
 import { describe, expect, it } from 'vitest';
 import { VECTOR } from '../../../src/cpu/event';
 import { SLOT } from '../../../src/cpu/slots';
-import type { VmcsField } from '../../../src/vmx';
-import { AT, inGuest, type VmxMachine } from '../dynamics/machine';
+import { SKYLAKE_CAPABILITIES, type VmcsField } from '../../../src/vmx';
+import { AT, inGuest, VmxMachine } from '../dynamics/machine';
 
 const OP = {
   movCr0FromRbx: [0x0f, 0x22, 0xc3],
@@ -85,6 +85,20 @@ describe('25.6.6 Guest/Host Masks and Read Shadows for CR0 and CR4', () => {
     machine.cpu.R[SLOT.rbx] = source;
     expect(machine.execute(...OP.lmswBx).exit !== undefined).toBe(exits);
     if (exits) expect(machine.field('exitQualification')).toBe((source << 16n) | 0x30n);
+  });
+  it('#GP(0) where CLTS or LMSW makes a value that VMX fixes otherwise', () => {
+    const TS = 8n;
+    const fixedTs = new VmxMachine({ ...SKYLAKE_CAPABILITIES, ia32VmxCr0Fixed0: 0x8000_0021n | TS });
+    fixedTs.cpu.R[SLOT.cr0] |= TS;
+    inGuest([], { guestCr0: CR0_NOW | TS, hostCr0: CR0_NOW | TS }, fixedTs);
+    const GP = { vector: VECTOR.gp, errorCode: 0 };
+    expect(fixedTs.execute(...OP.clts).interruption).toMatchObject(GP);
+    fixedTs.cpu.R[SLOT.rbx] = 1n;
+    expect(fixedTs.execute(...OP.lmswBx).interruption).toMatchObject(GP);
+    expect(fixedTs.cpu.R[SLOT.cr0]).toBe(CR0_NOW | TS);
+    const noEm = inGuest([], {}, new VmxMachine({ ...SKYLAKE_CAPABILITIES, ia32VmxCr0Fixed1: 0xffff_fffbn }));
+    noEm.cpu.R[SLOT.rbx] = 5n;
+    expect(noEm.execute(...OP.lmswBx).interruption).toMatchObject(GP);
   });
   it('LMSW from memory gives the guest-linear address', () => {
     const machine = withCr0(2n, 0n);

@@ -88,6 +88,22 @@ describe('26.1.3 Instructions That Cause VM Exits Conditionally', () => {
     expect(machine.field('guestActivityState')).toBe(BigInt(ACTIVITY.active));
   });
 
+  // SDM Vol. 3C, 27.3.3 Clearing Address-Range Monitoring; 28.5.6 Clearing Address-Range Monitoring
+  it('what MONITOR armed is dropped by VM entry and by VM exit: MWAIT then does not wait', () => {
+    const fresh = new VmxMachine();
+    fresh.cpu.R[SLOT.rax] = BigInt(AT.operand);
+    fresh.execute(...OP.monitor);
+    expect(fresh.cpu.monitoredLine).toBeGreaterThanOrEqual(0);
+    const machine = inGuest([], {}, fresh);
+    expect(machine.cpu.monitoredLine).toBe(-1);
+    machine.cpu.R[SLOT.rcx] = 0n;
+    machine.execute(...OP.monitor);
+    machine.execute(...OP.cpuid);
+    machine.resume();
+    machine.execute(...OP.mwait);
+    expect([machine.cpu.nonRoot, machine.cpu.activity]).toEqual([true, ACTIVITY.active]);
+  });
+
   it('with interrupt-window exiting MWAIT does not wait for masked interrupts', () => {
     for (const [controls, waits] of [
       [[], true],

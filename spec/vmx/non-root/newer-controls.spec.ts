@@ -139,6 +139,14 @@ describe('UMONITOR, UMWAIT and TPAUSE', () => {
     expect(machine.cpu).toMatchObject({ activity: ACTIVITY.active, waitDeadline: Number.POSITIVE_INFINITY });
   });
 
+  it('an exit drops what UMONITOR armed', () => {
+    const machine = guest(ENABLED, {}, ['+waitpkg']);
+    machine.execute(...OP.umonitorRax);
+    expect(machine.cpu.monitoredLine).toBeGreaterThanOrEqual(0);
+    machine.execute(...VMCALL);
+    expect(machine.cpu.monitoredLine).toBe(-1);
+  });
+
   it('IA32_UMWAIT_CONTROL has one reserved bit', () => {
     const { cpu } = guest(ENABLED, {}, ['+waitpkg']);
     expect(writeMsr(cpu, 0xe1, 0xffff_fffdn)).toBe(true);
@@ -184,6 +192,14 @@ describe('PAUSE-loop exiting', () => {
     ]);
     const both = asUser(guest([...LOOP, 'pauseExiting'], { pleGap: 1000, pleWindow: 1000 }));
     expect(exits(both, 100)).toEqual([true]);
+  });
+
+  it('counts the time itself, without offset and multiplier', () => {
+    const machine = guest([...LOOP, 'useTscOffsetting', 'useTscScaling'], {
+      ...{ pleGap: 10, pleWindow: 30 },
+      ...{ tscMultiplier: 1n << 50n, tscOffset: 1000 },
+    });
+    expect(exits(machine, 100, 110, 120, 130, 131)).toEqual([false, false, false, false, true]);
   });
 
   it('the loop is part of the state', () => {
