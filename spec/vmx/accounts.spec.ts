@@ -37,8 +37,8 @@ describe('accounts of the rules of VMX', () => {
     expect(complete, 'set complete in spec/vmx/accounts/index.ts').toBe(accounts.length === expected);
   });
 
-  it('every id stands once', () => {
-    const ids = ALL.map(({ id }) => id);
+  it.each(ACCOUNT_TABLES)('$name: every id stands once', ({ accounts }) => {
+    const ids = accounts.map(({ id }) => id);
     expect(ids.filter((id, at) => ids.indexOf(id) !== at)).toEqual([]);
   });
 

@@ -7,7 +7,7 @@ export interface Shown {
 
 /** One rule of the manual about VMX, and where the model shows it. */
 export interface Account {
-  /** Unique over all tables. */
+  /** Unique in its table. */
   readonly id: string;
   readonly rule: string;
   /** Like `SDM Vol. 3C, 27.6.1`; src/core/manual.ts has the title. */

@@ -1,4 +1,29 @@
 import type { Account } from '../account';
+import { CR0_READ } from './cr0-read';
+import { CR0_WRITE } from './cr0-write';
+import { CR3 } from './cr3';
+import { CR4_READ } from './cr4-read';
+import { CR4_WRITE } from './cr4-write';
+import { CR8 } from './cr8';
+import { INSTR } from './instr';
+import { IRET } from './iret';
+import { MSR } from './msr';
+import { TSC } from './tsc';
+import { USER_WAIT } from './user-wait';
+import { VMFUNC } from './vmfunc';
 
 /** How VMX non-root operation differs, by topic. */
-export const NON_ROOT_BEHAVIOUR: readonly Account[] = [];
+export const NON_ROOT_BEHAVIOUR: readonly Account[] = [
+  ...CR0_READ,
+  ...CR4_READ,
+  ...CR0_WRITE,
+  ...CR4_WRITE,
+  ...CR3,
+  ...CR8,
+  ...IRET,
+  ...TSC,
+  ...USER_WAIT,
+  ...MSR,
+  ...INSTR,
+  ...VMFUNC,
+];
