@@ -7,7 +7,7 @@ import { LEFT } from '../../../src/cpu/processor-draft';
 import { FLAG } from '../../../src/cpu/slots';
 import type { TaskSwitchAttempt } from '../../../src/cpu/virtualization';
 import { inGuest } from '../dynamics/machine';
-import { AT, exitOf, field, launched, type Setting, vmxOf, words } from '../dynamics/whole-machine';
+import { AT, exitOf, field, fields, launched, type Setting, vmxOf, words } from '../dynamics/whole-machine';
 
 const exitWith = (attempt: TaskSwitchAttempt, during?: InterruptionEvent, rflags = 2) => {
   const machine = inGuest([], { guestRflags: rflags });
@@ -55,6 +55,100 @@ describe('VM exits due to task switches', () => {
       const other = exitWith({ source: 'gate', selector: 0x88, length: undefined }, external, flags);
       expect(other.field('guestRflags')).toBe(BigInt(flags));
     }
+  });
+});
+
+describe('task switches that a guest attempts', () => {
+  const FAR_JUMP = [0xea, 0, 0, 0, 0, 0x18, 0];
+  const CODE_32 = 0x00cf_9b00_0000_ffffn;
+  const DATA = 0x00cf_9300_0000_ffffn;
+  const OLD = 0x8b00_b000_0067n;
+  const NEW_TSS = 0x7000;
+  const tss = (type: bigint, limit: bigint, present = 1n): bigint =>
+    (type << 40n) | (present << 47n) | (BigInt(NEW_TSS) << 16n) | limit;
+  const available = tss(9n, 0x67n);
+  /** With the T flag. */
+  const newTask = new Uint8Array(0x68).fill(0x5a, 0, 0x60).fill(1, 0x64, 0x65);
+  const GDT_LIMIT = 0x27;
+  /** JMP to selector 18H; TR names selector 20H. */
+  const jumps = (descriptor: bigint, more: Setting['fields'] = {}, guest = FAR_JUMP): Setting => ({
+    host: 'pae',
+    guest,
+    fields: {
+      guestTrSelector: 0x20,
+      guestGdtrLimit: GDT_LIMIT,
+      exceptionBitmap: 0xffff_ffff,
+      ...more,
+    },
+    memory: {
+      [AT.guestGdt]: words(0n, CODE_32, DATA, descriptor, OLD),
+      [NEW_TSS]: newTask,
+      [AT.guestTss]: new Uint8Array(0x68).fill(0x77),
+    },
+  });
+
+  it('the exit leaves both tasks as they are: TR, busy flags, NT, CR3 and the link; no trap of the T flag', () => {
+    const setting = jumps(available);
+    const before = launched(setting);
+    const state = exitOf(setting);
+    const kept = ['guestTrSelector', 'guestTrAccessRights', 'guestCr3', 'guestRflags', 'guestRip'] as const;
+    expect(fields(state, 'exitReason', 'guestPendingDebugExceptions')).toEqual({
+      exitReason: 9n,
+      guestPendingDebugExceptions: 0n,
+    });
+    expect(fields(state, ...kept)).toEqual(fields(before, ...kept));
+    for (const [address, bytes] of [
+      [AT.guestGdt, 0x28],
+      [NEW_TSS, 0x68],
+      [AT.guestTss, 0x68],
+    ] as const)
+      expect(state.memory.read(address, bytes)).toEqual(before.memory.read(address, bytes));
+  });
+
+  it('a TSS that no page maps does not fault: the exit comes first', () => {
+    const state = exitOf(jumps(available & ~0xffff_0000n | (0x81n << 56n)));
+    expect(field(state, 'exitReason')).toBe(9n);
+  });
+
+  it.each([
+    ['a null selector', available, {}, [0xea, 0, 0, 0, 0, 0, 0], 13, 0],
+    ['beyond the GDT', available, { guestGdtrLimit: 0x17 }, FAR_JUMP, 13, 0x18],
+    ['RPL above the DPL of the TSS', available, {}, [0xea, 0, 0, 0, 0, 0x1b, 0], 13, 0x18],
+    ['a busy TSS', tss(11n, 0x67n), {}, FAR_JUMP, 13, 0x18],
+    ['a TSS that is not present', tss(9n, 0x67n, 0n), {}, FAR_JUMP, 11, 0x18],
+    ['a TSS that is too short', tss(9n, 0x66n), {}, FAR_JUMP, 10, 0x18],
+    ['a task gate that is not present', 0x0500_0020_0000n, {}, FAR_JUMP, 11, 0x18],
+    ['a descriptor that no page maps', available, { guestGdtrBase: 0x40_0000 }, FAR_JUMP, 14, 0],
+  ] as const)('no exit for %s', (_, descriptor, more, guest, vector, errorCode) => {
+    const state = exitOf(jumps(descriptor, more, [...guest]));
+    expect(field(state, 'exitReason')).toBe(0n);
+    expect(field(state, 'vmExitInterruptionInfo')).toBe(0x8000_0b00n | BigInt(vector));
+    expect(field(state, 'vmExitInterruptionErrorCode')).toBe(BigInt(errorCode));
+  });
+
+  const TASK_GATE = 0x8500_0018_0000n;
+  it.each([
+    // jmp far [rax], call far [rax]
+    ['JMP', [0xff, 0x28], 2, 0x18],
+    ['CALL', [0xff, 0x18], 2, 0x18],
+    ['INT n through a task gate', [0xcd, 0x40], 2, 0x40 * 8 + 2],
+    ['IRET with NT = 1', [0xcf], 0x4002, 0],
+  ] as const)('no exit in IA-32e mode: %s', (_, guest, guestRflags, errorCode) => {
+    const state = exitOf({
+      guest,
+      registers: { 0: BigInt(AT.operand) },
+      fields: { guestRflags, exceptionBitmap: 1 << 13 },
+      memory: {
+        [AT.guestGdt + 0x18]: words(available),
+        [AT.operand]: [0, 0, 0, 0, 0x18, 0],
+        [AT.guestIdt + 0x40 * 16]: words(TASK_GATE, 0n),
+      },
+    });
+    expect(fields(state, 'exitReason', 'vmExitInterruptionInfo', 'vmExitInterruptionErrorCode')).toEqual({
+      exitReason: 0n,
+      vmExitInterruptionInfo: 0x8000_0b0dn,
+      vmExitInterruptionErrorCode: BigInt(errorCode),
+    });
   });
 });
 
