@@ -106,7 +106,7 @@ describe('task switches that a guest attempts', () => {
   });
 
   it('a TSS that no page maps does not fault: the exit comes first', () => {
-    const state = exitOf(jumps(available & ~0xffff_0000n | (0x81n << 56n)));
+    const state = exitOf(jumps((available & ~0xffff_0000n) | (0x81n << 56n)));
     expect(field(state, 'exitReason')).toBe(9n);
   });
 

@@ -420,6 +420,9 @@ const INSTRUCTIONS = {
   'secondary controls that are not activated act as 0': runs([0x0f, 0x09], {
     fields: { secondaryProcBasedControls: 1 << 6 },
   }),
+  'tertiary controls that are not activated act as 0': runs([], {
+    fields: { tertiaryProcBasedControls: 0xfn },
+  }),
 } satisfies Record<string, Shown>;
 
 /** A read of the second 2-MiB page, which is not present. */
@@ -458,9 +461,9 @@ const EXCEPTIONS = {
     ...pageFault(1 << 14, 1, 1),
   },
   'INT n does not look at the bitmap': { ...exits('vmcall', [0xcd, 0x20]), ...HANDLED },
-  UD0: faults(UD, [0x0f, 0xff, 0xc0]),
-  UD1: faults(UD, [0x0f, 0xb9, 0xc0]),
-  UD2: faults(UD, [0x0f, 0x0b]),
+  'UD0 is an undefined opcode': faults(UD, [0x0f, 0xff, 0xc0]),
+  'UD1 is an undefined opcode': faults(UD, [0x0f, 0xb9, 0xc0]),
+  'UD2 is an undefined opcode': faults(UD, [0x0f, 0x0b]),
   'a double fault has bit 8': {
     ...faults(8, READ_ABSENT),
     fields: { exceptionBitmap: 1 << 8, guestIdtrLimit: 14 * 16 - 1 },
@@ -480,6 +483,15 @@ const UNRESTRICTED = {
     fields: UNPAGED,
     values: { guestPhysicalAddress: 0x40_0000n, guestLinearAddress: 0x40_0000n },
   }),
+  'no page fault while paging is off: what EPT does not map is an EPT violation': exits(
+    'eptViolation',
+    [0xa2, 0, 0, 0x40, 0],
+    {
+      ...unpaged,
+      fields: { ...UNPAGED, exceptionBitmap: 0xffff_ffff },
+      values: { guestPhysicalAddress: 0x40_0000n },
+    },
+  ),
   'segments are as they were loaded: a limit beyond 64 KiB in real mode': runs(
     [0x67, 0x66, 0x8b, 0x05, 0, 0, 0x10, 0],
     { ...unpaged, fields: { ...REAL, guestDsLimit: 0xffff_ffffn, guestDsAccessRights: 0x8093 } },

@@ -109,7 +109,7 @@ describe('external interrupts in a guest', () => {
   it.each(shadows)('are delivered after the instruction blocked by %s', (_, fieldsOf) => {
     const state = exitOf({
       guest: [NOP, ...OP.vmcall],
-      handlers: { 0x51: HANDLER },
+      handlers: { 81: HANDLER },
       memory: { [HANDLER]: OP.vmcall },
       fields: { ...fieldsOf, guestRsp: AT.guestStack },
       interrupt: 0x51,
@@ -201,12 +201,27 @@ describe('a window and MWAIT', () => {
   });
 });
 
-describe('monitor trap flag and startup IPIs', () => {
+describe('27.7.2 wait-for-SIPI', () => {
   it('no exit by the monitor trap flag in wait-for-SIPI', () => {
     const setting: Setting = { controls: ['monitorTrapFlag'], fields: { guestActivityState: 3 } };
     const waiting = step(launched(setting)).state;
     expect(waiting.processors[0]).toMatchObject({ nonRoot: true, hidden: { activity: 3 } });
     const woken = untilExit(withHidden({ startupVector: 0x9f })(waiting));
     expect(field(woken, 'exitReason')).toBe(4n);
+  });
+
+  it('the VMX-preemption timer stays 0 once it has counted down; the value that another exit saves is 0', () => {
+    const waiting = launched({
+      controls: ['activateVmxPreemptionTimer', 'saveVmxPreemptionTimerValue'],
+      fields: { guestActivityState: 3, vmxPreemptionTimerValue: 2 },
+    });
+    let state = { ...waiting, clock: waiting.clock + 1000 };
+    ({ state } = step(state));
+    expect(state.processors[0].nonRoot).toBe(true);
+    const after = untilExit(withHidden({ startupVector: 0x9f })(state));
+    expect(fields(after, 'exitReason', 'vmxPreemptionTimerValue')).toEqual({
+      exitReason: 4n,
+      vmxPreemptionTimerValue: 0n,
+    });
   });
 });

@@ -73,9 +73,7 @@ describe('a debug exception by DR7.GD', () => {
   });
 
   it('that is injected changes none', () => {
-    const state = exitOf(
-      guest({ fields: { ...detected.fields, vmEntryInterruptionInfo: 0x8000_0301 } }),
-    );
+    const state = exitOf(guest({ fields: { ...detected.fields, vmEntryInterruptionInfo: 0x8000_0301 } }));
     expect(where(state)).toEqual(handled);
     expect(fields(state, 'guestDr7', 'guestIa32Debugctl')).toEqual({
       guestDr7: BigInt(GENERAL_DETECT),
