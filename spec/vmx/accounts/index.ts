@@ -13,5 +13,5 @@ export const ACCOUNT_TABLES: readonly AccountTable[] = [
   { name: 'vm-entry-steps', expected: 75, complete: true, accounts: VM_ENTRY_STEPS },
   { name: 'vm-exit-steps', expected: 68, complete: false, accounts: VM_EXIT_STEPS },
   { name: 'ept', expected: 144, complete: true, accounts: EPT },
-  { name: 'non-root-behaviour', expected: 284, complete: false, accounts: NON_ROOT_BEHAVIOUR },
+  { name: 'non-root-behaviour', expected: 284, complete: true, accounts: NON_ROOT_BEHAVIOUR },
 ];

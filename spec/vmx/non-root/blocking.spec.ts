@@ -29,6 +29,9 @@ const OP = {
   sti: [0xfb],
   hlt: [0xf4],
   movSs: [0x8e, 0xd0],
+  popSs: [0x17],
+  // lss esp, [eax]
+  lss: [0x0f, 0xb2, 0x20],
 };
 const where = (state: MachineState) => fields(state, 'exitReason', 'guestRip');
 const at = (exitReason: bigint, offset: number) => ({ exitReason, guestRip: BigInt(AT.guestCode + offset) });
@@ -44,6 +47,13 @@ describe('28.3.4 blocking by STI and MOV SS', () => {
   it('STI with RFLAGS.IF = 1 already does not block', () => {
     expect(afterOne({ guest: OP.sti })).toBe(BigInt(BY_STI));
     expect(afterOne({ guest: OP.sti, fields: { guestRflags: IF } })).toBe(0n);
+  });
+
+  it('POP SS blocks, LSS does not', () => {
+    const narrow: Setting = { host: 'pae', registers: { 0: BigInt(AT.operand) } };
+    const memory = { [AT.guestStack]: [16, 0, 0, 0], [AT.operand]: [0, 0, 0, 0, 16, 0] };
+    expect(afterOne({ ...narrow, guest: OP.popSs, memory })).toBe(BigInt(BY_MOV_SS));
+    expect(afterOne({ ...narrow, guest: OP.lss, memory })).toBe(0n);
   });
 
   it.each([

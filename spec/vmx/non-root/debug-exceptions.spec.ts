@@ -1,4 +1,4 @@
-// SDM Vol. 3C, 26.2 Other Causes of VM Exits; 27.3.2.1 Loading Guest Control Registers, Debug Registers, and MSRs; SDM Vol. 3B, 18.3 Debug Exceptions
+// SDM Vol. 3C, 26.2 Other Causes of VM Exits; 27.3.2.1 Loading Guest Control Registers, Debug Registers, and MSRs; SDM Vol. 3B, 18.3.1.4 Single-Step Exception Condition
 import { describe, expect, it } from 'vitest';
 import type { MachineState } from '../../../src/api';
 import { AT, exitOf, field, fields, launched, type Setting, words } from '../dynamics/whole-machine';

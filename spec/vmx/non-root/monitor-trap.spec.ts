@@ -11,6 +11,7 @@ import {
   untilExit,
   vmxOf,
   withHidden,
+  words,
 } from '../dynamics/whole-machine';
 
 const MTF = 37n;
@@ -50,6 +51,14 @@ describe('26.5.2 without injection the VM exit is pending after the first instru
   ])('%s', (_, guest, expected) => {
     const registers = { 1: 3n, 7: 0x6000n };
     expect(where(exitOf(monitored({ guest: [...guest, ...OP.nop], handlers, registers })))).toEqual(expected);
+  });
+
+  it('INTO with RFLAGS.OF = 1', () => {
+    const CODE_32 = 0x00cf_9b00_0000_ffffn;
+    const gate32 = BigInt(HANDLER) | (8n << 16n) | (0x8en << 40n);
+    const memory = { [AT.guestGdt + 8]: words(CODE_32), [AT.guestIdt + 4 * 8]: words(gate32) };
+    const setting: Setting = { host: 'pae', guest: [0xce], fields: { guestRflags: 0x802 }, memory };
+    expect(where(exitOf(monitored(setting)))).toEqual(inHandler);
   });
 
   it('HLT: the exit comes in its activity state', () => {
