@@ -11,7 +11,7 @@ export { type Account, testsOf } from './account';
 export const ACCOUNT_TABLES: readonly AccountTable[] = [
   { name: 'event-priority', expected: 77, complete: false, accounts: EVENT_PRIORITY },
   { name: 'vm-entry-steps', expected: 75, complete: true, accounts: VM_ENTRY_STEPS },
-  { name: 'vm-exit-steps', expected: 68, complete: false, accounts: VM_EXIT_STEPS },
+  { name: 'vm-exit-steps', expected: 68, complete: true, accounts: VM_EXIT_STEPS },
   { name: 'ept', expected: 144, complete: true, accounts: EPT },
   { name: 'non-root-behaviour', expected: 284, complete: true, accounts: NON_ROOT_BEHAVIOUR },
 ];
