@@ -176,10 +176,15 @@ describe('28.3.3 RIP', () => {
         fields: { guestRflags: IF, guestInterruptibilityState: STI_BLOCKING },
       },
     ],
-    ['an NMI', 0n, 0, { guest: OP.nop, controls: ['nmiExiting'] }, withHidden({ nmiPending: true })],
-  ] as readonly (readonly [string, bigint, number, Setting, Meanwhile?])[])(
+    [
+      'an NMI',
+      0n,
+      0,
+      { guest: OP.nop, controls: ['nmiExiting'], meanwhile: withHidden({ nmiPending: true }) },
+    ],
+  ] as readonly (readonly [string, bigint, number, Setting & { readonly meanwhile?: Meanwhile }])[])(
     'of %s',
-    (_, exitReason, offset, setting, meanwhile) => {
+    (_, exitReason, offset, { meanwhile, ...setting }) => {
       const state = exitOf(setting, ...(meanwhile === undefined ? [] : [meanwhile]));
       expect(fields(state, 'exitReason', 'guestRip')).toEqual({
         exitReason,
