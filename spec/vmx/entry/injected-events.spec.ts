@@ -59,6 +59,17 @@ describe('27.6.1 an injected event', () => {
     expect(frame(state, true)[0]).toBe(BigInt(AT.guestCode));
   });
 
+  it('a fault in the delivery of an exception that contributes is a double fault, and then a triple one', () => {
+    const values = { vmEntryInterruptionInfo: INJECT + 0xb0d, vmEntryExceptionErrorCode: 0x18 };
+    const doubled = exitOf({ fields: { ...values, exceptionBitmap: 1 << 8 } });
+    expect(fields(doubled, 'exitReason', 'vmExitInterruptionInfo', 'idtVectoringInfo')).toEqual({
+      exitReason: 0n,
+      vmExitInterruptionInfo: 0x8000_0b08n,
+      idtVectoringInfo: 0n,
+    });
+    expect(field(exitOf({ fields: values }), 'exitReason')).toBe(2n);
+  });
+
   it.each([
     ['an external interrupt', { vmEntryInterruptionInfo: INJECT + 0x30 }],
     ['a hardware exception', { vmEntryInterruptionInfo: INJECT + 0x306 }],

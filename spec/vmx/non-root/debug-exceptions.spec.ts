@@ -1,7 +1,16 @@
 // SDM Vol. 3C, 26.2 Other Causes of VM Exits; 27.3.2.1 Loading Guest Control Registers, Debug Registers, and MSRs; SDM Vol. 3B, 18.3.1.4 Single-Step Exception Condition
 import { describe, expect, it } from 'vitest';
-import type { MachineState } from '../../../src/api';
-import { AT, exitOf, field, fields, launched, type Setting, words } from '../dynamics/whole-machine';
+import { type MachineState, step } from '../../../src/api';
+import {
+  AT,
+  beforeLaunch,
+  exitOf,
+  field,
+  fields,
+  launched,
+  type Setting,
+  words,
+} from '../dynamics/whole-machine';
 
 const HANDLER = 0x5000;
 const DB = 1 << 1;
@@ -91,6 +100,15 @@ describe('debug registers at VM entry and VM exit', () => {
       debug: { dr7: 0x402n },
     });
     expect(state.processors[0].registers[3]).toBe(0x402n);
+  });
+
+  it('without load debug controls IA32_DEBUGCTL stays that of the host', () => {
+    const before = beforeLaunch({ guest: [NOP], fields: { guestIa32Debugctl: LBR } });
+    const [host] = before.processors;
+    const modelSpecific = { ...host.modelSpecific, debugctl: BigInt(BTF) };
+    const { state, events } = step({ ...before, processors: [{ ...host, modelSpecific }] });
+    expect(events.map(({ kind }) => kind)).toContain('vm-entry');
+    expect(state.processors[0].modelSpecific.debugctl).toBe(BigInt(BTF));
   });
 
   it('without save debug controls that of the guest is lost: DR7 is 400H and IA32_DEBUGCTL 0', () => {

@@ -2,6 +2,7 @@ import type { Account } from '../account';
 import { from } from '../ept-invalidation';
 
 const saved = from('spec/vmx/exit/state.spec.ts');
+const taskSwitches = from('spec/cpu/tasks/task-switch.spec.ts');
 const debug = from('spec/vmx/non-root/debug-exceptions.spec.ts');
 const blocking = from('spec/vmx/non-root/blocking.spec.ts');
 const pendingDebug = from('spec/vmx/entry/pending-debug.spec.ts');
@@ -55,10 +56,11 @@ export const BLOCKING: readonly Account[] = [
   },
   {
     id: 'blocking.nmi-after-exit',
-    rule: 'After a VM exit due to an NMI there is blocking by NMI in VMX root operation.',
+    rule: 'After a VM exit due to an NMI there is blocking by NMI in VMX root operation, which an IRET there ends.',
     section: 'SDM Vol. 3C, 28.5.5',
     shown: [
       ...events('exit, and are blocked in the host'),
+      ...taskSwitches('IRET ends blocking by NMI, also when it switches tasks'),
       ...virtualNmis('is no blocking of NMIs: one that comes exits, and the blocking is saved'),
     ],
   },

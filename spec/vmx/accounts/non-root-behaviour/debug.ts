@@ -33,7 +33,10 @@ export const DEBUG: readonly Account[] = [
     rule: 'While load debug controls is 0 VM entry leaves DR7 and IA32_DEBUGCTL as they were before it.',
     section: 'SDM Vol. 3C, 27.3.2.1',
     shown: [
-      ...debug('without load debug controls DR7 stays that of the host'),
+      ...debug(
+        'without load debug controls DR7 stays that of the host',
+        'without load debug controls IA32_DEBUGCTL stays that of the host',
+      ),
       ...entry('debug controls, PAT and EFER as the controls say'),
     ],
   },

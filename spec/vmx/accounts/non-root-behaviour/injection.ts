@@ -37,10 +37,10 @@ export const INJECTION: readonly Account[] = [
       ...entry(
         'a fault on the way exits by its own vector, with the injected event as IDT-vectoring information',
       ),
-      ...deliveryExit(
-        'that exits, in the delivery of %s',
-        'that becomes a double fault which exits: no event was being delivered',
+      ...injected(
+        'a fault in the delivery of an exception that contributes is a double fault, and then a triple one',
       ),
+      ...deliveryExit('that exits, in the delivery of %s'),
     ],
   },
   {

@@ -30,6 +30,7 @@ export const PREEMPTION_TIMER: readonly Account[] = [
     section: 'SDM Vol. 3C, 26.5.1',
     shown: [
       ...priorities('time passes in %s until the preemption timer expires, or nothing comes'),
+      ...blocking('the VMX-preemption timer stays 0 once it has counted down'),
       ...events('is saved by other exits, and counts in HLT'),
     ],
   },
