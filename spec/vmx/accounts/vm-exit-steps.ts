@@ -249,7 +249,7 @@ export const VM_EXIT_STEPS: readonly Account[] = [
     rule: 'Of each segment selector, base, limit and access rights are saved; bits 11:8 and 31:17 of the rights are 0, and bit 16 says that it is unusable.',
     section: 'SDM Vol. 3C, 28.3',
     shown: [
-      { file: SAVING, test: '28.3.1 and 28.3.2 registers' },
+      { file: SAVING, test: '28.3 registers' },
       { file: DETAILS, test: 'access rights without bits 11:8 and 31:17' },
     ],
   },

@@ -63,7 +63,7 @@ describe('28.1 what an event that exits has not done', () => {
   });
 });
 
-describe('28.3.1 and 28.3.2 registers', () => {
+describe('28.3 registers', () => {
   it('control registers and the SYSENTER MSRs', () => {
     const machine = inGuest();
     const { R } = machine.cpu;
