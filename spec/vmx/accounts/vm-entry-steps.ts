@@ -199,6 +199,7 @@ export const VM_ENTRY_STEPS: readonly Account[] = [
     section: 'SDM Vol. 3C, 27.3.2.2',
     shown: [
       { file: LOADING, test: 'of unusable segments the selectors, the bases of FS and GS' },
+      { file: LOADING, test: 'bits 63:32 of the bases of unusable SS, DS and ES are cleared' },
       { file: DETAILS, test: 'an unusable SS has B = 1 and keeps its DPL' },
       { file: ENTRY, test: 'segments and descriptor tables' },
     ],

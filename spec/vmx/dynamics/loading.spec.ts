@@ -112,6 +112,19 @@ describe('27.3.2.2 segments and descriptor tables', () => {
     ]);
   });
 
+  it('bits 63:32 of the bases of unusable SS, DS and ES are cleared', () => {
+    const { R } = inGuest([], {
+      guestSsSelector: 0,
+      ...Object.fromEntries(
+        (['Ss', 'Ds', 'Es'] as const).flatMap((name) => [
+          [`guest${name}AccessRights`, 0x1_0000],
+          [`guest${name}Base`, 0x1234_0000_5670n],
+        ]),
+      ),
+    }).cpu;
+    expect([R[SLOT.ssBase], R[SLOT.dsBase], R[SLOT.esBase]]).toEqual([0x5670n, 0x5670n, 0x5670n]);
+  });
+
   it('RIP, RSP and RFLAGS, whose status flags do not say that the VM entry succeeded', () => {
     const machine = new VmxMachine().ready({
       guestRip: 0x7fff_0000_1000n,
