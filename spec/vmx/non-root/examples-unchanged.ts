@@ -1,5 +1,5 @@
 import { processor } from '../../../src/api';
-import { AT, PAE_TABLES, type Setting, words } from '../dynamics/whole-machine';
+import { AT, EPT_TABLES, PAE_TABLES, type Setting, words } from '../dynamics/whole-machine';
 import {
   CR0,
   cr0,
@@ -129,6 +129,12 @@ const INTERRUPT_RETURNS = {
       values: { guestRip: BigInt(AT.guestCode + 2), guestInterruptibilityState: 0n },
     },
   ),
+  'IRET that meets an EPT violation has ended blocking by NMI, as bit 12 says': exits('eptViolation', IRETQ, {
+    controls: ['activateSecondaryControls', 'enableEpt'],
+    fields: { guestRsp: 0x20_0000, guestInterruptibilityState: 8 },
+    memory: { [EPT_TABLES + 0x2008]: words(0n) },
+    values: { exitQualification: 0x1781n, guestInterruptibilityState: 0n },
+  }),
   'IRET of another handler ends blocking by NMI': {
     exit: 'vmcall',
     fields: { vmEntryInterruptionInfo: 0x8000_0202 },
@@ -177,10 +183,15 @@ const REGISTERS = {
     general: { [RAX]: 0x99n },
     breakpoints: { dr0: 0x99n },
   }),
-  'LGDT, LLDT, LTR and LIDT without their control': runs(
-    [0x0f, 0x01, 0x13, 0x0f, 0x00, 0xd1, 0x0f, 0x00, 0xda, 0x0f, 0x01, 0x1b],
+  'LGDT, LLDT, LTR, LIDT, SLDT and SIDT without their control': runs(
+    [
+      ...[0x0f, 0x01, 0x13, 0x0f, 0x00, 0xd1, 0x0f, 0x00, 0xda, 0x0f, 0x01, 0x1b],
+      // SLDT ECX; SIDT [RBX + 8]; MOV EAX, [RBX + 10]
+      ...[0x0f, 0x00, 0xc1, 0x0f, 0x01, 0x4b, 8, 0x8b, 0x43, 10],
+    ],
     {
       registers: { [RBX]: BigInt(AT.operand), [RCX]: 0n, [RDX]: 24n },
+      general: { [RAX]: BigInt(AT.guestGdt), [RCX]: 0n },
       memory: {
         [AT.operand]: words((BigInt(AT.guestGdt) << 16n) | 0x2fn),
         [AT.guestGdt + 24]: words(0x0000_8900_0000_0067n | (BigInt(AT.guestTss) << 16n), 0n),

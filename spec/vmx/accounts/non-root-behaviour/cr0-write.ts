@@ -22,10 +22,7 @@ export const CR0_WRITE: readonly Account[] = [
     id: 'cr0-write.fixed',
     rule: 'MOV to CR0 is #GP(0) where it would give an unmasked bit a value that VMX operation does not support.',
     section: 'SDM Vol. 3C, 26.3',
-    shown: [
-      { file: EXAMPLES, test: 'an unmasked bit of CR0 that VMX fixes' },
-      { file: EXAMPLES, test: 'PE and PG are 1 without the control' },
-    ],
+    shown: { file: EXAMPLES, test: 'an unmasked bit of CR0 that VMX fixes' },
   },
   {
     id: 'cr0-write.fixed-unrestricted',

@@ -262,7 +262,7 @@ export const INSTR: readonly Account[] = [
     section: 'SDM Vol. 3C, 26.1.3',
     shown: [
       { file: EXAMPLES, test: 'descriptor tables without their control' },
-      { file: UNCHANGED, test: 'LGDT, LLDT, LTR and LIDT without their control' },
+      { file: UNCHANGED, test: 'LGDT, LLDT, LTR, LIDT, SLDT and SIDT without their control' },
     ],
   },
   {

@@ -25,7 +25,7 @@ export const USER_WAIT: readonly Account[] = [
   },
   {
     id: 'user-wait.limit',
-    rule: 'The limit of IA32_UMWAIT_CONTROL is in ticks of the counter itself.',
+    rule: 'The limit of IA32_UMWAIT_CONTROL bounds the delay in ticks of the counter as the guest is shown it, before the delay is divided by the multiplier.',
     section: 'SDM Vol. 3C, 26.3',
     shown: { file: CONTROLS, test: 'the time to wait for is that of the guest, and so is the limit' },
   },
