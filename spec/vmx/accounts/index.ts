@@ -9,7 +9,7 @@ export { type Account, testsOf } from './account';
 
 /** Every table; the one that reaches its number becomes complete. */
 export const ACCOUNT_TABLES: readonly AccountTable[] = [
-  { name: 'event-priority', expected: 77, complete: false, accounts: EVENT_PRIORITY },
+  { name: 'event-priority', expected: 77, complete: true, accounts: EVENT_PRIORITY },
   { name: 'vm-entry-steps', expected: 75, complete: true, accounts: VM_ENTRY_STEPS },
   { name: 'vm-exit-steps', expected: 68, complete: true, accounts: VM_EXIT_STEPS },
   { name: 'ept', expected: 144, complete: true, accounts: EPT },

@@ -1,7 +1,8 @@
 // SDM Vol. 3A, 6.9 Priority Among Simultaneous Exceptions and Interrupts; SDM Vol. 3C, 26.2 Other Causes of VM Exits, 26.5.2 Monitor Trap Flag
 import { describe, expect, it } from 'vitest';
 import { type ArchitecturalEvent, run, step } from '../../../src/api';
-import { launched, type Setting, TABLES, withHidden, words } from '../dynamics/whole-machine';
+import { EXIT_REASONS } from '../../../src/api/vmx';
+import { exitOf, field, launched, type Setting, TABLES, withHidden, words } from '../dynamics/whole-machine';
 
 const INJECT = 0x8000_0000;
 const HANDLER = 0x5000;
@@ -99,6 +100,25 @@ describe('6.9 at an instruction boundary in VMX non-root operation', () => {
   it.each(pairs)('%s before %s', (higher, lower) => {
     expect(first(RANKS[higher], RANKS[lower])).toBe(RANKS[higher].shows);
     expect(first(RANKS[lower], RANKS[higher])).toBe(RANKS[higher].shows);
+  });
+});
+
+// SDM Vol. 3C, 27.6 Event Injection
+describe('what comes after the event that VM entry injects, before its handler', () => {
+  it.each([
+    ['VMX-preemption timer', EXIT_REASONS.preemptionTimerExpired],
+    ['NMI window', EXIT_REASONS.nmiWindow],
+    ['INIT', EXIT_REASONS.initSignal],
+  ])('%s', (name, reason) => {
+    const { hidden = {}, ...setting } = together(RANKS[name], {
+      fields: { vmEntryInterruptionInfo: INJECT + 0x306 },
+      shows: '',
+    });
+    const handlers = { ...setting.handlers, 6: HANDLER };
+    const state = exitOf({ ...setting, handlers }, withHidden(hidden));
+    expect(field(state, 'exitReason')).toBe(BigInt(reason.number));
+    expect(field(state, 'guestRip')).toBe(BigInt(HANDLER));
+    expect(field(state, 'idtVectoringInfo')).toBe(0n);
   });
 });
 

@@ -1,5 +1,5 @@
 import { processor } from '../../../src/api';
-import type { Setting } from '../dynamics/whole-machine';
+import { AT, type Setting, words } from '../dynamics/whole-machine';
 
 /** A guest instruction in a situation where a fault and the VM exit of the instruction compete. */
 export interface Competition extends Setting {
@@ -31,6 +31,22 @@ const TSD = 0x2024;
 const UMIP = 0x2820;
 const OSXSAVE = 0x4_2020;
 const LOCK = 0xf0;
+
+/** A read of [RBX], which is not mapped, of the state CET_U, which IA32_XSS enables and the bitmap names. */
+const extended = (guest: readonly number[], more: Setting['fields'] = {}): Setting => ({
+  processor: everything,
+  guest,
+  ...secondary('enableXsavesXrstors'),
+  fields: {
+    guestCr4: OSXSAVE,
+    xssExitingBitmap: 0x800n,
+    vmEntryMsrLoadCount: 1,
+    vmEntryMsrLoadAddress: AT.msrArea,
+    ...more,
+  },
+  memory: { [AT.msrArea]: words(0xda0n, 0x800n) },
+  registers: { 0: 0x800n, 2: 0n, 3: NOT_MAPPED },
+});
 
 /** By the instruction, then the situation. SDM Vol. 3C, 26.1.1 Relative Priority of Faults and VM Exits */
 export const COMPETITIONS: Readonly<Record<string, Competition>> = {
@@ -317,6 +333,93 @@ export const COMPETITIONS: Readonly<Record<string, Competition>> = {
     handlers: { 3: 0x5000 },
     first: { fault: 3 },
   },
+  'HLT with LOCK': { guest: [LOCK, 0xf4], controls: ['hltExiting'], ...UD },
+  'INVLPG with LOCK': { guest: [LOCK, 0x0f, 0x01, 0x38], controls: ['invlpgExiting'], ...UD },
+  'INVPCID of a register': {
+    guest: [0x66, 0x0f, 0x38, 0x82, 0xc8],
+    controls: ['invlpgExiting', 'activateSecondaryControls', 'enableInvpcid'],
+    ...UD,
+  },
+  'INVPCID at CPL 3 that is not enabled': {
+    ...user,
+    guest: [0x66, 0x0f, 0x38, 0x82, 0x08],
+    controls: ['invlpgExiting'],
+    ...UD,
+  },
+  'MONITOR of an operand that is not mapped': {
+    processor: everything,
+    guest: [0x0f, 0x01, 0xc8],
+    controls: ['monitorExiting'],
+    registers: { 0: NOT_MAPPED, 1: 0n },
+    ...exits(39),
+  },
+  'OUTS of words that are not aligned, with alignment checks': {
+    ...userWith({ guestRflags: 0x4_3002, guestCr0: 0x8004_0031 }),
+    guest: [0x66, 0x6f],
+    controls: ['unconditionalIoExiting'],
+    registers: { 6: 0x6001n },
+    ...exits(30),
+  },
+  'MOV to CR0 with LOCK': {
+    guest: [LOCK, 0x0f, 0x22, 0xc0],
+    fields: { cr0GuestHostMask: -1n },
+    ...UD,
+  },
+  'CLTS with LOCK': {
+    guest: [LOCK, 0x0f, 0x06],
+    fields: { cr0GuestHostMask: 8, cr0ReadShadow: 8 },
+    ...UD,
+  },
+  'LMSW with LOCK': { guest: [LOCK, 0x0f, 0x01, 0xf0], fields: { cr0GuestHostMask: -1n }, ...UD },
+  'MOV from CR3 with LOCK': { guest: [LOCK, 0x0f, 0x20, 0xd8], controls: ['cr3StoreExiting'], ...UD },
+  'SMSW with LOCK': { guest: [LOCK, 0x0f, 0x01, 0xe0], ...UD },
+  'SMSW at CPL 3 with CR4.UMIP': {
+    ...userWith({ guestCr4: UMIP }),
+    processor: everything,
+    guest: [0x0f, 0x01, 0xe0],
+    ...GP,
+  },
+  'MOV to a debug register with LOCK': {
+    guest: [LOCK, 0x0f, 0x23, 0xc0],
+    controls: ['movDrExiting'],
+    ...UD,
+  },
+  'MOV DR at CPL 3 of DR4 with CR4.DE': {
+    ...userWith({ guestCr4: 0x2028 }),
+    guest: [0x0f, 0x21, 0xe0],
+    controls: ['movDrExiting'],
+    ...exits(29),
+  },
+  'WBINVD with LOCK': { guest: [LOCK, 0x0f, 0x09], ...secondary('wbinvdExiting'), ...UD },
+  'WBNOINVD at CPL 3': {
+    ...user,
+    processor: everything,
+    guest: [0xf3, 0x0f, 0x09],
+    ...secondary('wbinvdExiting'),
+    ...GP,
+  },
+  'WBNOINVD at CPL 0': {
+    processor: everything,
+    guest: [0xf3, 0x0f, 0x09],
+    ...secondary('wbinvdExiting'),
+    ...exits(54),
+  },
+  'XSAVES without CR4.OSXSAVE': { ...extended([0x0f, 0xc7, 0x2b], { guestCr4: 0x2020 }), ...UD },
+  'XSAVES at CPL 3': { ...extended([0x0f, 0xc7, 0x2b], user.fields), ...GP },
+  'XSAVES with CR0.TS': {
+    ...extended([0x0f, 0xc7, 0x2b], { guestCr0: 0x8000_0039 }),
+    first: { fault: 7 },
+  },
+  'XSAVES of an operand that is not mapped': { ...extended([0x0f, 0xc7, 0x2b]), ...exits(63) },
+  'XRSTORS of an operand that is not mapped': { ...extended([0x0f, 0xc7, 0x1b]), ...exits(64) },
+  'VMREAD of an operand that is not mapped': {
+    guest: [0x0f, 0x78, 0x03],
+    registers: { 3: NOT_MAPPED },
+    ...exits(23),
+  },
+  'VMFUNC that is not enabled': { ...user, processor: everything, guest: [0x0f, 0x01, 0xd4], ...UD },
+  'INT1 at CPL 3': { ...user, guest: [0xf1], first: { fault: 1 } },
+  'UD2 at CPL 3': { ...user, guest: [0x0f, 0x0b], ...UD },
   'RSM outside system-management mode': { guest: [0x0f, 0xaa], ...UD },
   'GETSEC without SMX': { guest: [0x0f, 0x37], ...UD },
 };

@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { exitOf, fields, TABLES, words } from '../dynamics/whole-machine';
 import { COMPETITIONS, type Competition, STAGES } from './examples-priorities';
+import { MODE_COMPETITIONS } from './examples-priorities-modes';
 
 const VALID = 1n << 31n;
 const ALL_EXCEPTIONS = { exceptionBitmap: 0xffff_ffffn };
@@ -17,6 +18,12 @@ const comesFirst = ({ first: _, ...setting }: Competition): Competition['first']
 
 describe('26.1.1 faults and the VM exit of one instruction', () => {
   it.each(Object.entries(COMPETITIONS))('%s', (_, competition) => {
+    expect(comesFirst(competition)).toEqual(competition.first);
+  });
+});
+
+describe('26.1.1 in other modes than 64-bit mode', () => {
+  it.each(Object.entries(MODE_COMPETITIONS))('%s', (_, competition) => {
     expect(comesFirst(competition)).toEqual(competition.first);
   });
 });
