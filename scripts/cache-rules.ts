@@ -1,21 +1,15 @@
 import { writeFileSync } from 'node:fs';
 import { ROWS, type Row } from '../spec/caching/rows';
 import { ValueScene } from '../spec/caching/value-scene';
-import { MANUALS, SECTIONS } from '../src/core';
+import { cell, EDITION, tableLine, withTitle } from './markdown';
 
 const DOCUMENT = 'docs/translation-caching-rules.md';
 
-const cell = (text: string): string => text.replaceAll('|', '\\|');
 const code = (text: string): string => `\`${cell(text)}\``;
 
-/** With the title of the section. */
-const cited = (section: string): string => {
-  const [, volume, number] = /^SDM Vol\. (\w+), ([\d.]+)$/.exec(section) ?? [];
-  if (volume === undefined) return section;
-  const title = (SECTIONS as Readonly<Record<string, Readonly<Record<string, string>>>>)[volume]?.[number];
-  if (title === undefined) throw new Error(`${section}: no such section in src/core/manual.ts`);
-  return `${section} ${title}`;
-};
+/** With the title of the section, where it has a number. */
+const cited = (section: string): string =>
+  /^SDM Vol\. \w+, [\d.]+$/.test(section) ? withTitle(section) : section;
 
 /** What is still seen where everything is dropped before the use. */
 const whenAllIsDropped = ({ start, example, use, legal, beyond }: Row): string => {
@@ -44,7 +38,7 @@ const lineOf = (row: Row): string => {
     whenAllIsDropped(row),
     notes(row),
   ];
-  return `| ${cells.join(' | ')} |`;
+  return tableLine(cells);
 };
 
 const topics = [...new Set(ROWS.map(({ id }) => id.split('.')[0]))];
@@ -60,7 +54,6 @@ const tables = topics.flatMap((topic) => {
   ];
 });
 
-const { title, number, edition } = MANUALS.sdm;
 writeFileSync(
   DOCUMENT,
   [
@@ -72,7 +65,7 @@ writeFileSync(
     'executed instructions on machines under the policies `keep-all`, `none` and `adversarial`: each result must be legal, and every legal result must come. "When all is dropped" says what a model or a test',
     'misses that invalidates too much: where it says "no difference", only a model that invalidates too little is found.',
     '',
-    `Sections are those of ${title}, ${number}, ${edition}.`,
+    EDITION,
     '',
     ...tables,
   ].join('\n'),

@@ -2,9 +2,10 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { hasEdge } from '../spec/vmx/entry/edges';
 import { CONTROL_EXAMPLES } from '../spec/vmx/entry/examples-controls';
 import { GUEST_EXAMPLES } from '../spec/vmx/entry/examples-guest';
-import { cite, MANUALS } from '../src/core';
+import { cite } from '../src/core';
 import { VM_ENTRY_TABLES, type VmEntryRow } from '../src/vmx/entry/rule-tables';
 import type { VmEntryFailure } from '../src/vmx/entry/vm-entry-rule';
+import { cell, EDITION, tableLine } from './markdown';
 import { whyOff } from './unsettled-rules';
 
 const DOCUMENT = 'docs/rules.md';
@@ -54,8 +55,6 @@ const failureText = (failure: VmEntryFailure): string => {
   }
 };
 
-const cell = (text: string): string => text.replaceAll('|', '\\|');
-
 const off = VM_ENTRY_TABLES.flatMap(({ rules }) => rules.filter(isOff));
 
 /** Each reason once, with its rules. */
@@ -67,7 +66,7 @@ const reasons = (): readonly string[] => {
       throw new Error(`${id} is off, and scripts/unsettled-rules.ts does not say why`);
     byReason.set(reason, [...(byReason.get(reason) ?? []), `\`${id}\``]);
   }
-  return [...byReason].map(([reason, ids]) => `| ${cell(reason)} | ${ids.join(', ')} |`);
+  return [...byReason].map(([reason, ids]) => tableLine([cell(reason), ids.join(', ')]));
 };
 
 const markdown = (): string => {
@@ -81,7 +80,8 @@ const markdown = (): string => {
       '|---|---|---|---|',
       ...rules.map((rule) => {
         const shows = failureText(rule.failure) + (rule.failureIn === undefined ? '' : ' (depends)');
-        return `| \`${rule.id}\`${isOff(rule) ? ' (off)' : ''} | ${cell(cite(rule.section))} | ${cell(rule.says)} | ${shows} |`;
+        const id = `\`${rule.id}\`${isOff(rule) ? ' (off)' : ''}`;
+        return tableLine([id, cell(cite(rule.section)), cell(rule.says), shows]);
       }),
     ].join('\n'),
   );
@@ -90,7 +90,7 @@ const markdown = (): string => {
     '# Checks of VM entry',
     '',
     'Every row of `src/vmx/entry/rule-tables.ts` in the order of the manual (SDM Vol. 3C, 27 VM Entries). Rules marked "off" are not',
-    `settled by any source and run only when asked for: \`checkVmEntry\` with \`unconfirmed\`. Sections are those of ${MANUALS.sdm.title}, ${MANUALS.sdm.number}, ${MANUALS.sdm.edition}.`,
+    `settled by any source and run only when asked for: \`checkVmEntry\` with \`unconfirmed\`. ${EDITION}`,
     '',
     ...parts.flatMap((part) => [part, '']),
     `## The ${off.length} rules that are off`,

@@ -1,19 +1,8 @@
 import { writeFileSync } from 'node:fs';
 import { ACCOUNT_TABLES, type Account, testsOf } from '../spec/vmx/accounts';
-import { MANUALS, SECTIONS } from '../src/core';
+import { cell, EDITION, tableLine, withTitle } from './markdown';
 
 const DOCUMENT = 'docs/vmx-behaviour.md';
-
-const cell = (text: string): string => text.replaceAll('|', '\\|');
-
-/** With the title of the section. */
-const cited = (section: string): string => {
-  const [, volume, number] = /^SDM Vol\. (\w+), ((?:Table )?[\w.-]+)$/.exec(section) ?? [];
-  const sections = (SECTIONS as Readonly<Record<string, Readonly<Record<string, string>>>>)[volume ?? ''];
-  const title = sections?.[number ?? ''];
-  if (title === undefined) throw new Error(`${section}: no such section in src/core/manual.ts`);
-  return `${section} ${title}`;
-};
 
 const shownBy = (account: Account): string => {
   const { shown } = account;
@@ -25,7 +14,7 @@ const shownBy = (account: Account): string => {
 };
 
 const lineOf = (account: Account): string =>
-  `| \`${account.id}\` | ${cell(account.rule)} | ${cited(account.section)} | ${cell(shownBy(account))} |`;
+  tableLine([`\`${account.id}\``, cell(account.rule), withTitle(account.section), cell(shownBy(account))]);
 
 const tables = ACCOUNT_TABLES.filter(({ accounts }) => accounts.length > 0).flatMap(
   ({ name, expected, complete, accounts }) => [
@@ -40,7 +29,6 @@ const tables = ACCOUNT_TABLES.filter(({ accounts }) => accounts.length > 0).flat
   ],
 );
 
-const { title, number, edition } = MANUALS.sdm;
 const total = ACCOUNT_TABLES.reduce((sum, { accounts }) => sum + accounts.length, 0);
 writeFileSync(
   DOCUMENT,
@@ -51,7 +39,7 @@ writeFileSync(
     `${total} rules of \`spec/vmx/accounts\`, each with the test that shows it in the model, or with what is not built. The checks of VM entry`,
     'are in [rules.md](rules.md), the rules about the translation caches in [translation-caching-rules.md](translation-caching-rules.md).',
     '',
-    `Sections are those of ${title}, ${number}, ${edition}.`,
+    EDITION,
     '',
     ...tables,
   ].join('\n'),

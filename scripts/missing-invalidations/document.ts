@@ -1,9 +1,8 @@
 import { MAPPINGS, type MappingKind } from '../../spec/caching/missing-invalidations/cell';
 import { absenceAt, CELLS, cellsAt, EVENTS, filled } from '../../spec/caching/missing-invalidations/matrix';
+import { tableLine } from '../markdown';
 
 export const DOCUMENT = 'docs/missing-invalidations.md';
-
-const row = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`;
 
 /** Every reason once, in the order in which the matrix names them, as a number. */
 const reasonNumbers = (): ReadonlyMap<string, number> => {
@@ -41,9 +40,11 @@ export const document = (): string => {
     '',
     'A place names the smallest invalidation as the report does; a number in parentheses says why there is no program.',
     '',
-    row(['what changes', ...MAPPINGS]),
-    row(['---', ...MAPPINGS.map(() => '---')]),
-    ...EVENTS.map((event) => row([event, ...MAPPINGS.map((mapping) => place(event, mapping, reasons))])),
+    tableLine(['what changes', ...MAPPINGS]),
+    tableLine(['---', ...MAPPINGS.map(() => '---')]),
+    ...EVENTS.map((event) =>
+      tableLine([event, ...MAPPINGS.map((mapping) => place(event, mapping, reasons))]),
+    ),
     '',
     ...[...reasons].map(([why, number]) => `${number}. ${why}`),
     '',
@@ -52,9 +53,9 @@ export const document = (): string => {
     '',
     '## The programs',
     '',
-    row(['what changes', 'mapping', 'what stands in place of the invalidation', 'what the twin does']),
-    row(['---', '---', '---', '---']),
-    ...CELLS.map(({ event, mapping, instead, correctly }) => row([event, mapping, instead, correctly])),
+    tableLine(['what changes', 'mapping', 'what stands in place of the invalidation', 'what the twin does']),
+    tableLine(['---', '---', '---', '---']),
+    ...CELLS.map(({ event, mapping, instead, correctly }) => tableLine([event, mapping, instead, correctly])),
     '',
     '## A bug that Xen had',
     '',
