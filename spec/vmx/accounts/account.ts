@@ -5,6 +5,12 @@ export interface Shown {
   readonly test: string;
 }
 
+/** Tests of a file. */
+export const from =
+  (file: string) =>
+  (...tests: readonly string[]): readonly Shown[] =>
+    tests.map((test) => ({ file, test }));
+
 /** One rule of the manual about VMX, and where the model shows it. */
 export interface Account {
   /** Unique in its table. */

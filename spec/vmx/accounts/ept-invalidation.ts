@@ -1,10 +1,4 @@
-import type { Account, Shown } from './account';
-
-/** Tests of a file. */
-export const from =
-  (file: string) =>
-  (...tests: readonly string[]): readonly Shown[] =>
-    tests.map((test) => ({ file, test }));
+import { type Account, from, type Shown } from './account';
 
 /** Rows of rules about the translation caches; spec/caching/rows.spec.ts runs the example of each. */
 export const cached = (table: string, ...ids: readonly string[]): readonly Shown[] =>

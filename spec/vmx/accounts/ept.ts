@@ -1,5 +1,5 @@
-import type { Account } from './account';
-import { cached, EPT_INVALIDATION, from } from './ept-invalidation';
+import { type Account, from } from './account';
+import { cached, EPT_INVALIDATION } from './ept-invalidation';
 
 const accessedDirty = from('spec/vmx/ept/accessed-dirty.spec.ts');
 const delivery = from('spec/vmx/ept/event-delivery.spec.ts');

@@ -1,5 +1,4 @@
-import type { Account, Shown } from './account';
-import { from } from './ept-invalidation';
+import { type Account, from, type Shown } from './account';
 
 const boundary = from('spec/vmx/non-root/boundary-priorities.spec.ts');
 const competes = from('spec/vmx/non-root/examples-priorities.ts');

@@ -1,5 +1,4 @@
-import type { Account } from '../account';
-import { from } from '../ept-invalidation';
+import { type Account, from } from '../account';
 
 const saved = from('spec/vmx/exit/state.spec.ts');
 const taskSwitches = from('spec/cpu/tasks/task-switch.spec.ts');

@@ -1,5 +1,4 @@
-import type { Account } from '../account';
-import { from } from '../ept-invalidation';
+import { type Account, from } from '../account';
 
 const deliveryExit = from('spec/vmx/exit/event-delivery.spec.ts');
 const blocking = from('spec/vmx/non-root/blocking.spec.ts');

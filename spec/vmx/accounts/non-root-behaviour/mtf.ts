@@ -1,5 +1,4 @@
-import type { Account } from '../account';
-import { from } from '../ept-invalidation';
+import { type Account, from } from '../account';
 
 const blocking = from('spec/vmx/non-root/blocking.spec.ts');
 const monitorTrap = from('spec/vmx/non-root/monitor-trap.spec.ts');

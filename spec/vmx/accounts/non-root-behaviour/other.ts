@@ -1,5 +1,4 @@
-import type { Account } from '../account';
-import { from } from '../ept-invalidation';
+import { type Account, from } from '../account';
 
 const events = from('spec/vmx/non-root/events.spec.ts');
 const behaviour = from('spec/vmx/non-root/behaviour-examples.ts');

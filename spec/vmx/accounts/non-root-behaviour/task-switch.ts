@@ -1,5 +1,4 @@
-import type { Account } from '../account';
-import { from } from '../ept-invalidation';
+import { type Account, from } from '../account';
 
 const taskSwitch = from('spec/vmx/exit/task-switch.spec.ts');
 const deliveryExit = from('spec/vmx/exit/event-delivery.spec.ts');

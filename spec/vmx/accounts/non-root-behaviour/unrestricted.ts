@@ -1,5 +1,4 @@
-import type { Account } from '../account';
-import { from } from '../ept-invalidation';
+import { type Account, from } from '../account';
 
 const modes = from('spec/vmx/entry/injection-modes.spec.ts');
 const guestRules = from('spec/vmx/entry/examples-guest.ts');
